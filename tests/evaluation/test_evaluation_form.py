@@ -62,19 +62,19 @@ def test_a_value_of_another_type_is_named() -> None:
 def test_parts_name_the_same_tasks() -> None:
     for part in ("metrics", "skill", "counts"):
         assert refuse(changed(**{part: {}})) == f"{part}: its tasks are not those of `tasks`"
-    assert "names: one stands there twice" in refuse(changed(tasks={"t": {**TASK, "names": ["a", "a"]}}))
+    assert "names: a name occurs twice" in refuse(changed(tasks={"t": {**TASK, "names": ["a", "a"]}}))
     assert "metrics: t: its primary metric is missing" in refuse(changed(metrics={"t": {}}))
     assert "A: t: its primary metric is missing" in refuse(changed(sites={"A": {}}))
 
 
 def test_another_cohort_is_described_and_no_other_part() -> None:
     for odd in (changed(part="external"), changed(external={"cohort": "away"})):
-        assert refuse(odd).startswith("external: expected it of another cohort")
+        assert refuse(odd).startswith("external: expected to be filled exactly when")
 
 
 def test_a_curve_has_a_value_for_each_threshold() -> None:
     for odd in ({"model": [0.1]}, {"all": [0.1]}, {"thresholds": [0.1]}, {"n": 0}):
         content = changed(decision_curves={"t": {"b": {**CURVE, **odd}}})
         assert list(find_contradictions(content)) == [
-            "decision_curves.t.b: expected as many values as thresholds, of some cases"
+            "decision_curves.t.b: expected one value for each threshold, and n above 0"
         ]

@@ -17,7 +17,7 @@ def test_of_a_mean_it_is_the_interval_of_the_mean() -> None:
     np.testing.assert_allclose(
         found.influence[known], (X[known] - X[known].mean()) / 59 * 59 / 60, atol=1e-12
     )
-    assert found.there.sum() == 60
+    assert found.has_case.sum() == 60
     assert found.influence[:10].tolist() == [0.0] * 10
 
 
@@ -44,4 +44,4 @@ def test_too_few_and_undefined() -> None:
     fragile = measure_by_jackknife(
         lambda i: {"m": 1.0 if 7 in i else float("nan")}, ["m"], np.arange(50), 50
     )["m"]
-    assert fragile.shortage == "undefined without a single subject"
+    assert fragile.shortage == "not defined when one of the subjects is left out"

@@ -31,7 +31,11 @@ def test_a_skill_is_a_metric_on_another_scale() -> None:
 def test_a_metric_that_is_not_defined_concerns_nobody() -> None:
     found = build_undefined_metric(3)
     assert np.isnan([found.estimate, found.low, found.high]).all()
-    assert (found.influence.tolist(), found.there.tolist(), found.method) == ([0.0] * 3, [False] * 3, "other")
+    assert (found.influence.tolist(), found.has_case.tolist(), found.method) == (
+        [0.0] * 3,
+        [False] * 3,
+        "other",
+    )
     assert build_undefined_metric(2, "kappa").method == "kappa"
 
 
@@ -42,7 +46,7 @@ def test_a_sum_has_the_distances_of_its_parts_added_in_squares() -> None:
     assert found.low == pytest.approx(1.6 - np.hypot(0.2, 0.1))
     assert found.high == pytest.approx(1.6 + np.hypot(0.4, 0.05))
     assert found.influence.tolist() == pytest.approx([0.2, -0.2, 0.1, -0.1])
-    assert (found.there.all(), found.method) == (True, "area")
+    assert (found.has_case.all(), found.method) == (True, "area")
 
 
 def test_correlations_are_those_the_subjects_show() -> None:

@@ -30,7 +30,7 @@ def test_means_and_shares_and_whom_they_concern() -> None:
     for found in (OF.share(right), OF.mean(1.0 * right), OF.error(1.0 * right), OF.bounded_mean(1.0 * right)):
         assert found.estimate == pytest.approx(right.mean())
         assert found.low < found.estimate < found.high
-        assert found.there.tolist() == [True] * 40 + [False]
+        assert found.has_case.tolist() == [True] * 40 + [False]
         assert found.influence.sum() == pytest.approx(0.0, abs=1e-12)
         assert found.influence[0] == pytest.approx((right[:2].sum() - 2 * right.mean()) / 80)
     assert [m.method for m in (OF.share(right), OF.mean(right), OF.error(right), OF.bounded_mean(right))] == [
@@ -123,7 +123,7 @@ def test_a_curved_measure_is_judged_on_another_scale() -> None:
     assert found.low == pytest.approx(mean * np.exp(-half), rel=0.02)
     assert found.high == pytest.approx(mean * np.exp(half), rel=0.02)
     odd = of.judge_on_scale(1.0, influence, np.nan, 1.0, float)
-    assert (odd.estimate, odd.shortage) == (1.0, "nothing is wrong to tell it by")
+    assert (odd.estimate, odd.shortage) == (1.0, "no error to compute an interval from")
     less = few(59).judge_on_scale(
         mean, influence[:59], float(np.log(mean)), 1 / mean, lambda x: float(np.exp(x))
     )

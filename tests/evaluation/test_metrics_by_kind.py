@@ -76,7 +76,7 @@ def test_unknown_items_do_not_count() -> None:
     known = np.arange(N) % 2 == 0
     found = measure(THREE, items({"p": P}, TRUTH, known))
     assert found["accuracy"].estimate == pytest.approx((P.argmax(1) == TRUTH)[known].mean())
-    assert found["accuracy"].there.tolist() == known.tolist()
+    assert found["accuracy"].has_case.tolist() == known.tolist()
 
 
 def test_labels_are_averaged_over_those_that_are_defined() -> None:
@@ -126,7 +126,7 @@ def test_numbers_are_measured_as_by_scikit_learn() -> None:
 def test_perfect_numbers_have_no_interval_of_their_spread() -> None:
     found = measure(SIZE, items({"value": VALUE}, VALUE))
     assert (found["r2"].estimate, found["rmse"].estimate) == (1.0, 0.0)
-    assert found["r2"].shortage == "nothing is wrong to tell it by"
+    assert found["r2"].shortage == "no error to compute an interval from"
     assert np.isnan(found["pearson"].low)
     assert measure_r2(VALUE, GUESS, OF).estimate == pytest.approx(sk.r2_score(VALUE, GUESS))
 
@@ -198,7 +198,7 @@ def test_cases_are_measured_by_what_their_metrics_are_bounded_by() -> None:
     found = average_voxel_cases(names, values, OF)
     assert [found[n].method for n in names] == ["bounded mean"] * 2 + ["error"] * 3 + ["mean"] * 2
     assert found["dice"].estimate == pytest.approx(np.nanmean(values[:, 0]))
-    assert found["dice"].there.tolist() == [False] + [True] * (N - 1)
+    assert found["dice"].has_case.tolist() == [False] + [True] * (N - 1)
 
 
 def one(estimate: float) -> MeasuredMetric:

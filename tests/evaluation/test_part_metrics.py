@@ -164,7 +164,7 @@ def test_visits_of_a_subject_are_no_more_cases() -> None:
     given = world(9, visits=3)
     found = measure_all_tasks(PartStatistic(TASKS, given, list(given.sites)), 50)["type/accuracy"]
     assert found.shortage == "too few: 9 subjects, 10 needed"
-    assert found.there.sum() == 9
+    assert found.has_case.sum() == 9
 
 
 def test_events_are_counted_for_c() -> None:

@@ -68,7 +68,7 @@ def test_subjects_are_those_of_the_evaluation() -> None:
     ]
     assert find(answers=replace(GIVEN, sites={"s0": ""})) == [
         "answers: its subjects are not those of the evaluation",
-        "answers: two: a subject without a site",
+        "answers: two: a subject that is not in `sites`",
     ]
 
 
@@ -76,31 +76,49 @@ def test_subjects_are_those_of_the_evaluation() -> None:
     ("task", "prediction", "value", "known", "told"),
     [
         (TASKS["two"], {"p": P}, [0, 1], None, ""),
-        (TASKS["two"], {"p": P}, [0, 2], None, "a truth that is none of its 2 classes"),
+        (TASKS["two"], {"p": P}, [0, 2], None, "a truth that is not one of its 2 classes"),
         (TASKS["two"], {"p": P}, [0, 2], [True, False], ""),
-        (TASKS["two"], {"p": P[:, :1]}, [0, 1], None, "no prediction `p` of the form (2,)"),
-        (TASKS["two"], {}, [0, 1], None, "no prediction `p` of the form (2,)"),
-        (TASKS["two"], {"p": P}, [[0.0], [1.0]], None, "truths of the form (1,) and ()"),
-        (OTHERS["grade"], {"p": P}, [0, -1], None, "a truth that is none of its 2 classes"),
+        (TASKS["two"], {"p": P[:, :1]}, [0, 1], None, "no prediction `p` of the shape (2,)"),
+        (TASKS["two"], {}, [0, 1], None, "no prediction `p` of the shape (2,)"),
+        (
+            TASKS["two"],
+            {"p": P},
+            [[0.0], [1.0]],
+            None,
+            "truths of the shape (1,) with known flags of the shape ()",
+        ),
+        (OTHERS["grade"], {"p": P}, [0, -1], None, "a truth that is not one of its 2 classes"),
         (OTHERS["size"], {"value": P[:, 0]}, [0.5, 7.0], None, ""),
-        (OTHERS["size"], {"value": P}, [0.5, 7.0], None, "no prediction `value` of the form ()"),
+        (OTHERS["size"], {"value": P}, [0.5, 7.0], None, "no prediction `value` of the shape ()"),
         (OTHERS["os"], {"risk": P[:, 0], "p": P[:, :1]}, [[1.0, 0.0], [2.0, 1.0]], None, ""),
         (
             OTHERS["os"],
             {"risk": P[:, 0], "p": P},
             [[1.0, 0.0], [2.0, 1.0]],
             None,
-            "no prediction `p` of the form (1,)",
+            "no prediction `p` of the shape (1,)",
         ),
-        (OTHERS["os"], {"risk": P[:, 0], "p": P[:, :1]}, [1.0, 2.0], None, "truths of the form () and ()"),
+        (
+            OTHERS["os"],
+            {"risk": P[:, 0], "p": P[:, :1]},
+            [1.0, 2.0],
+            None,
+            "truths of the shape () with known flags of the shape ()",
+        ),
         (OTHERS["finds"], {"p": np.ones((2, 3))}, np.ones((2, 3)), np.ones((2, 3)), ""),
-        (OTHERS["finds"], {"p": np.ones((2, 3))}, np.ones((2, 3)), None, "truths of the form (3,) and ()"),
+        (
+            OTHERS["finds"],
+            {"p": np.ones((2, 3))},
+            np.ones((2, 3)),
+            None,
+            "truths of the shape (3,) with known flags of the shape ()",
+        ),
         (
             OTHERS["finds"],
             {"p": np.ones((2, 3))},
             np.ones((2, 2)),
             np.ones((2, 3)),
-            "truths of the form (2,) and (3,)",
+            "truths of the shape (2,) with known flags of the shape (3,)",
         ),
     ],
 )

@@ -46,8 +46,10 @@ def test_a_group_without_events_has_no_hazard_ratio_and_says_why() -> None:
     found = compare_risk_groups([0, 0, 1, 1], [1, 2, 3, 4], [0, 0, 1, 1], (0.5,))
     assert np.isnan(found.ratio.estimate)
     assert found.note == "the group of lower risk has no event"
-    assert compare_risk_groups([1, 1], [1, 2], [1, 1], (0.5,)).note == "the group of lower risk has nobody"
-    assert "training risks are all alike" in compare_risk_groups([1, 2], [1, 2], [1, 1], ()).note
+    assert (
+        compare_risk_groups([1, 1], [1, 2], [1, 1], (0.5,)).note == "the group of lower risk has no subject"
+    )
+    assert "training risks are all equal" in compare_risk_groups([1, 2], [1, 2], [1, 1], ()).note
 
 
 def test_few_events_get_no_p_and_no_interval() -> None:
@@ -116,7 +118,7 @@ def test_ten_events_are_enough_for_p_and_an_interval() -> None:
 def test_groups_that_were_never_at_risk_together_have_no_ratio() -> None:
     times = np.concatenate([np.arange(1.0, 6), np.arange(11.0, 16)])
     found = compare_risk_groups(np.repeat([1.0, 0.0], 5), times, np.ones(10), (0.5,))
-    assert found.note == "the groups were never at risk together"
+    assert found.note == "the groups were never at risk at the same time"
     assert np.isnan(found.ratio.estimate)
     assert np.isfinite(found.log_rank.p)
 

@@ -78,7 +78,7 @@ def test_a_site_that_hangs_on_one_subject_takes_no_part() -> None:
     got.value[mine] = 0
     got.value[mine[0]] = 1
     found = find_site_effects(world, sites)["pcr"]
-    assert found.sites["A"].why == "hangs on a single subject"
+    assert found.sites["A"].why == "depends on a single subject"
     assert found.within == pytest.approx(found.sites["B"].estimate)
 
 
@@ -172,7 +172,7 @@ def test_two_sites_of_one_class_each_by_hand() -> None:
     found = find_site_effects(world, sites)["pcr"]
     assert (found.sites["A"].estimate, found.sites["A"].n) == (0.75, 4)
     assert found.sites["B"].estimate == 1.0
-    assert found.sites["B"].why == "hangs on a single subject", "on its only negative"
+    assert found.sites["B"].why == "depends on a single subject", "on its only negative"
     assert (found.sites["A"].why, found.pooled) == ("", pytest.approx(11 / 12))
     assert found.within == 0.75
     assert (found.difference.n, found.excludes_zero) == (4, False)

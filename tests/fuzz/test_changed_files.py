@@ -134,7 +134,7 @@ CASES = [
         "report",
         "evaluation.json",
         set_document_value("external", {"x": 1}),
-        "external: expected it of another cohort",
+        "external: expected to be filled exactly when",
     ),
     (
         "report",

@@ -20,11 +20,15 @@ def test_enough_is_enough() -> None:
 
 
 def test_what_is_too_few_is_named() -> None:
-    assert find_study_shortage(rows(6), EVENLY, [{}] * 3) == "18 subjects; a word takes 20"
-    assert find_study_shortage(rows(), EVENLY, [{"events": 4}] * 3) == "12 events in 3 folds; a word takes 15"
+    assert find_study_shortage(rows(6), EVENLY, [{}] * 3) == "18 subjects; a conclusion needs 20"
+    assert (
+        find_study_shortage(rows(), EVENLY, [{"events": 4}] * 3)
+        == "12 events in 3 folds; a conclusion needs 15"
+    )
     rarer = [{"cases of the rarer class": 3}] * 3
     assert (
-        find_study_shortage(rows(), EVENLY, rarer) == "9 cases of the rarer class in 3 folds; a word takes 12"
+        find_study_shortage(rows(), EVENLY, rarer)
+        == "9 cases of the rarer class in 3 folds; a conclusion needs 12"
     )
 
 
@@ -47,10 +51,10 @@ def test_subjects_who_carry_the_variance() -> None:
 
 def test_the_fewest_are_enough() -> None:
     assert find_study_shortage([R.normal(size=(3, 20))], [1.0], [{}]) == ""
-    assert find_study_shortage([R.normal(size=(3, 19))], [1.0], [{}]) == "19 subjects; a word takes 20"
+    assert find_study_shortage([R.normal(size=(3, 19))], [1.0], [{}]) == "19 subjects; a conclusion needs 20"
     assert find_study_shortage(rows(), EVENLY, [{"rare": 4}] * 3) == ""
     one = find_study_shortage([R.normal(size=(3, 30))], [1.0], [{"events": 4}])
-    assert one == "4 events; a word takes 5"
+    assert one == "4 events; a conclusion needs 5"
 
 
 def test_four_subjects_carry_a_word_and_three_do_not() -> None:

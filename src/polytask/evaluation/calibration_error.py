@@ -45,13 +45,13 @@ def bin_by_probability(p: npt.ArrayLike, happened: npt.ArrayLike) -> list[Calibr
     # Many equal probabilities give equal edges: there are then fewer bins than `count`.
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, count + 1)[1:-1]))
     place = np.searchsorted(edges, probability, side="left")
-    found = []
+    bins = []
     for k in np.unique(place):
-        mine = place == k
-        n, hits = int(mine.sum()), int(truth[mine].sum())
+        in_bin = place == k
+        n, hits = int(in_bin.sum()), int(truth[in_bin].sum())
         low, high = compute_wilson_interval(hits, n)
-        found.append(CalibrationBin(float(probability[mine].mean()), hits / n, low, high, n))
-    return found
+        bins.append(CalibrationBin(float(probability[in_bin].mean()), hits / n, low, high, n))
+    return bins
 
 
 def compute_raw_calibration_error(bins: list[CalibrationBin]) -> float:

@@ -29,11 +29,11 @@ def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> 
         for k, who in enumerate(answers.ids(name)):
             row = rows.setdefault(who, {"subject": who[0], "visit": who[1], "site": answers.sites[who[0]]})
             if name in answers.voxel:
-                found: dict[str, CsvCell] = {**answers.voxel[name].metrics[k]}
-                found.pop("n", None)
+                cells: dict[str, CsvCell] = {**answers.voxel[name].metrics[k]}
+                cells.pop("n", None)
             else:
-                found = list_item_cells(expect_pooled_task(task), answers.pooled[name], k)
-            row |= {f"{name}.{column}": value for column, value in found.items()}
+                cells = list_item_cells(expect_pooled_task(task), answers.pooled[name], k)
+            row |= {f"{name}.{column}": value for column, value in cells.items()}
     order = {s: i for i, s in enumerate(answers.sites)}
     columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))
     with (
@@ -49,9 +49,9 @@ def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> 
 
 def list_item_cells(task: PooledTask, items: PooledAnswers, k: int) -> dict[str, CsvCell]:
     """List truth and answer of item `k` of a visit or subject task, by column."""
-    found = _list_truth_cells(task, items.value[k], items.known[k])
+    truth_cells = _list_truth_cells(task, items.value[k], items.known[k])
     answer = task.columns(items.prediction, k)
-    return found | {"answer" if suffix == "" else suffix[1:]: v for suffix, v in answer.items()}
+    return truth_cells | {"answer" if suffix == "" else suffix[1:]: v for suffix, v in answer.items()}
 
 
 def _list_truth_cells(task: Task, value: Any, known: Any) -> dict[str, CsvCell]:

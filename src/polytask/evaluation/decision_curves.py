@@ -19,7 +19,7 @@ def compute_decision_curves(tasks: Mapping[str, Task], answers: PartAnswers) -> 
     A task with two classes has one curve, a multilabel task one for each label. There is none where all truths are
     the same.
     """
-    found: dict[str, dict[str, Any]] = {}
+    curves: dict[str, dict[str, Any]] = {}
     for name, task in tasks.items():
         items = answers.pooled.get(name)
         if items is None:
@@ -30,7 +30,7 @@ def compute_decision_curves(tasks: Mapping[str, Task], answers: PartAnswers) -> 
                 continue
             curve = compute_net_benefit(question.p, question.truth)
             label = question.label or str(getattr(task, "classes", ("", ""))[1])
-            found.setdefault(name, {})[label] = make_plain(
+            curves.setdefault(name, {})[label] = make_plain(
                 {
                     "thresholds": curve.thresholds.tolist(),
                     "model": curve.model.round(6).tolist(),
@@ -40,4 +40,4 @@ def compute_decision_curves(tasks: Mapping[str, Task], answers: PartAnswers) -> 
                     "positives": curve.positives,
                 }
             )
-    return found
+    return curves

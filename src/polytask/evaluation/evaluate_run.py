@@ -113,7 +113,7 @@ def _evaluate_locked(
     chosen = select_part_subjects(record, cohort, part)
     predictor = Predictor.load(record.folder, device=device)
     # Tables are read before anything is predicted: a bad cell must not be found after an hour of work.
-    given = read_other_answers(answers, predictor.tasks, cohort)
+    other_answers = read_other_answers(answers, predictor.tasks, cohort)
     if sensitivity or specificity:
         choose_operating_points(
             record, predictor.tasks, sensitivity, specificity, tta, resamples, progress, device
@@ -123,7 +123,7 @@ def _evaluate_locked(
     if part == "test":
         log_test_use(record, len(chosen.subjects))
     ours = predict_part(predictor, cohort, chosen, tta, progress)
-    found = evaluate_answers(predictor.tasks, ours, record.record, part, resamples, progress)
+    evaluation = evaluate_answers(predictor.tasks, ours, record.record, part, resamples, progress)
     fold = int(record.record["fold"])
     baselines = read_or_fit_baselines(
         record.folder,
@@ -134,10 +134,10 @@ def _evaluate_locked(
         list_train_subjects(record),
         record.work / "store",
     )
-    found = add_secondary_results(
-        found, predictor.tasks, ours, cohort, predictor.decisions, [baselines], given, progress
+    evaluation = add_secondary_results(
+        evaluation, predictor.tasks, ours, cohort, predictor.decisions, [baselines], other_answers, progress
     )
-    without = (
+    hidden_results = (
         measure_hidden_inputs(predictor, cohort, chosen.subjects, tta, progress)
         if hidden and part == "held_out"
         else HiddenInputResults()
@@ -146,15 +146,15 @@ def _evaluate_locked(
         "test_touched": count_test_uses(record.work),
         "tta": tta,
         "weights": hash_weights(record),
-        "hidden": without.metrics,
-        "needed": without.needed,
+        "hidden": hidden_results.metrics,
+        "needed": hidden_results.needed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdicts": (
-            *check_learning(record, predictor.tasks, ours, found.skill).list_verdicts(),
-            *found.verdicts,
+            *check_learning(record, predictor.tasks, ours, evaluation.skill).list_verdicts(),
+            *evaluation.verdicts,
         ),
     }
-    result = Evaluation(**{**vars(found), **settings})
+    result = Evaluation(**{**vars(evaluation), **settings})
     write_cases(predictor.tasks, ours, chosen.folder / "cases.csv")
     ours.write(chosen.folder / ANSWERS)
     write_other_results(result.answers, chosen.folder)
@@ -182,18 +182,18 @@ def choose_operating_points(
 
     The tune part is predicted first where its answers are missing or were made with other weights.
     """
-    asked = [ask for text in sensitivity for ask in parse_requested_points(text, "sensitivity", tasks)]
-    asked += [ask for text in specificity for ask in parse_requested_points(text, "specificity", tasks)]
+    requested = [ask for text in sensitivity for ask in parse_requested_points(text, "sensitivity", tasks)]
+    requested += [ask for text in specificity for ask in parse_requested_points(text, "specificity", tasks)]
     place = locate_results(record.folder, "tune")
-    there = (place / EVALUATION_FILE).exists() and (place / ANSWERS).exists()
+    is_evaluated = (place / EVALUATION_FILE).exists() and (place / ANSWERS).exists()
     # Answers of other weights, or with another averaging over mirror images, have other probabilities: thresholds
     # chosen on them would not fit.
-    seen = Evaluation.read(place / EVALUATION_FILE) if there else None
-    if seen is None or seen.weights != hash_weights(record) or seen.tta != tta:
+    previous = Evaluation.read(place / EVALUATION_FILE) if is_evaluated else None
+    if previous is None or previous.weights != hash_weights(record) or previous.tta != tta:
         _evaluate_locked(record, "tune", tta, resamples, progress, device)
     before = read_decisions(record.folder)
     write_decisions(
-        record.folder, choose_point_thresholds(asked, tasks, PartAnswers.read(place / ANSWERS), before)
+        record.folder, choose_point_thresholds(requested, tasks, PartAnswers.read(place / ANSWERS), before)
     )
 
 
@@ -207,16 +207,16 @@ def predict_part(
     """Predict the subjects of a part into its folder, and judge each case as soon as it is predicted."""
     samples = cohort.samples(chosen.subjects)
     collector = AnswerCollector(cohort, predictor.tasks)
-    total, seen = sum(len(s.cases) for s in samples), 0
+    total, done = sum(len(s.cases) for s in samples), 0
 
-    def look(answer: CaseAnswer) -> None:
-        nonlocal seen
+    def collect_answer(answer: CaseAnswer) -> None:
+        nonlocal done
         collector(answer)
-        seen += answer.case is not None
+        done += answer.case is not None
         if progress:
-            progress(min(seen, total), total, answer.subject)
+            progress(min(done, total), total, answer.subject)
 
-    write_predictions(predictor, cohort, chosen.folder, samples, tta=tta, on_answer=look)
+    write_predictions(predictor, cohort, chosen.folder, samples, tta=tta, on_answer=collect_answer)
     return collector.answers(samples)
 
 

@@ -209,18 +209,18 @@ def find_contradictions(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield every contradiction between the parts of a result about its tasks."""
     tasks = content["tasks"]
     if bool(content.get("external")) != (content["part"] == "external"):
-        yield "external: expected it of another cohort, and of none else"
+        yield "external: expected to be filled exactly when `part` is external"
     for part in ("metrics", "skill", "counts"):
         if set(content[part]) != set(tasks):
             yield f"{part}: its tasks are not those of `tasks`"
             return
     for name, task in tasks.items():
         if len(set(task["names"])) < len(task["names"]):
-            yield f"tasks.{name}.names: one stands there twice"
+            yield f"tasks.{name}.names: a name occurs twice"
         for place, metrics in (("metrics", content["metrics"]), *content["sites"].items()):
             if task["primary"] not in metrics.get(name, {}):
                 yield f"{place}: {name}: its primary metric is missing"
     for name, curves in content.get("decision_curves", {}).items():
         for label, curve in curves.items():
             if not len(curve["thresholds"]) == len(curve["model"]) == len(curve["all"]) or not curve["n"]:
-                yield f"decision_curves.{name}.{label}: expected as many values as thresholds, of some cases"
+                yield f"decision_curves.{name}.{label}: expected one value for each threshold, and n above 0"

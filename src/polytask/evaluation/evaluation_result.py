@@ -138,12 +138,12 @@ class Evaluation:
 
 
 def _convert_metrics_to_dict(metrics: EstimatesByTask) -> dict[str, dict[str, dict[str, Any]]]:
-    return {t: {m: e._asdict() for m, e in found.items()} for t, found in metrics.items()}
+    return {t: {m: e._asdict() for m, e in estimates.items()} for t, estimates in metrics.items()}
 
 
 def parse_metrics(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> EstimatesByTask:
     """Convert metrics from their plain form in JSON to estimates."""
-    return {t: {m: _parse_estimate(e) for m, e in found.items()} for t, found in content.items()}
+    return {t: {m: _parse_estimate(e) for m, e in estimates.items()} for t, estimates in content.items()}
 
 
 def _parse_estimate(entry: Mapping[str, Any]) -> Estimate:

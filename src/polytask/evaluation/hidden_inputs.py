@@ -41,8 +41,8 @@ def measure_hidden_inputs(
     tta: bool = False,
     progress: Progress | None = None,
 ) -> HiddenInputResults:
-    """Judge the subjects once for each combination of `choose_combinations`. There is nothing to do for a model with a
-    single input whose channels are always there."""
+    """Judge the subjects once for each combination of `choose_combinations`. Nothing is judged for a model with a
+    single input whose channels are always present."""
     chosen, needed = choose_combinations(predictor.model_inputs, cohort)
     samples = cohort.samples(subjects)
     collectors = {
@@ -60,14 +60,16 @@ def measure_hidden_inputs(
         done += answer.case is not None
         if progress:
             progress(min(done, total), total, f"without {' and '.join(key)}")
-    found = {INPUT_SEPARATOR.join(key): measure_primary_metrics(c, samples) for key, c in collectors.items()}
+    metrics = {
+        INPUT_SEPARATOR.join(key): measure_primary_metrics(c, samples) for key, c in collectors.items()
+    }
     # A combination without any answer is one that the model cannot do without.
-    lost = [
-        key for key, tasks in found.items() if not any(isfinite(e.estimate) or e.n for e in tasks.values())
+    unanswered = [
+        key for key, tasks in metrics.items() if not any(isfinite(e.estimate) or e.n for e in tasks.values())
     ]
     return HiddenInputResults(
-        {key: tasks for key, tasks in found.items() if key not in lost},
-        (*(INPUT_SEPARATOR.join(key) for key in needed), *lost),
+        {key: tasks for key, tasks in metrics.items() if key not in unanswered},
+        (*(INPUT_SEPARATOR.join(key) for key in needed), *unanswered),
     )
 
 

@@ -1,4 +1,4 @@
-"""The least number of subjects from which on a metric is printed with an interval."""
+"""The smallest number of subjects with which a metric is printed with an interval."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ IntervalMethod = Literal[
 
 
 class IntervalFloor(NamedTuple):
-    """The least number of something, below which no interval is printed.
+    """The smallest number of something with which an interval is printed.
 
     Args:
-        what: that is counted. least: how many there must be.
+        what: what is counted, e.g. "subjects". least: how many there must be.
     """
 
     what: str

@@ -37,15 +37,16 @@ def measure_by_jackknife(
     # Subjects are assigned in turn, so that the sizes of two groups differ by at most one subject.
     place = np.arange(len(known)) % max(1, count)
     without = [metrics(known[place != g]) for g in range(count)] if len(known) > 1 else []
-    found = {}
+    measured = {}
     for name in names:
         estimate = float(whole.get(name, NAN))
-        influence, there = np.zeros(subjects), np.zeros(subjects, bool)
-        there[known] = True
+        influence, has_case = np.zeros(subjects), np.zeros(subjects, bool)
+        has_case[known] = True
         values = np.array([count * estimate - (count - 1) * w.get(name, NAN) for w in without], np.float64)
         if not np.isfinite(estimate) or not values.size or not np.isfinite(values).all():
-            shortage = "undefined without a single subject" if np.isfinite(estimate) and values.size else ""
-            found[name] = MeasuredMetric(estimate, influence, there, "other", shortage=shortage)
+            is_fragile = np.isfinite(estimate) and values.size > 0
+            shortage = "not defined when one of the subjects is left out" if is_fragile else ""
+            measured[name] = MeasuredMetric(estimate, influence, has_case, "other", shortage=shortage)
             continue
         sizes = np.bincount(place, minlength=count)
         # A group's influence is shared equally by its subjects.
@@ -54,5 +55,5 @@ def measure_by_jackknife(
         low = high = NAN
         if not shortage:
             low, high = find_mean_interval(values, resamples=resamples, seed=seed)[1:3]
-        found[name] = MeasuredMetric(estimate, influence, there, "other", low, high, shortage)
-    return found
+        measured[name] = MeasuredMetric(estimate, influence, has_case, "other", low, high, shortage)
+    return measured

@@ -1,4 +1,4 @@
-"""Checks whether a run learned anything at all. Reported before any metric: those of a constant answer mean nothing.
+"""Checks whether a run learned anything at all. It is reported first: metrics of a constant answer mean nothing.
 
 There are two kinds of evidence. The training log: every loss is divided by the loss of the best constant answer, so a
 loss that ends near 1 is no better than a constant. And the answers: no mask anywhere, one class or number for
@@ -50,21 +50,22 @@ class LearningCheck:
 
     def list_verdicts(self) -> tuple[str, ...]:
         """List the sentences that a reader must see before any number; none when all is well."""
-        said = []
+        verdicts = []
         taken = f"{self.steps:,} of {self.planned:,} planned steps"
         if self.unlearned:
             reasons = "; ".join(f"{task}: {why}" for task, why in self.unlearned.items())
-            said.append(
+            verdicts.append(
                 f"Nothing learned yet on {', '.join(self.unlearned)} (trained {taken}). {reasons}. "
                 "Train longer, or look at `polytask doctor`."
             )
         elif 0 < self.steps < SHORT_TRAINING_SHARE * self.planned:
-            said.append(f"Short training: {taken}.")
+            verdicts.append(f"Short training: {taken}.")
         for task, name in self.one_class.items():
-            said.append(
-                f"{task} answers {name} for every case: its probabilities rank the cases, but its class says nothing."
+            verdicts.append(
+                f"{task} answers {name} for every case: its probabilities rank the cases, but its class carries no "
+                "information."
             )
-        return tuple(said)
+        return tuple(verdicts)
 
 
 def check_learning(
@@ -89,7 +90,7 @@ def check_learning(
             unlearned[task] = constant[task]
         # A loss of NaN (never logged) is not above the limit: such a task is not judged by its loss.
         elif loss >= UNLEARNED_LOSS and not ranks:
-            unlearned[task] = f"its loss is still {loss:.2f} of a constant answer's"
+            unlearned[task] = f"its loss is still {loss:.2f} times that of a constant answer"
         elif (
             task in constant
             and answers is not None
@@ -106,19 +107,19 @@ def read_final_losses(
 ) -> dict[str, float]:
     """Read each task's mean training loss over the last epochs, as a share of a constant answer's; NaN when never
     logged."""
-    found = {}
+    final_losses = {}
     for network, names in networks.items():
         closed = list_epoch_entries(log.get(network, []))
         recent = closed[-max(1, round(len(closed) * FINAL_EPOCHS_SHARE)) :]
         for task in names:
             losses = [float(v) for e in recent if (v := e["loss"].get(task)) is not None]
-            found[task] = float(np.mean(losses)) if losses else float("nan")
-    return found
+            final_losses[task] = float(np.mean(losses)) if losses else float("nan")
+    return final_losses
 
 
 def find_constant_answers(tasks: Mapping[str, Task], answers: PartAnswers) -> dict[str, str]:
     """Explain for each task with constant answers how they are the same; only where the known truth differs by case."""
-    found = {}
+    reasons = {}
     for name, task in tasks.items():
         if name in answers.voxel:
             why = _explain_missing_masks(task, answers)
@@ -127,8 +128,8 @@ def find_constant_answers(tasks: Mapping[str, Task], answers: PartAnswers) -> di
         else:
             why = ""
         if why:
-            found[name] = why
-    return found
+            reasons[name] = why
+    return reasons
 
 
 def _explain_missing_masks(task: Task, answers: PartAnswers) -> str:
@@ -150,14 +151,14 @@ def _explain_constant_answer(task: Task, items: PooledAnswers) -> str:
         varies = len(np.unique(items.value[items.known])) > 1
         return f"always answers {name}" if name and varies else ""
     if find_answer_form(task.kind) == "labels":
-        says = items.prediction["p"] > 0.5
+        answered = items.prediction["p"] > 0.5
         varies = any(len(np.unique(v[k])) > 1 for v, k in zip(items.value.T > 0.5, known.T, strict=True))
-        return "the same labels for every case" if varies and (says == says[:1]).all() else ""
+        return "the same labels for every case" if varies and (answered == answered[:1]).all() else ""
     truth = items.value.reshape(len(items.ids), -1)[known.any(1), 0].astype(np.float64)
     spread = float(np.std(truth)) if truth.size else 0.0
     if (
         find_answer_form(task.kind) == "time"
-    ):  # a risk has no unit, so its spread cannot be set beside that of the times
+    ):  # a risk has no unit, so its spread cannot be compared with that of the times
         return (
             "the same risk for everybody"
             if spread and np.ptp(items.prediction["risk"]) < CONSTANT_RISK_RANGE

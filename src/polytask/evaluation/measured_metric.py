@@ -23,7 +23,7 @@ class MeasuredMetric:
         estimate: its value; NaN when it is not defined.
         influence: `[subjects]`, the derivative of the estimate by the weight of each subject; they sum to 0, and the
             variance of the estimate is about the sum of their squares. 0 for subjects without a known case.
-        there: `[subjects]`, whether a subject has a known case.
+        has_case: `[subjects]`, whether a subject has a known case.
         method: how the interval was found; each method has its own floor.
         low, high: ends of the interval; NaN without one.
         shortage: why there is no interval.
@@ -31,7 +31,7 @@ class MeasuredMetric:
 
     estimate: float
     influence: Floats
-    there: Flags
+    has_case: Flags
     method: IntervalMethod
     low: float = NAN
     high: float = NAN
@@ -51,7 +51,7 @@ class MeasuredMetric:
 
 
 def build_undefined_metric(subjects: int, method: IntervalMethod = "other") -> MeasuredMetric:
-    """Build the metric of a part that does not define it: NaN, without influences."""
+    """Build a metric that is not defined on a part: NaN, without influences."""
     return MeasuredMetric(NAN, np.zeros(subjects), np.zeros(subjects, bool), method)
 
 
@@ -60,23 +60,23 @@ def combine_metrics(
 ) -> MeasuredMetric:
     """Compute Σ weight · metric: a mean over classes, labels or tasks, or a difference of two runs.
 
-    It has no interval as soon as one of its parts has none, and then takes over the reason of that part.
+    It has no interval if one of its parts has none; the reason of that part is then kept.
 
     Args:
         correlations: `[parts, parts]` of the estimates; by default from the influences of the subjects.
     """
     influence = np.sum([w * p.influence for w, p in zip(weights, parts, strict=True)], axis=0)
-    found = MeasuredMetric(
+    combined = MeasuredMetric(
         float(sum(w * p.estimate for w, p in zip(weights, parts, strict=True))),
         influence,
-        np.any([p.there for p in parts], axis=0),
+        np.any([p.has_case for p in parts], axis=0),
         parts[0].method,
     )
-    if not np.isfinite(found.estimate):
-        return found
+    if not np.isfinite(combined.estimate):
+        return combined
     shortage = next((p.shortage for p in parts if p.shortage), "")
     if shortage or not all(np.isfinite([p.low, p.high]).all() for p in parts):
-        return replace(found, shortage=shortage)
+        return replace(combined, shortage=shortage)
     low, high = combine_intervals(
         weights,
         [p.estimate for p in parts],
@@ -84,7 +84,7 @@ def combine_metrics(
         [p.high for p in parts],
         find_correlations([p.influence for p in parts]) if correlations is None else correlations,
     )
-    return replace(found, low=low, high=high)
+    return replace(combined, low=low, high=high)
 
 
 def average_metrics(parts: Sequence[MeasuredMetric], subjects: int) -> MeasuredMetric:

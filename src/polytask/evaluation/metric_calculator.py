@@ -48,8 +48,8 @@ class MetricCalculator:
 
     def sum(self, values: npt.ArrayLike) -> Floats:
         """Sum values `[items]` by subject; the result is `[subjects]`."""
-        found = np.bincount(self.owner, np.asarray(values, np.float64), self.subjects)
-        return np.asarray(found, np.float64)
+        sums = np.bincount(self.owner, np.asarray(values, np.float64), self.subjects)
+        return np.asarray(sums, np.float64)
 
     def count(self, chosen: Flags | None = None) -> int:
         """Count the subjects that have at least one (chosen) item."""
@@ -65,8 +65,8 @@ class MetricCalculator:
         sums, counts = self.sum(values), self.sum(np.ones(self.owner.size))
 
         def ends() -> tuple[float, float]:
-            found = find_mean_interval(sums, counts, resamples=self.resamples, seed=self.seed)
-            return found.low, found.high
+            interval = find_mean_interval(sums, counts, resamples=self.resamples, seed=self.seed)
+            return interval.low, interval.high
 
         return self._measure_weighted_mean("mean", sums, counts, ends)
 
@@ -101,10 +101,10 @@ class MetricCalculator:
         if not total:
             return build_undefined_metric(self.subjects, method)
         estimate = float(sums.sum() / total)
-        there = counts > 0
+        has_case = counts > 0
         # The derivative of a ratio of sums by the weight of one subject.
         influence = (sums - estimate * counts) / total
-        return self._add_interval(method, estimate, influence, int(there.sum()), ends, there)
+        return self._add_interval(method, estimate, influence, int(has_case.sum()), ends, has_case)
 
     def area(
         self, scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
@@ -179,8 +179,8 @@ class MetricCalculator:
         """
         by_subject = self.sum(influence)
         if not np.isfinite([estimate, stretched, slope]).all():
-            found = build_undefined_metric(self.subjects, "spread")
-            return replace(found, estimate=estimate, shortage="nothing is wrong to tell it by")
+            undefined = build_undefined_metric(self.subjects, "spread")
+            return replace(undefined, estimate=estimate, shortage="no error to compute an interval from")
         known = np.unique(self.owner)
 
         def ends() -> tuple[float, float]:
@@ -199,21 +199,21 @@ class MetricCalculator:
         influence: Floats,
         count: int,
         ends: FindInterval,
-        there: Flags | None = None,
+        has_case: Flags | None = None,
     ) -> MeasuredMetric:
-        if there is None:
-            there = np.bincount(self.owner, minlength=self.subjects) > 0
-        found = MeasuredMetric(
+        if has_case is None:
+            has_case = np.bincount(self.owner, minlength=self.subjects) > 0
+        measured = MeasuredMetric(
             estimate,
             influence,
-            there,
+            has_case,
             method,
             shortage=explain_missing_interval(INTERVAL_FLOORS[method], count),
         )
-        if found.shortage:
-            return found
+        if measured.shortage:
+            return measured
         low, high = ends()
         # For instance all values are equal, so that a bootstrap has nothing to draw from.
         if not np.isfinite([low, high]).all():
-            return replace(found, shortage="too few values that vary")
-        return replace(found, low=float(low), high=float(high))
+            return replace(measured, shortage="too few values that vary")
+        return replace(measured, low=float(low), high=float(high))

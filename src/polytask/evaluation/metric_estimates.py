@@ -25,16 +25,17 @@ def estimate_metrics(
 ) -> tuple[EstimatesByTask, dict[str, Estimate], Estimate]:
     """Return (metrics by task, skill by task, mean skill); every interval is found by the method of its metric, see
     `metrics_by_kind.py`."""
-    found = measure_all_tasks(statistic, resamples, seed)
+    measured_by_key = measure_all_tasks(statistic, resamples, seed)
     metrics: EstimatesByTask = {name: {} for name in statistic.tasks}
-    for key, measured in found.items():
+    for key, measured in measured_by_key.items():
         name, _, metric = key.partition("/")
         if name and metric != SKILL_METRIC:
             metrics[name][metric] = build_estimate(measured, statistic.n(name, metric))
     skills = {
-        n: build_estimate(found[f"{n}/{SKILL_METRIC}"], statistic.n(n, SKILL_METRIC)) for n in statistic.tasks
+        n: build_estimate(measured_by_key[f"{n}/{SKILL_METRIC}"], statistic.n(n, SKILL_METRIC))
+        for n in statistic.tasks
     }
-    return metrics, skills, build_estimate(found[f"/{SKILL_METRIC}"], len(statistic.skilled))
+    return metrics, skills, build_estimate(measured_by_key[f"/{SKILL_METRIC}"], len(statistic.skilled))
 
 
 def build_estimate(measured: MeasuredMetric, n: int) -> Estimate:
@@ -54,13 +55,13 @@ def estimate_metrics_by_site(
     # With one site everywhere its metrics are those of the whole part: no second bootstrap is needed.
     if len(names) == 1 and all(answers.sites.values()):
         return {names[0]: whole}
-    found: dict[str, EstimatesByTask] = {}
+    metrics_by_site: dict[str, EstimatesByTask] = {}
     for k, name in enumerate(names):
         subjects = [s for s, site in answers.sites.items() if site == name]
-        found[name] = estimate_metrics(PartStatistic(tasks, answers, subjects), resamples)[0]
+        metrics_by_site[name] = estimate_metrics(PartStatistic(tasks, answers, subjects), resamples)[0]
         if progress:
             progress(k + 1, len(names), f"intervals of site {name}")
-    return found
+    return metrics_by_site
 
 
 def describe_task(task: Task) -> dict[str, Any]:
@@ -79,15 +80,15 @@ def list_class_names(task: Task) -> Sequence[str]:
     """List the classes, labels or structures of a task; empty for a task without any."""
     for field in ("classes", "labels", "structures"):
         if hasattr(task, field):
-            found: Sequence[str] = getattr(task, field)
-            return found
+            names: Sequence[str] = getattr(task, field)
+            return names
     return ()
 
 
 def count_evidence(task: Task, answers: PartAnswers) -> dict[str, Any]:
     """Count what the numbers of a task rest on: items, subjects, classes, events, empty masks."""
     ids = answers.ids(task.name)
-    found: dict[str, Any] = {"items": len(ids)}
+    counts: dict[str, Any] = {"items": len(ids)}
     if task.name in answers.voxel:
         cases = answers.voxel[task.name]
         # A case that defines no metric, such as a dose without a voxel to judge, has n 0 and does not count as known.
@@ -95,17 +96,17 @@ def count_evidence(task: Task, answers: PartAnswers) -> dict[str, Any]:
         for metric in ("empty_truth", "empty_answer"):
             sums = {n: cases.column(f"{metric}.{n}") for n in list_class_names(task)}
             if find_answer_form(task.kind) == "masks":
-                found[metric] = {n: int(np.nansum(v)) for n, v in sums.items()}
+                counts[metric] = {n: int(np.nansum(v)) for n, v in sums.items()}
         if find_answer_form(task.kind) == "masks":
-            found |= count_missed_structures(cases, list_class_names(task))
+            counts |= count_missed_structures(cases, list_class_names(task))
     else:
         items = answers.pooled[task.name]
         judged = np.asarray(items.known.reshape(len(ids), -1).any(1) if ids else [], bool)
-        found |= _count_by_answer_form(task, items)
-    found["known"] = int(judged.sum())
-    found["subjects"] = len({i[0] for i, k in zip(ids, judged, strict=True) if k})
-    found["unanswered"] = answers.unanswered.get(task.name, 0)
-    return found
+        counts |= _count_by_answer_form(task, items)
+    counts["known"] = int(judged.sum())
+    counts["subjects"] = len({i[0] for i, k in zip(ids, judged, strict=True) if k})
+    counts["unanswered"] = answers.unanswered.get(task.name, 0)
+    return counts
 
 
 def _count_by_answer_form(task: Task, items: PooledAnswers) -> dict[str, Any]:
@@ -115,10 +116,10 @@ def _count_by_answer_form(task: Task, items: PooledAnswers) -> dict[str, Any]:
     if find_answer_form(task.kind) == "time":
         return {"events": int((items.value[items.known][:, 1] > 0).sum()) if items.ids else 0}
     if find_answer_form(task.kind) == "labels" and items.ids:
-        known, there = items.known, (items.value > 0.5) & items.known
+        known, present = items.known, (items.value > 0.5) & items.known
         return {
             "labels": {
-                c: {"known": int(known[:, k].sum()), "present": int(there[:, k].sum())}
+                c: {"known": int(known[:, k].sum()), "present": int(present[:, k].sum())}
                 for k, c in enumerate(list_class_names(task))
             }
         }

@@ -30,34 +30,34 @@ def measure_classification(task: Any, items: PooledAnswers, calculator: MetricCa
     calculator, answer, each = calculator.restrict_to(known), p.argmax(1), range(len(task.classes))
     by_class = [_measure_yes_no(calculator, truth == k, answer == k) for k in each]
     areas = [calculator.area(p[:, k], truth == k) for k in each]
-    found = {"accuracy": calculator.share(answer == truth)}
-    # A class without a case makes these means undefined: they must not become means over fewer classes in silence.
-    found["balanced_accuracy"] = average_metrics([f["sensitivity"] for f in by_class], calculator.subjects)
-    found["f1"] = average_metrics([f["f1"] for f in by_class], calculator.subjects)
+    metrics = {"accuracy": calculator.share(answer == truth)}
+    # A class without a case makes these means undefined: they must not silently become means over fewer classes.
+    metrics["balanced_accuracy"] = average_metrics([f["sensitivity"] for f in by_class], calculator.subjects)
+    metrics["f1"] = average_metrics([f["f1"] for f in by_class], calculator.subjects)
     if len(task.classes) == 2:
-        return found | {"auc": areas[1], **{n: by_class[1][n] for n in ("sensitivity", "specificity")}}
+        return metrics | {"auc": areas[1], **{n: by_class[1][n] for n in ("sensitivity", "specificity")}}
     for k, c in enumerate(task.classes):
-        found[f"auc.{c}"] = areas[k]
-        found |= {f"{n}.{c}": by_class[k][n] for n in ("sensitivity", "specificity")}
+        metrics[f"auc.{c}"] = areas[k]
+        metrics |= {f"{n}.{c}": by_class[k][n] for n in ("sensitivity", "specificity")}
     for name in ("auc", "sensitivity", "specificity"):
-        found[name] = average_metrics([found[f"{name}.{c}"] for c in task.classes], calculator.subjects)
-    return found
+        metrics[name] = average_metrics([metrics[f"{name}.{c}"] for c in task.classes], calculator.subjects)
+    return metrics
 
 
 def measure_multilabel(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
     """Measure every label, and the mean over the labels for which a metric is defined."""
-    found: MetricsByName = {}
+    metrics: MetricsByName = {}
     for k, c in enumerate(task.labels):
         known = np.asarray(items.known, bool)[:, k]
         p, truth = items.prediction["p"][known, k], items.value[known, k] > 0.5
-        mine = calculator.restrict_to(known)
-        found[f"auc.{c}"] = mine.area(p, truth)
-        found |= {f"{n}.{c}": m for n, m in _measure_yes_no(mine, truth, p >= 0.5).items()}
+        label_calculator = calculator.restrict_to(known)
+        metrics[f"auc.{c}"] = label_calculator.area(p, truth)
+        metrics |= {f"{n}.{c}": m for n, m in _measure_yes_no(label_calculator, truth, p >= 0.5).items()}
     for name in ("auc", *YES_NO_METRICS):
         # Unlike classes, labels are separate questions: one that is undefined is left out of the mean.
-        each = [found[f"{name}.{c}"] for c in task.labels]
-        found[name] = average_metrics([m for m in each if np.isfinite(m.estimate)], calculator.subjects)
-    return found
+        each = [metrics[f"{name}.{c}"] for c in task.labels]
+        metrics[name] = average_metrics([m for m in each if np.isfinite(m.estimate)], calculator.subjects)
+    return metrics
 
 
 def measure_ordinal(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
@@ -65,14 +65,14 @@ def measure_ordinal(task: Any, items: PooledAnswers, calculator: MetricCalculato
     ones."""
     known, p, truth = _select_known_classes(items)
     calculator, answer = calculator.restrict_to(known), task.grade({"p": p})
-    found = {
+    metrics = {
         "kappa": calculator.kappa(truth, answer, len(task.classes)),
         "accuracy": calculator.share(answer == truth),
         "mae": calculator.error(np.abs(truth - answer)),
     }
     for k, c in enumerate(task.classes[1:], start=1):
-        found[f"auc.{c}"] = calculator.area(p[:, k:].sum(1), truth >= k)
-    return found
+        metrics[f"auc.{c}"] = calculator.area(p[:, k:].sum(1), truth >= k)
+    return metrics
 
 
 def measure_regression(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
@@ -82,44 +82,48 @@ def measure_regression(task: Any, items: PooledAnswers, calculator: MetricCalcul
     truth, answer = (np.asarray(x, np.float64)[known] for x in (items.value, items.prediction["value"]))
     calculator, n = calculator.restrict_to(known), int(known.sum())
     error, plain = answer - truth, task.metrics(items.prediction, items.value, known)
-    found = {
+    metrics = {
         "mae": calculator.error(np.abs(error)),
         "rmse": _take_root(calculator.error(error**2, far=UNSEEN_ERROR_FACTOR**2)),
     }
-    found |= {name: build_undefined_metric(calculator.subjects, "spread") for name in ("r2", "pearson")}
+    metrics |= {name: build_undefined_metric(calculator.subjects, "spread") for name in ("r2", "pearson")}
     r2, r = plain["r2"], plain["pearson"]
     if np.isfinite(r2):
-        found["r2"] = measure_r2(truth, answer, calculator)
+        metrics["r2"] = measure_r2(truth, answer, calculator)
     if np.isfinite(r):
         # Influence of a case on r, from the standardized values. With |r| = 1 Fisher's scale is infinite: then r is
         # given without an interval.
         x, y = ((v - v.mean()) / v.std() for v in (truth, answer))
         influence = (x * y - r * (x**2 + y**2) / 2) / n
         inner = 1 - r**2
-        found["pearson"] = calculator.judge_on_scale(
+        metrics["pearson"] = calculator.judge_on_scale(
             r, influence, np.arctanh(r) if inner > 0 else NAN, 1 / inner if inner > 0 else NAN, np.tanh
         )
-    return found
+    return metrics
 
 
 def measure_r2(truth: Floats, answer: Floats, calculator: MetricCalculator) -> MeasuredMetric:
     """Measure R² of a truth that varies. The lower end allows for an unseen subject with a large error; the upper end
     is the larger one of two methods."""
     spread, error = (truth - truth.mean()) ** 2, (answer - truth) ** 2
-    rest = float(error.sum() / spread.sum())
-    influence = (rest * spread - error) / spread.sum()
+    residual_share = float(error.sum() / spread.sum())
+    influence = (residual_share * spread - error) / spread.sum()
     # A perfect fit has no logarithm of its rest: R² is 1, without an interval.
-    if rest <= 0:
+    if residual_share <= 0:
         return calculator.judge_on_scale(1.0, influence, NAN, NAN, _compute_r2_from_log_residual)
-    found = calculator.judge_on_scale(
-        1 - rest, influence, float(np.log(rest)), -1 / rest, _compute_r2_from_log_residual
+    measured = calculator.judge_on_scale(
+        1 - residual_share,
+        influence,
+        float(np.log(residual_share)),
+        -1 / residual_share,
+        _compute_r2_from_log_residual,
     )
-    if not np.isfinite(found.low):
-        return found
+    if not np.isfinite(measured.low):
+        return measured
     low, high = find_r2_interval(
         error, truth, calculator.owner, resamples=calculator.resamples, seed=calculator.seed
     )
-    return replace(found, low=low, high=max(high, found.high))
+    return replace(measured, low=low, high=max(high, measured.high))
 
 
 def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
@@ -130,14 +134,14 @@ def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculat
     times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
     risk, p = (np.asarray(items.prediction[k], np.float64)[known] for k in ("risk", "p"))
     plain = task.metrics(items.prediction, items.value, known)
-    found = {"c": calculator.concordance(risk, times, events)}
+    metrics = {"c": calculator.concordance(risk, times, events)}
     for h, t in enumerate(task.horizons):
         area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
         # So late few training subjects are still followed, and single weights 1/G would dominate both metrics.
         lost = "" if is_horizon_defined(task.censoring, t) else SHORT_FOLLOW_UP_REASON
         why = lost or task.explain_undefined(t)
-        found[area] = replace(build_undefined_metric(calculator.subjects, "area"), shortage=lost)
-        found[brier] = replace(build_undefined_metric(calculator.subjects, "error"), shortage=why)
+        metrics[area] = replace(build_undefined_metric(calculator.subjects, "area"), shortage=lost)
+        metrics[brier] = replace(build_undefined_metric(calculator.subjects, "error"), shortage=why)
         if lost:
             continue
         weight = compute_censoring_weights(times, task.censoring)
@@ -146,16 +150,16 @@ def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculat
         keep = case | beyond
         score = p[:, h] if task.loss == "hazard" else risk
         if np.isfinite(score[keep]).all():
-            found[area] = calculator.restrict_to(keep).area(score[keep], case[keep], weight[keep])
+            metrics[area] = calculator.restrict_to(keep).area(score[keep], case[keep], weight[keep])
         else:
-            found[area] = replace(found[area], shortage=why)
+            metrics[area] = replace(metrics[area], shortage=why)
         if np.isfinite(plain[brier]):
             # Subjects beyond the horizon t were followed through t itself, so their weight is 1/G(t): the function
             # gives 1/G(t−), and is asked for the next larger float.
             late = compute_censoring_weights(np.nextafter([t], np.inf), task.censoring)
             terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
-            found[brier] = calculator.error(terms)
-    return found
+            metrics[brier] = calculator.error(terms)
+    return metrics
 
 
 METRICS_FROM_0_TO_1 = ("dice", "surface_dice")
@@ -168,33 +172,35 @@ def average_voxel_cases(names: list[str], values: Floats, calculator: MetricCalc
     Args:
         names: names of the metrics. values: `[items, names]`, NaN where a case does not define a metric.
     """
-    found = {}
+    metrics = {}
     for name, column in zip(names, values.T, strict=True):
-        there = np.isfinite(column)
-        mine, base = calculator.restrict_to(there), name.partition(".")[0]
+        defined = np.isfinite(column)
+        case_calculator, base = calculator.restrict_to(defined), name.partition(".")[0]
         if base in METRICS_FROM_0_TO_1:
-            found[name] = mine.bounded_mean(column[there])
+            metrics[name] = case_calculator.bounded_mean(column[defined])
         else:
             # `dvh` alone is a mean of absolute errors; its single statistics, like volume errors, have a sign.
             positive = base in NON_NEGATIVE_METRICS or name == "dvh"
-            found[name] = mine.error(column[there]) if positive else mine.mean(column[there])
-    return found
+            metrics[name] = (
+                case_calculator.error(column[defined]) if positive else case_calculator.mean(column[defined])
+            )
+    return metrics
 
 
-def measure_skill(task: Any, found: Mapping[str, MeasuredMetric], subjects: int) -> MeasuredMetric:
+def measure_skill(task: Any, metrics: Mapping[str, MeasuredMetric], subjects: int) -> MeasuredMetric:
     """Turn the primary metric into a skill (chance 0, perfect 1), with its interval; undefined for a kind of task that
     is not of this package."""
-    primary = found.get(task.primary, build_undefined_metric(subjects))
+    primary = metrics.get(task.primary, build_undefined_metric(subjects))
     rule = KINDS[task.kind].skill_rule if task.kind in KINDS else "own"
     if rule == "rank":
         classes = getattr(task, "classes", ())
         if classes and not np.isfinite(primary.estimate):
-            each = [found[f"auc.{c}"] for c in classes if f"auc.{c}" in found]
+            each = [metrics[f"auc.{c}"] for c in classes if f"auc.{c}" in metrics]
             primary = average_metrics([m for m in each if np.isfinite(m.estimate)], subjects)
         # AUC and C are ½ by chance, so 2x − 1 puts chance at 0.
         return primary.scale(2.0, -1.0)
     if rule == "error" and (task.primary == "mae" or not np.isfinite(primary.estimate)):
-        mae = found.get("mae", build_undefined_metric(subjects))
+        mae = metrics.get("mae", build_undefined_metric(subjects))
         return mae.scale(-1 / task.deviation, 1.0) if task.deviation > 0 else build_undefined_metric(subjects)
     return build_undefined_metric(subjects) if rule == "own" else primary
 

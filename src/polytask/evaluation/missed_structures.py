@@ -34,26 +34,27 @@ def leave_out_missed_distances(tasks: Mapping[str, Task], answers: PartAnswers) 
 
 
 def _drop_one_sided_distances(metrics: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    found = dict(metrics)
+    corrected = dict(metrics)
     for name in names:
         empty = [bool(metrics.get(f"{side}.{name}", 0)) for side in ("empty_truth", "empty_answer")]
-        if f"{DISTANCE_METRIC}.{name}" in found and empty[0] != empty[1]:
-            found[f"{DISTANCE_METRIC}.{name}"] = NAN
+        if f"{DISTANCE_METRIC}.{name}" in corrected and empty[0] != empty[1]:
+            corrected[f"{DISTANCE_METRIC}.{name}"] = NAN
     each = np.array(
-        [found[f"{DISTANCE_METRIC}.{n}"] for n in names if f"{DISTANCE_METRIC}.{n}" in found], np.float64
+        [corrected[f"{DISTANCE_METRIC}.{n}"] for n in names if f"{DISTANCE_METRIC}.{n}" in corrected],
+        np.float64,
     )
     if each.size:
         # The mean over the structures of a case is computed again without the distances that were left out.
-        found[DISTANCE_METRIC] = float(np.nanmean(each)) if np.isfinite(each).any() else NAN
-    return found
+        corrected[DISTANCE_METRIC] = float(np.nanmean(each)) if np.isfinite(each).any() else NAN
+    return corrected
 
 
 def count_missed_structures(cases: CaseMetrics, names: Sequence[str]) -> dict[str, dict[str, int]]:
     """Count for each structure `missed` (it is there, the prediction is empty) and `only_predicted` (the other way
     round)."""
-    found: dict[str, dict[str, int]] = {"missed": {}, "only_predicted": {}}
+    counts: dict[str, dict[str, int]] = {"missed": {}, "only_predicted": {}}
     for name in names:
         truth, answer = (cases.column(f"{k}.{name}") for k in ("empty_truth", "empty_answer"))
-        found["missed"][name] = int(((truth == 0) & (answer == 1)).sum())
-        found["only_predicted"][name] = int(((truth == 1) & (answer == 0)).sum())
-    return found
+        counts["missed"][name] = int(((truth == 0) & (answer == 1)).sum())
+        counts["only_predicted"][name] = int(((truth == 1) & (answer == 0)).sum())
+    return counts

@@ -39,10 +39,10 @@ def parse_requested_points(text: str, aim: DecisionAim, tasks: Mapping[str, Task
     """Parse `TASK=0.9` (for a multilabel task all its labels) or `TASK.LABEL=0.9`.
 
     Raises:
-        PolytaskError: no share, no such task or label, or a task without a yes/no answer.
+        PolytaskError: the share is missing, the task or label does not exist, or the task has no yes/no answer.
     """
     # The last `=`: names of labels may hold one.
-    what, equals, share = text.rpartition("=")
+    question_name, equals, share = text.rpartition("=")
     try:
         target = float(share) if equals else float("nan")
     except ValueError:
@@ -51,22 +51,22 @@ def parse_requested_points(text: str, aim: DecisionAim, tasks: Mapping[str, Task
         raise PolytaskError(
             f"--{aim} {text}: expected TASK=SHARE with a share between 0 and 1, such as response=0.9"
         )
-    task = tasks.get(what)
+    task = tasks.get(question_name)
     if task is not None:
         if not is_yes_no(task):
             raise PolytaskError(
-                f"--{aim} {text}: {what} is a {task.kind}{_describe_class_count(task)}; expected a task with two "
-                "classes, or labels"
+                f"--{aim} {text}: {question_name} is a {task.kind}{_describe_class_count(task)}; expected a task with "
+                "two classes, or labels"
             )
         labels = list(list_class_names(task)) if find_answer_form(task.kind) == "labels" else [""]
-        return [RequestedPoint(what, label, aim, target) for label in labels]
+        return [RequestedPoint(question_name, label, aim, target) for label in labels]
     for name, owner in tasks.items():
         if (
             find_answer_form(owner.kind) == "labels"
-            and what.startswith(f"{name}.")
-            and what[len(name) + 1 :] in list_class_names(owner)
+            and question_name.startswith(f"{name}.")
+            and question_name[len(name) + 1 :] in list_class_names(owner)
         ):
-            return [RequestedPoint(name, what[len(name) + 1 :], aim, target)]
+            return [RequestedPoint(name, question_name[len(name) + 1 :], aim, target)]
     known = [n for n, t in tasks.items() if is_yes_no(t)]
     known += [
         f"{n}.{label}"
@@ -75,32 +75,40 @@ def parse_requested_points(text: str, aim: DecisionAim, tasks: Mapping[str, Task
         for label in list_class_names(tasks[n])
     ]
     raise PolytaskError(
-        f"--{aim} {text}: {what!r} is no task with two classes or labels, {suggest_word(what, known, 'use')}"
+        f"--{aim} {text}: {question_name!r} is no task with two classes or labels, "
+        f"{suggest_word(question_name, known, 'use')}"
     )
 
 
 def choose_point_thresholds(
     requested: Sequence[RequestedPoint], tasks: Mapping[str, Task], tune: PartAnswers, decisions: Decisions
 ) -> Decisions:
-    """Choose thresholds on the answers to the tune part, and add them to the decisions that there are.
+    """Choose thresholds on the answers to the tune part, and add them to the existing decisions.
 
     Raises:
-        PolytaskError: a share that tune cannot hold, with the reason.
+        PolytaskError: a share that cannot be reached on tune, with the reason.
     """
-    found = decisions
-    for ask in requested:
+    extended = decisions
+    for request in requested:
         question = next(
-            q for q in list_yes_no_questions(tasks[ask.task], tune.pooled[ask.task]) if q.label == ask.label
+            q
+            for q in list_yes_no_questions(tasks[request.task], tune.pooled[request.task])
+            if q.label == request.label
         )
         try:
-            threshold = choose_threshold(question.p, question.truth, ask.aim, ask.target)
+            threshold = choose_threshold(question.p, question.truth, request.aim, request.target)
         except PolytaskError as error:
-            raise PolytaskError(f"{ask.words}: on tune, {error}") from None
+            raise PolytaskError(f"{request.words}: on tune, {error}") from None
         point = OperatingPoint(
-            ask.label, ask.aim, ask.target, threshold, int(question.truth.size), int(question.truth.sum())
+            request.label,
+            request.aim,
+            request.target,
+            threshold,
+            int(question.truth.size),
+            int(question.truth.sum()),
         )
-        found = found.with_points(ask.task, [point])
-    return found
+        extended = extended.with_points(request.task, [point])
+    return extended
 
 
 def measure_operating_points(
@@ -108,20 +116,20 @@ def measure_operating_points(
 ) -> dict[str, list[dict[str, Any]]]:
     """Measure each operating point of each task: sensitivity, specificity, PPV and NPV with intervals, and the same at
     the threshold of the plain answer (½)."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    measured: dict[str, list[dict[str, Any]]] = {}
     for name, points in decisions.points.items():
         if name not in tasks or name not in answers.pooled or not is_yes_no(tasks[name]):
             continue
         questions = {q.label: q for q in list_yes_no_questions(tasks[name], answers.pooled[name])}
         for point in points:
             question = questions[point.label]
-            at = {
+            shares = {
                 "at_threshold": measure_threshold(question, point.threshold, resamples),
                 "plain": measure_threshold(question, 0.5, resamples),
             }
-            entry = {**vars(point), "name": point.name, **at, "items": int(question.truth.size)}
-            found.setdefault(name, []).append(make_plain(entry))
-    return found
+            entry = {**vars(point), "name": point.name, **shares, "items": int(question.truth.size)}
+            measured.setdefault(name, []).append(make_plain(entry))
+    return measured
 
 
 def measure_threshold(
@@ -133,7 +141,7 @@ def measure_threshold(
     people = list(dict.fromkeys(question.subjects))
     place = {s: k for k, s in enumerate(people)}
     owner = np.array([place[s] for s in question.subjects], np.int64)
-    of = MetricCalculator(len(people), owner, resamples)
+    calculator = MetricCalculator(len(people), owner, resamples)
     among = {
         # Each share: among which cases, and which of them are right.
         "sensitivity": (truth, called),
@@ -142,7 +150,7 @@ def measure_threshold(
         "npv": (~called, ~truth),
     }
     return {
-        share: build_estimate(of.restrict_to(base).share(right[base]), int(base.sum()))._asdict()
+        share: build_estimate(calculator.restrict_to(base).share(right[base]), int(base.sum()))._asdict()
         for share, (base, right) in among.items()
     }
 

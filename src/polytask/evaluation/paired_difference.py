@@ -18,27 +18,27 @@ def subtract_paired(
 ) -> MeasuredMetric:
     """Compute mine − other on the same items, with an interval that uses the pairing.
 
-    The interval is found like that of an effect of a study (`judge_mean`): for means (Dice, errors) from the difference
-    within every subject, for other metrics (AUC, κ, R², C) from the difference of each subject's influence on the
-    metric. So subjects that are hard for both runs do not widen it. Shares, and metrics that no subject influences
-    because everything is right, are judged from the two intervals and the correlation of the two over subjects
-    (`combine_metrics`), because two runs that were right on the same subjects, or on all, need not be equal. Below the
-    floor of either metric there is no interval.
+    The interval is computed like that of an effect of a study (`find_mean_interval`): for means (Dice, errors) from
+    the difference within every subject, for other metrics (AUC, κ, R², C) from the difference of each subject's
+    influence on the metric. So subjects that are hard for both runs do not widen it. Shares, and metrics that no
+    subject influences because everything is right, are judged from the two intervals and the correlation of the two
+    over subjects (`combine_metrics`), because two runs that were right on the same subjects, or on all, need not be
+    equal. Below the floor of either metric there is no interval.
     """
-    together = correct_share_correlation(mine, other) if mine.method == "share" else None
-    found = combine_metrics([mine, other], [1.0, -1.0], together)
-    if not np.isfinite(found.estimate) or found.shortage:
-        return found
-    count = int(found.there.sum())
+    correlations = correct_share_correlation(mine, other) if mine.method == "share" else None
+    difference = combine_metrics([mine, other], [1.0, -1.0], correlations)
+    if not np.isfinite(difference.estimate) or difference.shortage:
+        return difference
+    count = int(difference.has_case.sum())
     shortage = explain_missing_interval(DIFFERENCE_FLOOR, count)
     if shortage:
-        return replace(found, low=NAN, high=NAN, shortage=shortage)
+        return replace(difference, low=NAN, high=NAN, shortage=shortage)
     if mine.method == "share" or not (mine.influence.any() and other.influence.any()):
-        return found
+        return difference
     # One pseudo-value a subject: their mean is the difference, because the influences sum to 0.
-    values = found.estimate + count * found.influence[found.there]
+    values = difference.estimate + count * difference.influence[difference.has_case]
     judged = find_mean_interval(values, resamples=resamples, seed=seed)
-    return replace(found, low=judged.low, high=judged.high)
+    return replace(difference, low=judged.low, high=judged.high)
 
 
 def correct_share_correlation(mine: MeasuredMetric, other: MeasuredMetric) -> Floats:
@@ -47,9 +47,11 @@ def correct_share_correlation(mine: MeasuredMetric, other: MeasuredMetric) -> Fl
     It assumes that of n subjects half a subject more is answered differently by the two runs than was observed. Without
     it the interval of two runs that are right on the same half of the subjects would be exactly 0 to 0.
     """
-    found = find_correlations([mine.influence, other.influence])
+    correlations = find_correlations([mine.influence, other.influence])
     spread = np.sqrt(np.prod([m.estimate * (1 - m.estimate) for m in (mine, other)]))
     # Only a positive correlation narrows the interval of a difference, so only that is lessened.
-    if found[0, 1] > 0 and spread > 0:
-        found[0, 1] = found[1, 0] = max(0.0, found[0, 1] - 1 / (2 * mine.there.sum() * spread))
-    return found
+    if correlations[0, 1] > 0 and spread > 0:
+        correlations[0, 1] = correlations[1, 0] = max(
+            0.0, correlations[0, 1] - 1 / (2 * mine.has_case.sum() * spread)
+        )
+    return correlations

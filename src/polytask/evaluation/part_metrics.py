@@ -16,12 +16,12 @@ def measure_all_tasks(
     statistic: PartStatistic, resamples: int = 1000, seed: int = 0
 ) -> dict[str, MeasuredMetric]:
     """Measure every task: `TASK/METRIC`, `TASK/skill`, and `/skill`, the mean over `statistic.skilled`."""
-    found: dict[str, MeasuredMetric] = {}
+    metrics: dict[str, MeasuredMetric] = {}
     for name in statistic.tasks:
-        mine = measure_task_metrics(statistic, name, resamples, seed)
-        found |= {f"{name}/{metric}": measured for metric, measured in mine.items()}
-    skills = [found[f"{name}/{SKILL_METRIC}"] for name in statistic.skilled]
-    return found | {f"/{SKILL_METRIC}": average_metrics(skills, len(statistic.subjects))}
+        task_metrics = measure_task_metrics(statistic, name, resamples, seed)
+        metrics |= {f"{name}/{metric}": measured for metric, measured in task_metrics.items()}
+    skills = [metrics[f"{name}/{SKILL_METRIC}"] for name in statistic.skilled]
+    return metrics | {f"/{SKILL_METRIC}": average_metrics(skills, len(statistic.subjects))}
 
 
 def measure_task_metrics(
@@ -33,25 +33,27 @@ def measure_task_metrics(
     places = statistic.places[name]
     index = statistic.items(name, everybody)
     owner = np.repeat(everybody, [len(p) for p in places])
-    of = MetricCalculator(subjects, owner, resamples, seed)
-    found: dict[str, MeasuredMetric] = {}
+    calculator = MetricCalculator(subjects, owner, resamples, seed)
+    measured: dict[str, MeasuredMetric] = {}
     if name in statistic.tables:
         table = statistic.tables[name]
-        found = average_voxel_cases(table.names, table.values[index], of)
+        measured = average_voxel_cases(table.names, table.values[index], calculator)
     elif index.size and (measure := find_measure(task.kind)):
-        found = measure(task, statistic.answers.pooled[name].take(index), of)
+        measured = measure(task, statistic.answers.pooled[name].take(index), calculator)
     whole = statistic.whole[name]
     wanted = [metric for metric in whole if is_metric(metric)]
-    found.setdefault(SKILL_METRIC, measure_skill(task, found, subjects))
+    measured.setdefault(SKILL_METRIC, measure_skill(task, measured, subjects))
     # A plugin may compute a metric differently, or have metrics that are not known here: those are measured by the
     # jackknife, so that the interval is always that of the value which is printed.
-    strange = [m for m in wanted if m not in found or not _is_same_value(found[m].estimate, whole[m])]
-    if strange and index.size:
+    other_metrics = [
+        m for m in wanted if m not in measured or not _is_same_value(measured[m].estimate, whole[m])
+    ]
+    if other_metrics and index.size:
         known: Indices = np.flatnonzero([len(p) > 0 for p in places]).astype(np.int64)
-        found |= measure_by_jackknife(
-            lambda drawn: statistic.task(name, drawn), strange, known, subjects, resamples, seed
+        measured |= measure_by_jackknife(
+            lambda drawn: statistic.task(name, drawn), other_metrics, known, subjects, resamples, seed
         )
-    return {metric: found.get(metric, build_undefined_metric(subjects)) for metric in wanted}
+    return {metric: measured.get(metric, build_undefined_metric(subjects)) for metric in wanted}
 
 
 def _is_same_value(first: float, second: float) -> bool:

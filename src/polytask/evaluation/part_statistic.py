@@ -23,12 +23,12 @@ class CaseMetricMatrix:
         self.names = [n for n in names if is_metric(n)]
         columns = [cases.column(n) for n in self.names]
         self.values = np.stack(columns, axis=1) if len(cases.ids) else np.zeros((0, len(self.names)))
-        self.there = np.isfinite(self.values)
-        self.filled = np.where(self.there, self.values, 0.0)
+        self.is_defined = np.isfinite(self.values)
+        self.filled = np.where(self.is_defined, self.values, 0.0)
 
     def __call__(self, index: Indices) -> dict[str, float]:
         """Average each metric over those of the cases in which it is defined."""
-        count = self.there[index].sum(0)
+        count = self.is_defined[index].sum(0)
         means = np.where(count > 0, self.filled[index].sum(0) / np.maximum(count, 1), NAN)
         return dict(zip(self.names, means.tolist(), strict=True))
 
@@ -36,7 +36,7 @@ class CaseMetricMatrix:
         """Count the cases in which a metric is defined; for the skill, those of the primary metric."""
         # The primary metric is always the first column.
         column = self.names.index(metric) if metric in self.names else 0
-        return int(self.there[index, column].sum())
+        return int(self.is_defined[index, column].sum())
 
 
 class PartStatistic:
@@ -68,16 +68,16 @@ class PartStatistic:
         task = self.tasks[name]
         index = self.items(name, drawn)
         if name in self.tables:
-            found = self.tables[name](index)
+            metrics = self.tables[name](index)
         elif not index.size:
-            found = {}
+            metrics = {}
         else:
             items = self.answers.pooled[name]
             prediction = {k: v[index] for k, v in items.prediction.items()}
-            found = expect_pooled_task(task).metrics(prediction, items.value[index], items.known[index])
+            metrics = expect_pooled_task(task).metrics(prediction, items.value[index], items.known[index])
         # The primary metric must be there even for a selection without any item: the skill is read from it.
-        found = {task.primary: NAN, **found}
-        return found | {SKILL_METRIC: task.skill(found)}
+        metrics = {task.primary: NAN, **metrics}
+        return metrics | {SKILL_METRIC: task.skill(metrics)}
 
     def items(self, name: str, drawn: Indices) -> Indices:
         """Return the positions of all items of the drawn subjects; a subject that is drawn twice gives its items
@@ -87,26 +87,26 @@ class PartStatistic:
 
     def __call__(self, drawn: Indices) -> dict[str, float]:
         """Compute the metrics and skills of all tasks on the drawn subjects, in one flat dict."""
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         skills: list[float] = []
         for name in self.tasks:
             metrics = self.task(name, drawn)
-            found |= {f"{name}/{k}": v for k, v in metrics.items() if is_metric(k)}
+            values |= {f"{name}/{k}": v for k, v in metrics.items() if is_metric(k)}
             if name in self.skilled:
                 skills.append(metrics[SKILL_METRIC])
-        return found | {f"/{SKILL_METRIC}": float(np.mean(skills)) if skills else NAN}
+        return values | {f"/{SKILL_METRIC}": float(np.mean(skills)) if skills else NAN}
 
     def n(self, name: str, metric: str) -> int:
         """Count the known items that a metric on all subjects rests on; 0 when it is not defined."""
-        found = self.whole[name]
-        if not np.isfinite(found.get(metric, NAN)):
+        metrics = self.whole[name]
+        if not np.isfinite(metrics.get(metric, NAN)):
             return 0
         if name in self.tables:
             everybody = np.arange(len(self.subjects), dtype=np.int64)
             return self.tables[name].n(metric, self.items(name, everybody))
         # Every label of a multilabel task has its own count, `n.LABEL`.
-        own = found.get(f"n.{metric.partition('.')[2]}")
-        return int(own if own is not None else found.get("n", 0.0))
+        own = metrics.get(f"n.{metric.partition('.')[2]}")
+        return int(own if own is not None else metrics.get("n", 0.0))
 
 
 def is_metric(name: str) -> bool:

@@ -39,9 +39,9 @@ def measure_without_groups(
     name = "risk" if isinstance(task, Survival) else "value" if isinstance(task, Regression) else "p"
     if name not in items.prediction or not len(known):
         return None
-    there = known.reshape(len(known), -1).any(1)
+    has_known = known.reshape(len(known), -1).any(1)
     answer, value = np.asarray(items.prediction[name], np.float64), np.asarray(items.value)
-    if not np.isfinite(answer[there]).all() or not np.isfinite(value[known]).all():
+    if not np.isfinite(answer[has_known]).all() or not np.isfinite(value[known]).all():
         return None
     # Labels are known separately, so each one selects its own items below.
     if isinstance(task, Multilabel) and task.primary == "auc":
@@ -68,9 +68,9 @@ def measure_without_groups(
 def _measure_label_areas(
     task: Multilabel, answer: Floats, value: Floats, known: Flags, group: Indices, groups: int
 ) -> MetricParts:
-    found = {}
+    areas = {}
     for k, label in enumerate(task.labels):
-        there = known[:, k]
-        positive = value[there, k] > 0.5
-        found[f"auc.{label}"] = find_area_without(answer[there, k], positive, group[there], groups)
-    return found
+        is_known = known[:, k]
+        positive = value[is_known, k] > 0.5
+        areas[f"auc.{label}"] = find_area_without(answer[is_known, k], positive, group[is_known], groups)
+    return areas

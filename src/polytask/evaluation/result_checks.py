@@ -26,9 +26,11 @@ def find_result_problems(
         yield "evaluation", "its tasks are not those of the run"
         return
     for name, task in tasks.items():
-        told, known = evaluation.tasks[name], describe_task(task)
+        described, known = evaluation.tasks[name], describe_task(task)
         for key in COMPARED_TASK_FIELDS:
-            if told[key] != known[key] and not (key == "names" and find_answer_form(task.kind) == "field"):
+            if described[key] != known[key] and not (
+                key == "names" and find_answer_form(task.kind) == "field"
+            ):
                 yield "evaluation", f"tasks.{name}.{key} is not that of the run"
     pooled = {n for n, t in tasks.items() if t.level != "voxel"}
     if set(answers.pooled) != pooled or set(answers.voxel) != set(tasks) - pooled:
@@ -38,7 +40,7 @@ def find_result_problems(
         yield "answers", "its subjects are not those of the evaluation"
     for name in tasks:
         if any(subject not in answers.sites for subject, _ in answers.ids(name)):
-            yield "answers", f"{name}: a subject without a site"
+            yield "answers", f"{name}: a subject that is not in `sites`"
     for name, items in answers.pooled.items():
         if items.ids and (problem := find_pooled_problem(tasks[name], items)):
             yield "answers", f"{name}: {problem}"
@@ -52,12 +54,12 @@ def find_pooled_problem(task: Task, items: PooledAnswers) -> str:
     inner = {"time": (2,), "labels": (count,)}.get(form, ())
     known = inner if form == "labels" else ()
     if items.value.shape[1:] != inner or items.known.shape[1:] != known:
-        return f"truths of the form {items.value.shape[1:]} and {items.known.shape[1:]}"
+        return f"truths of the shape {items.value.shape[1:]} with known flags of the shape {items.known.shape[1:]}"
     # Decoding one row of zeros shows which arrays this task predicts, and the shape of one item in each.
     for key, example in task.decode(torch.zeros(1, task.outputs)).items():
         if key not in items.prediction or items.prediction[key].shape[1:] != tuple(example.shape[1:]):
-            return f"no prediction `{key}` of the form {tuple(example.shape[1:])}"
+            return f"no prediction `{key}` of the shape {tuple(example.shape[1:])}"
     classes = items.value[items.known] if form in ("class", "grade") else np.zeros(0)
     if classes.size and not (np.isin(classes, np.arange(count)).all()):
-        return f"a truth that is none of its {count} classes"
+        return f"a truth that is not one of its {count} classes"
     return ""

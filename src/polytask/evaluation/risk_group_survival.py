@@ -86,7 +86,7 @@ class RiskGroupComparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain dicts for JSON."""
-        found: dict[str, Any] = make_plain(
+        plain_values: dict[str, Any] = make_plain(
             {
                 "cutoffs": self.cutoffs,
                 "groups": {g: {"n": n, "events": e} for g, (n, e) in self.groups.items()},
@@ -95,7 +95,7 @@ class RiskGroupComparison:
                 "note": self.note,
             }
         )
-        return found
+        return plain_values
 
 
 def compare_risk_groups(
@@ -112,31 +112,31 @@ def compare_risk_groups(
     test = compute_log_rank(t, e, place)
     low, high = names[0], names[-1]
     if len(names) == 1:
-        return RiskGroupComparison((), counts, test, nothing, "no cut-offs: the training risks are all alike")
+        return RiskGroupComparison((), counts, test, nothing, "no cut-offs: the training risks are all equal")
     # A group without an event has a hazard of 0: Cox's slope then runs to infinity, so no ratio is given.
     empty = [g for g in (low, high) if not counts[g][1]]
     if empty:
-        why = "has no event" if counts[empty[0]][0] else "has nobody"
+        why = "has no event" if counts[empty[0]][0] else "has no subject"
         return RiskGroupComparison(
             tuple(cutoffs), counts, _drop_unreliable_p(test, e), nothing, f"the group of {empty[0]} {why}"
         )
     # A middle group without an event has a hazard of 0: the same as leaving its subjects out of the risk sets.
-    there = np.isin(place, [k for k, g in enumerate(names) if counts[g][1]])
-    columns = [place[there] == k for k in range(1, len(names)) if counts[names[k]][1]]
-    fit = fit_cox(np.stack(columns, axis=1), t[there], e[there])
+    in_model = np.isin(place, [k for k, g in enumerate(names) if counts[g][1]])
+    columns = [place[in_model] == k for k in range(1, len(names)) if counts[names[k]][1]]
+    fit = fit_cox(np.stack(columns, axis=1), t[in_model], e[in_model])
     if not fit.converged:
         return RiskGroupComparison(
             tuple(cutoffs),
             counts,
             _drop_unreliable_p(test, e),
             nothing,
-            "the groups were never at risk together",
+            "the groups were never at risk at the same time",
         )
     # The lowest group is the baseline, so the last column is the highest group against it.
     slope, error = float(fit.coefficients[-1]), float(np.sqrt(fit.covariance[-1, -1]))
     n = counts[low][0] + counts[high][0]
-    at, low_end, high_end = (float(np.exp(slope + side * WALD_Z * error)) for side in (0, -1, 1))
-    ratio = Estimate(at, low_end, high_end, n)
+    hazard_ratio, low_end, high_end = (float(np.exp(slope + side * WALD_Z * error)) for side in (0, -1, 1))
+    ratio = Estimate(hazard_ratio, low_end, high_end, n)
     note = ""
     if e.sum() < MIN_EVENTS_FOR_TEST:
         note = f"{int(e.sum())} events, too few for an interval or p (expected {MIN_EVENTS_FOR_TEST})"

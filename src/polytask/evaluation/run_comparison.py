@@ -121,7 +121,7 @@ def compare_evaluated_runs(mine: EvaluatedRun, other: EvaluatedRun, resamples: i
     require_comparable(mine, other)
     shared = [t for t in mine.tasks if t in other.tasks]
     ids = {t: list_common_ids(mine.answers, other.answers, t) for t in shared}
-    found, whole = measure_differences(
+    differences, whole = measure_differences(
         {t: mine.tasks[t] for t in shared}, mine.answers.only(ids), other.answers.only(ids), resamples
     )
     return RunComparison(
@@ -130,7 +130,7 @@ def compare_evaluated_runs(mine: EvaluatedRun, other: EvaluatedRun, resamples: i
         sharings=(mine.evaluation.sharing, other.evaluation.sharing),
         part=mine.evaluation.part,
         subjects=len(mine.evaluation.subjects),
-        tasks=found,
+        tasks=differences,
         only=tuple(t for t in {**mine.tasks, **other.tasks} if t not in shared),
         mean_skill=whole,
         costs=(measure_run_costs(mine.run), measure_run_costs(other.run)),
@@ -147,13 +147,13 @@ def measure_differences(
     """
     sides = [PartStatistic(tasks, answers, list(mine.sites)) for answers in (mine, other)]
     # The mean must be over the same tasks on both sides, or it would compare different sets of tasks.
-    both = [t for t in tasks if all(t in s.skilled for s in sides)]
-    found, skills = {}, []
+    skilled_tasks = [t for t in tasks if all(t in s.skilled for s in sides)]
+    differences, skills = {}, []
     for name, task in tasks.items():
         first, second = (measure_task_metrics(s, name, resamples) for s in sides)
         gap = subtract_paired(first[task.primary], second[task.primary], resamples)
         skill = subtract_paired(first[SKILL_METRIC], second[SKILL_METRIC], resamples)
-        found[name] = TaskDifference(
+        differences[name] = TaskDifference(
             metric=task.primary,
             higher=task.higher,
             values=(sides[0].whole[name][task.primary], sides[1].whole[name][task.primary]),
@@ -161,8 +161,8 @@ def measure_differences(
             difference=_convert_difference(gap, min(s.n(name, task.primary) for s in sides)),
             skill=_convert_difference(skill, min(s.n(name, SKILL_METRIC) for s in sides)),
         )
-        skills += [skill] if name in both else []
-    return found, _convert_difference(average_metrics(skills, len(mine.sites)), len(both))
+        skills += [skill] if name in skilled_tasks else []
+    return differences, _convert_difference(average_metrics(skills, len(mine.sites)), len(skilled_tasks))
 
 
 def _convert_difference(gap: MeasuredMetric, n: int) -> Estimate:

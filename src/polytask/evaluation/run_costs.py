@@ -37,11 +37,11 @@ class RunCosts:
 
 def read_network_logs(run: Path) -> dict[str, list[RunLogEntry]]:
     """Read `metrics.jsonl`: network ("" for a joint one) → its entries in the order of the steps."""
-    found: dict[str, list[RunLogEntry]] = {}
+    logs: dict[str, list[RunLogEntry]] = {}
     for _, entry in read_json_lines(run / "metrics.jsonl", "the log of a run"):
         if entry is not None and is_log_entry(entry):  # else the line a killed run was writing
-            found.setdefault(entry.get("network", ""), []).append(entry)
-    return found
+            logs.setdefault(entry.get("network", ""), []).append(entry)
+    return logs
 
 
 def list_epoch_entries(entries: Sequence[RunLogEntry]) -> list[RunLogEntry]:
@@ -54,13 +54,13 @@ def measure_run_costs(run: Run) -> RunCosts:
     steps, per_step, seconds = 0, 0.0, 0.0
     logs = {n: list_epoch_entries(e) for n, e in read_network_logs(run.folder).items()}
     for entries in logs.values():
-        before, mine = 0, 0.0
+        before, network_seconds = 0, 0.0
         for entry in entries:
             # `seconds_per_step` is the mean of one epoch, so it is multiplied by the steps since the entry before.
-            mine += float(entry.get("seconds_per_step") or 0.0) * (int(entry["step"]) - before)
+            network_seconds += float(entry.get("seconds_per_step") or 0.0) * (int(entry["step"]) - before)
             before = int(entry["step"])
-        steps, seconds = max(steps, before), seconds + mine
-        per_step += mine / before if before else 0.0
+        steps, seconds = max(steps, before), seconds + network_seconds
+        per_step += network_seconds / before if before else 0.0
     known = any(logs.values())
     return RunCosts(
         parameters=sum(

@@ -38,11 +38,13 @@ def add_secondary_results(
         given: tables of other people's answers.
     """
     resamples = evaluation.resamples
-    others = {}
+    judged_tables = {}
     for k, table in enumerate(given):
         if progress:
             progress(k, len(given), f"answers of {table.table.name}")
-        others[table.table.name] = judge_other_answers(table, tasks, answers, cohort, resamples).as_dict()
+        judged_tables[table.table.name] = judge_other_answers(
+            table, tasks, answers, cohort, resamples
+        ).as_dict()
     if progress:
         progress(0, 1, "simple models")
     return replace(
@@ -56,5 +58,5 @@ def add_secondary_results(
         operating_points=measure_operating_points(tasks, answers, decisions, resamples),
         decision_curves=compute_decision_curves(tasks, answers),
         baselines=judge_baselines(tasks, answers, cohort, baselines, resamples),
-        answers=others,
+        answers=judged_tables,
     )

@@ -62,8 +62,8 @@ class SiteEffect:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the effect as plain dicts for JSON; what is not defined is null."""
-        found: dict[str, Any] = make_plain(asdict(self) | {"difference": self.difference._asdict()})
-        return found
+        plain_values: dict[str, Any] = make_plain(asdict(self) | {"difference": self.difference._asdict()})
+        return plain_values
 
 
 def find_site_effects(statistic: PartStatistic, sites: Mapping[str, str]) -> dict[str, SiteEffect]:
@@ -101,29 +101,31 @@ def _measure_site_effect(statistic: PartStatistic, name: str, places: Mapping[st
     task = statistic.tasks[name]
     everybody = np.concatenate(list(places.values()))
     whole = statistic.task(name, everybody)
-    # A mean over classes is split into its classes: a site that lacks one class can still tell about the others.
+    # A mean over classes is split into its classes: a site that lacks one class still counts for the others.
     parts = [k for k in whole if k.startswith(f"{task.primary}.")] or [task.primary]
     groups = {site: _list_left_out_groups(rows) for site, rows in places.items()}
     known = _count_known_items(statistic, name)
     counts = {site: int(known[rows].sum()) for site, rows in places.items()}
-    found: dict[str, Floats] = {}
-    left: dict[str, Floats] = {}
-    shown: dict[str, SiteMetric] = {}
+    site_parts: dict[str, Floats] = {}
+    left_out_parts: dict[str, Floats] = {}
+    site_metrics: dict[str, SiteMetric] = {}
     for site, rows in places.items():
         own = statistic.task(name, rows)
         values = np.array([own.get(p, NAN) for p in parts])
         without = _compute_parts_without(statistic, name, parts, groups[site])
-        # A part that one subject decides about says nothing of the site, and would make the jackknife jump.
-        stays = np.isfinite(values) & np.isfinite(without).all(0)
-        found[site], left[site] = np.where(stays, values, NAN), without
+        # A part that is defined only thanks to one subject tells nothing about the site, and the jackknife would jump.
+        is_stable = np.isfinite(values) & np.isfinite(without).all(0)
+        site_parts[site], left_out_parts[site] = np.where(is_stable, values, NAN), without
         why = (
             ""
-            if stays.any()
+            if is_stable.any()
             else _explain_uncounted_site(statistic, task, rows, bool(np.isfinite(values).any()))
         )
-        shown[site] = SiteMetric(float(own.get(task.primary, NAN)), counts[site], why)
-    pooled, within = _average_parts(_compute_metric_parts(statistic, name, parts, everybody), found, counts)
-    used = sum(counts[site] for site, values in found.items() if np.isfinite(values).any())
+        site_metrics[site] = SiteMetric(float(own.get(task.primary, NAN)), counts[site], why)
+    pooled, within = _average_parts(
+        _compute_metric_parts(statistic, name, parts, everybody), site_parts, counts
+    )
+    used = sum(counts[site] for site, values in site_parts.items() if np.isfinite(values).any())
     difference = pooled - within
     low = high = NAN
     if np.isfinite(difference) and used >= MIN_ITEMS_FOR_SITE_EFFECT:
@@ -131,37 +133,37 @@ def _measure_site_effect(statistic: PartStatistic, name: str, places: Mapping[st
         every = [(site, k) for site in places for k in range(len(groups[site]))]
         fewer = _compute_parts_without(statistic, name, parts, [groups[site][k] for site, k in every])
         for (site, k), values in zip(every, fewer, strict=True):
-            at_site = np.where(np.isfinite(found[site]), left[site][k], NAN)
+            at_site = np.where(np.isfinite(site_parts[site]), left_out_parts[site][k], NAN)
             # The left-out subjects must not weigh their site in the mean within sites either.
-            rest = {**counts, site: counts[site] - int(known[groups[site][k]].sum())}
-            mine = _average_parts(values, {**found, site: at_site}, rest)
-            leave_one_out.append(mine[0] - mine[1])
+            remaining_counts = {**counts, site: counts[site] - int(known[groups[site][k]].sum())}
+            averages = _average_parts(values, {**site_parts, site: at_site}, remaining_counts)
+            leave_one_out.append(averages[0] - averages[1])
         count = len(leave_one_out)
         # Jackknife pseudo-values; one that is not defined makes the interval undefined.
         pseudo = count * difference - (count - 1) * np.array(leave_one_out)
         judged = find_mean_interval(pseudo) if np.isfinite(pseudo).all() else None
         low, high = (judged.low, judged.high) if judged else (NAN, NAN)
     estimate = Estimate(difference, low, high, used if np.isfinite(difference) else 0)
-    return SiteEffect(task.primary, pooled, within, estimate, shown)
+    return SiteEffect(task.primary, pooled, within, estimate, site_metrics)
 
 
 def _average_parts(
-    pooled: Floats, found: Mapping[str, Floats], counts: Mapping[str, int]
+    pooled: Floats, site_parts: Mapping[str, Floats], counts: Mapping[str, int]
 ) -> tuple[float, float]:
     """Return (metric over all subjects, metric within sites): means over the classes that at least one site defines."""
-    values = np.stack(list(found.values()))
-    weights = np.array([counts[site] for site in found], np.float64)[:, None] * np.isfinite(values)
+    values = np.stack(list(site_parts.values()))
+    weights = np.array([counts[site] for site in site_parts], np.float64)[:, None] * np.isfinite(values)
     total = weights.sum(0)
-    there = (total > 0) & np.isfinite(pooled)
-    if not there.any():
+    defined = (total > 0) & np.isfinite(pooled)
+    if not defined.any():
         return NAN, NAN
     within = (np.where(np.isfinite(values), values, 0.0) * weights).sum(0) / np.maximum(total, 1.0)
-    return float(pooled[there].mean()), float(within[there].mean())
+    return float(pooled[defined].mean()), float(within[defined].mean())
 
 
 def _compute_metric_parts(statistic: PartStatistic, name: str, parts: Sequence[str], rows: Indices) -> Floats:
-    found = statistic.task(name, rows)
-    return np.array([found.get(p, NAN) for p in parts])
+    metrics = statistic.task(name, rows)
+    return np.array([metrics.get(p, NAN) for p in parts])
 
 
 def _compute_parts_without(
@@ -173,18 +175,18 @@ def _compute_parts_without(
     owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
     owner = np.repeat(owner, [len(statistic.places[name][i]) for i in everybody])
     items = statistic.answers.pooled[name].take(statistic.items(name, everybody))
-    found = measure_without_groups(statistic.tasks[name], items, owner, len(groups))
-    if found is not None:
-        return np.stack([found.get(p, np.full(len(groups), NAN)) for p in parts], axis=1)
-    rest = [np.delete(everybody, np.flatnonzero(np.isin(everybody, g))) for g in groups]
-    return np.array([_compute_metric_parts(statistic, name, parts, rows) for rows in rest])
+    parts_without = measure_without_groups(statistic.tasks[name], items, owner, len(groups))
+    if parts_without is not None:
+        return np.stack([parts_without.get(p, np.full(len(groups), NAN)) for p in parts], axis=1)
+    remaining_rows = [np.delete(everybody, np.flatnonzero(np.isin(everybody, g))) for g in groups]
+    return np.array([_compute_metric_parts(statistic, name, parts, rows) for rows in remaining_rows])
 
 
 def _count_known_items(statistic: PartStatistic, name: str) -> Indices:
     """Count the items with a known truth of each subject `[subjects]`."""
     known = statistic.answers.pooled[name].known
-    there = np.asarray(known.reshape(len(known), -1).any(axis=1) if len(known) else known, np.int64)
-    return np.array([int(there[rows].sum()) for rows in statistic.places[name]], np.int64)
+    has_known = np.asarray(known.reshape(len(known), -1).any(axis=1) if len(known) else known, np.int64)
+    return np.array([int(has_known[rows].sum()) for rows in statistic.places[name]], np.int64)
 
 
 def _list_left_out_groups(rows: Indices) -> list[Indices]:
@@ -197,7 +199,7 @@ def _list_left_out_groups(rows: Indices) -> list[Indices]:
 def _explain_uncounted_site(statistic: PartStatistic, task: Task, rows: Indices, defined: bool) -> str:
     """Explain why the metric of a site does not count."""
     if defined:
-        return "hangs on a single subject"
+        return "depends on a single subject"
     index = statistic.items(task.name, rows)
     items = statistic.answers.pooled[task.name].take(index)
     if not items.known.any():

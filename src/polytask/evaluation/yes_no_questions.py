@@ -43,11 +43,13 @@ def list_yes_no_questions(task: Task, items: PooledAnswers) -> list[YesNoQuestio
     if not items.ids:
         nothing: npt.NDArray[Any] = np.zeros(0)
         return [YesNoQuestion(c, (), nothing, nothing.astype(bool)) for c in labels]
-    p, found = np.asarray(items.prediction["p"], np.float64), []
+    p, questions = np.asarray(items.prediction["p"], np.float64), []
     for k, label in enumerate(labels):
         known, value = (items.known[:, k], items.value[:, k]) if label else (items.known, items.value)
         chance = p[:, k] if label else p[:, 1]
-        there = np.flatnonzero(known & np.isfinite(chance))
-        subjects = tuple(items.ids[i][0] for i in there)
-        found.append(YesNoQuestion(label, subjects, chance[there], np.asarray(value[there]) > 0.5))
-    return found
+        known_items = np.flatnonzero(known & np.isfinite(chance))
+        subjects = tuple(items.ids[i][0] for i in known_items)
+        questions.append(
+            YesNoQuestion(label, subjects, chance[known_items], np.asarray(value[known_items]) > 0.5)
+        )
+    return questions

@@ -18,8 +18,8 @@ def find_area_influence(
     """Compute P(a positive scores higher than a negative), ties one half, and its derivative by each item's weight.
 
     The derivatives `[items]` sum to 0. Both are NaN unless there are positives and negatives. The derivative is V/m of
-    a positive and V/n of a negative, where V is how far the share of the others on whose right side it is lies from the
-    area (DeLong, DeLong and Clarke-Pearson 1988). For `weights` see `find_auc_interval`.
+    a positive and V/n of a negative, where V is the share of the other class that the item is ordered right against,
+    minus the area (DeLong, DeLong and Clarke-Pearson 1988). For `weights` see `find_auc_interval`.
     """
     s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
     if not p.any() or p.all() or not np.isfinite(s).all():
@@ -87,7 +87,7 @@ def find_auc_interval(
 def sum_by_rank(values: Floats, place: Indices, places: int) -> Floats:
     """Sum those columns of `values [resamples, items]` that stand at the same of `places` places."""
     order = np.argsort(place, kind="stable")
-    there, starts = np.unique(place[order], return_index=True)
-    found = np.zeros((len(values), places))
-    found[:, there] = np.add.reduceat(values[:, order], starts, axis=1)
-    return found
+    occupied, starts = np.unique(place[order], return_index=True)
+    sums = np.zeros((len(values), places))
+    sums[:, occupied] = np.add.reduceat(values[:, order], starts, axis=1)
+    return sums

@@ -14,7 +14,7 @@ MAX_CARRIERS = 3
 CARRIER_ALPHA = 0.05
 """The p above which an effect is not shown."""
 NEARLY_ALL_SHARE = 0.9
-"""Share of an estimate that must go, where the effect was not shown in the first place."""
+"""Share of an estimate that the removal must take away, where the effect was not shown before."""
 
 
 def find_carriers(
@@ -49,18 +49,20 @@ def find_carriers(
     before = compute_mean_variance(means, weights)
     for k in np.argsort(-takes, kind="stable")[:MAX_CARRIERS]:
         gone.append((int(fold[k]), int(place[k])))
-        rest = [np.delete(m, [i for f, i in gone if f == g]) for g, m in enumerate(means)]
-        if min(map(len, rest)) < 2:
+        remaining = [np.delete(m, [i for f, i in gone if f == g]) for g, m in enumerate(means)]
+        if min(map(len, remaining)) < 2:
             return ()
-        left = estimate + sum(w * (a.mean() - b.mean()) for w, a, b in zip(weights, rest, means, strict=True))
+        new_estimate = estimate + sum(
+            w * (a.mean() - b.mean()) for w, a, b in zip(weights, remaining, means, strict=True)
+        )
         # Only the part of the subjects changes: that of the trainings stays as it was.
-        again = np.sqrt(max(0.0, error**2 - before + compute_mean_variance(rest, weights)))
+        new_error = np.sqrt(max(0.0, error**2 - before + compute_mean_variance(remaining, weights)))
         if p <= CARRIER_ALPHA:
-            turned = not again > 0 or float(pivot.p(left / again)) > CARRIER_ALPHA
-            found = turned or sign * left < abs(estimate) / 2
+            is_lost = not new_error > 0 or float(pivot.p(new_estimate / new_error)) > CARRIER_ALPHA
+            is_changed = is_lost or sign * new_estimate < abs(estimate) / 2
         else:
-            found = sign * left <= (1 - NEARLY_ALL_SHARE) * abs(estimate)
-        if found:
+            is_changed = sign * new_estimate <= (1 - NEARLY_ALL_SHARE) * abs(estimate)
+        if is_changed:
             return tuple(subjects[f][i] for f, i in gone)
     return ()
 

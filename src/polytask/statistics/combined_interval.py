@@ -47,6 +47,6 @@ def find_correlations(influences: Sequence[Floats]) -> Floats:
     products = np.stack(influences) @ np.stack(influences).T
     size = np.sqrt(np.diag(products))
     scale = np.outer(size, size)
-    found = np.where(scale > 0, products / np.where(scale > 0, scale, 1.0), 0.0)
-    np.fill_diagonal(found, 1.0)
-    return np.asarray(np.clip(found, -1.0, 1.0), np.float64)
+    correlations = np.where(scale > 0, products / np.where(scale > 0, scale, 1.0), 0.0)
+    np.fill_diagonal(correlations, 1.0)
+    return np.asarray(np.clip(correlations, -1.0, 1.0), np.float64)

@@ -90,12 +90,12 @@ def count_inversions(values: Indices, counted: npt.ArrayLike) -> tuple[Floats, F
 
 def _find_ranks(*keys: npt.NDArray[np.generic]) -> Indices:
     """Return whole numbers from 0 in the order of the first key, then of the next; equal keys get equal numbers."""
-    found = np.zeros(keys[0].size, np.int64)
+    ranks = np.zeros(keys[0].size, np.int64)
     for key in keys:
-        own = np.unique(key, return_inverse=True)[1].reshape(-1)
-        found = found * (int(own.max(initial=0)) + 1) + own
-        found = np.unique(found, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    return found
+        key_ranks = np.unique(key, return_inverse=True)[1].reshape(-1)
+        ranks = ranks * (int(key_ranks.max(initial=0)) + 1) + key_ranks
+        ranks = np.unique(ranks, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return ranks
 
 
 def _count_up_to(among: Indices, values: Indices) -> Indices:

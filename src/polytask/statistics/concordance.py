@@ -11,7 +11,7 @@ from polytask.statistics.unseen_subject import UNSEEN_WEIGHT
 
 CONCORDANCE_LEVEL = 0.95
 PRIOR_EVENTS = 6
-"""The variance that a C-index of this height has with exponential scores counts as much as so many events."""
+"""The prior variance, that of a C-index of this size with exponential scores, counts as much as so many events."""
 
 
 def find_concordance_influence(pairs: PairCounts) -> Floats:

@@ -57,13 +57,13 @@ def fit_cox(x: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, penal
         objective, length = value - penalty / 2 * float(beta @ beta), 1.0
         while True:  # halve the step until the objective does not fall
             tried = beta + length * step
-            found = compute_cox_terms(columns, t, e, tried)
-            gain = found[0] - penalty / 2 * float(tried @ tried) - objective
+            terms = compute_cox_terms(columns, t, e, tried)
+            gain = terms[0] - penalty / 2 * float(tried @ tried) - objective
             if gain >= 0 or length < 1e-6:
                 break
             length /= 2
         beta = tried
-        value, slope, information = found
+        value, slope, information = terms
         if abs(gain) <= CONVERGENCE_SHARE * (abs(value) + 1):
             converged = True
     width = np.ptp(columns, axis=0) if len(columns) else np.zeros(len(beta))

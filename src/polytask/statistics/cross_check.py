@@ -8,10 +8,11 @@ from typing import Any
 from polytask.plain import make_plain
 
 CROSS_CHECK_EXPLANATION = (
-    "Wilcoxon’s signed rank test asks whether differences lie symmetrically around 0, so about their median rather "
-    "than their mean; sign flips ask about the mean, but take the differences to be symmetric where the arms are "
-    "alike, so few who lose much mislead them; DeLong asks about the difference of AUCs with normal quantiles; swaps "
-    "exchange the two arms’ answers subject by subject and ask whether it matters whose is whose."
+    "Wilcoxon’s signed rank test asks whether the differences lie symmetrically around 0, so it tests their median "
+    "rather than their mean. Sign flips test the mean, but assume that the differences are symmetric when the arms are "
+    "equally good, so a few subjects with large losses mislead them. DeLong tests the difference of two AUCs with the "
+    "normal distribution. Swaps exchange the answers of the two arms for random subjects, and test whether that "
+    "changes the difference."
 )
 """Explains to the reader of cross-checks what each of them tests."""
 
@@ -35,5 +36,5 @@ class CrossCheck:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; what is not defined is null."""
-        found: dict[str, Any] = make_plain(asdict(self))
-        return found
+        plain_values: dict[str, Any] = make_plain(asdict(self))
+        return plain_values

@@ -61,12 +61,12 @@ def compare_by_delong(folds: Sequence[ScoredFold]) -> CrossCheck:
     """
     total, variance, n = 0.0, 0.0, 0
     for f in folds:
-        found, covariance = auc_covariance(f.truth, np.concatenate([f.arm, f.baseline]))
+        aucs, covariance = auc_covariance(f.truth, np.concatenate([f.arm, f.baseline]))
         if not np.isfinite(covariance).all():
             continue
         contrast = np.repeat([1 / len(f.arm), -1 / len(f.baseline)], [len(f.arm), len(f.baseline)])
         cases = len(f.truth)
-        total += cases * float(contrast @ found)
+        total += cases * float(contrast @ aucs)
         variance += cases**2 * float(contrast @ covariance @ contrast)
         n += cases
     if not n:

@@ -31,8 +31,8 @@ class DeltaM:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with the formula."""
-        found: dict[str, Any] = make_plain(asdict(self) | {"formula": DELTA_M_FORMULA})
-        return found
+        plain_values: dict[str, Any] = make_plain(asdict(self) | {"formula": DELTA_M_FORMULA})
+        return plain_values
 
 
 def compute_delta_m(

@@ -25,8 +25,9 @@ ONE_SEED_NOTE = "one training each: no claim; add seeds"
 DETECTABLE_POWER = 0.8
 FEW_SUBJECTS = 150
 ONE_TRAINING_SET_NOTE = (
-    f"training sets are not drawn: of two different learners of equal risk, studies of fewer than {FEW_SUBJECTS} "
-    "subjects call one better more often than they say (of 60 subjects in about 8 of 100 studies in place of 5)"
+    "the training sets are not drawn anew, so their part of chance is missing from p and interval: of two different "
+    f"methods that are equally good, studies of fewer than {FEW_SUBJECTS} subjects call one better more often than in "
+    "5 of 100 studies (with 60 subjects in about 8 of 100)"
 )
 """Measured by `benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features,
 7 to 8 % at 99, 6 to 7 % at 200, more with many features. The factor that is missing in a variance depends on the
@@ -92,8 +93,8 @@ class Effect:
         freedom; what is not defined is null."""
         low, high = self.interval()
         content = {k: v for k, v in vars(self).items() if k != "pivot"} | {"low": low, "high": high}
-        found: dict[str, Any] = make_plain(content)
-        return found
+        plain_values: dict[str, Any] = make_plain(content)
+        return plain_values
 
 
 def compare_arms(
@@ -113,30 +114,30 @@ def compare_arms(
 
     Args:
         folds: with the same subjects for all runs of a fold (`metric_values.make_fold_values`,
-            `primary.from_statistics`).
+            `study.conclusions.primary_metric.collect_fold_values`).
         higher: whether more of the metric is better; otherwise the sign is turned.
         points: points in one unit of the metric: 100 for Dice, AUC, κ, C and R²; 1 to keep a unit (a dose, years).
     """
     if arm == baseline:
         raise PolytaskError(f"arm {arm}: compared with itself; name another arm or another baseline")
     scale = points if higher else -points
-    kept, chosen, notes = select_complete_runs(folds, arm, baseline)
-    if not kept:
+    complete_folds, seeds, notes = select_complete_runs(folds, arm, baseline)
+    if not complete_folds:
         return Effect(NAN, NAN, NAN, NAN, None, NAN, NAN, NAN, NAN, {}, {}, (), 0, tuple(notes))
-    sides = [np.array([[f.runs[a, s].whole for s in chosen] for f in kept]) for a in (arm, baseline)]
+    sides = [np.array([[f.runs[a, s].whole for s in seeds] for f in complete_folds]) for a in (arm, baseline)]
     effects = scale * (sides[0] - sides[1])
-    cases = {f.fold: f.n for f in kept}
+    cases = {f.fold: f.n for f in complete_folds}
     weights = np.array(list(cases.values()), np.float64) / sum(cases.values())
-    rows = [scale * subtract_contributions(f, arm, baseline, chosen) for f in kept]
-    pairs = [scale**2 * estimate_pair_part(f, arm, baseline, chosen) for f in kept]
-    found = split_variance(rows, weights.tolist(), pairs)
-    estimate, error = float(weights @ effects.mean(1)), float(found.error)
+    rows = [scale * subtract_contributions(f, arm, baseline, seeds) for f in complete_folds]
+    pairs = [scale**2 * estimate_pair_part(f, arm, baseline, seeds) for f in complete_folds]
+    variance = split_variance(rows, weights.tolist(), pairs)
+    estimate, error = float(weights @ effects.mean(1)), float(variance.error)
     pivot, p = None, NAN
     carriers: tuple[str, ...] = ()
     size = max(np.abs(scale * s).max() for s in sides)
-    if len(chosen) == 1:
+    if len(seeds) == 1:
         notes.append(ONE_SEED_NOTE)
-    if sum(len(f.subjects) for f in kept) < FEW_SUBJECTS:
+    if sum(len(f.subjects) for f in complete_folds) < FEW_SUBJECTS:
         notes.append(ONE_TRAINING_SET_NOTE)
     if not np.isfinite(error):
         notes.append("no interval: without one of its subjects the metric is not defined in a fold")
@@ -151,11 +152,15 @@ def compare_arms(
         # the same p.
         means, sign = [row.mean(0) for row in rows], 1.0 if estimate >= 0 else -1.0
         drawn = studentize([sign * m for m in means], weights.tolist(), resamples)
-        luck, by_seeds, rest = (float(x) for x in (found.luck, found.by_seeds, found.retraining))
-        toward = make_pivot(drawn, found.by_subjects, luck, by_seeds, rest)
+        luck, by_seeds, retraining = (
+            float(x) for x in (variance.luck, variance.by_seeds, variance.retraining)
+        )
+        toward = make_pivot(drawn, variance.by_subjects, luck, by_seeds, retraining)
         pivot = toward if sign > 0 else Pivot(-toward.places[::-1])
         p = float(pivot.p(estimate / error))
-        carriers = find_carriers(means, [f.subjects for f in kept], weights, estimate, error, p, pivot)
+        carriers = find_carriers(
+            means, [f.subjects for f in complete_folds], weights, estimate, error, p, pivot
+        )
     return Effect(
         arm=float(points * weights @ sides[0].mean(1)),
         baseline=float(points * weights @ sides[1].mean(1)),
@@ -163,48 +168,51 @@ def compare_arms(
         error=error,
         pivot=pivot,
         p=p,
-        freedom=float(found.freedom()) if pivot else NAN,
-        subjects_part=float(found.subjects),
-        seeds_part=float(found.seeds),
-        folds={f.fold: float(e) for f, e in zip(kept, effects.mean(1), strict=True)},
+        freedom=float(variance.freedom()) if pivot else NAN,
+        subjects_part=float(variance.subjects),
+        seeds_part=float(variance.seeds),
+        folds={f.fold: float(e) for f, e in zip(complete_folds, effects.mean(1), strict=True)},
         cases=cases,
-        seeds=tuple(chosen),
-        subjects=sum(len(f.subjects) for f in kept),
+        seeds=tuple(seeds),
+        subjects=sum(len(f.subjects) for f in complete_folds),
         notes=tuple(notes),
         carriers=carriers,
-        too_few=find_study_shortage(rows, weights.tolist(), [f.rare for f in kept]) if pivot else "",
+        too_few=find_study_shortage(rows, weights.tolist(), [f.rare for f in complete_folds])
+        if pivot
+        else "",
     )
 
 
 def select_complete_runs(
     folds: Sequence[FoldValues], arm: str, baseline: str
 ) -> tuple[list[FoldValues], list[int], list[str]]:
-    """Select the folds and seeds of which both arms have every value, and say what was left out for that.
+    """Select the folds and seeds for which both arms have every value, and list what was left out.
 
     While a value is missing (a run failed, a metric is not defined on a fold), the fold or the seed that lacks the
     largest share of its values is dropped: so most runs stay.
     """
     notes = []
-    kept = []
+    complete_folds = []
     for f in folds:
         if len(f.subjects) < 2:
             notes.append(f"fold {f.fold} is left out: fewer than two subjects with a known answer")
         else:
-            kept.append(f)
-    seeds = sorted({s for f in kept for a, s in f.runs if a in (arm, baseline)})
-    while kept and seeds:
+            complete_folds.append(f)
+    seeds = sorted({s for f in complete_folds for a, s in f.runs if a in (arm, baseline)})
+    while complete_folds and seeds:
         missing = np.array(
-            [[not all(has_metric(f, a, s) for a in (arm, baseline)) for s in seeds] for f in kept], np.float64
+            [[not all(has_metric(f, a, s) for a in (arm, baseline)) for s in seeds] for f in complete_folds],
+            np.float64,
         )
         if not missing.any():
-            return kept, seeds, notes
+            return complete_folds, seeds, notes
         by_fold, by_seed = missing.mean(1), missing.mean(0)
         if by_fold.max() == 1 or by_fold.max() > by_seed.max():
-            gone = kept.pop(int(by_fold.argmax())).fold
-            notes.append(f"fold {gone} is left out: {arm} or {baseline} has no metric there")
+            dropped_fold = complete_folds.pop(int(by_fold.argmax())).fold
+            notes.append(f"fold {dropped_fold} is left out: {arm} or {baseline} has no metric there")
         else:
-            lost = seeds.pop(int(by_seed.argmax()))
-            notes.append(f"seed {lost} is left out: {arm} or {baseline} has no metric in every fold")
+            dropped_seed = seeds.pop(int(by_seed.argmax()))
+            notes.append(f"seed {dropped_seed} is left out: {arm} or {baseline} has no metric in every fold")
     return [], [], [*notes, f"{arm} and {baseline} have no fold and seed in common"]
 
 

@@ -38,7 +38,7 @@ def adjust_by_holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjus
     p = np.asarray(p_values, np.float64)
     order = [int(i) for i in np.argsort(p, kind="stable") if np.isfinite(p[i])]
     m = len(order)
-    found = [AdjustedComparison(float("nan"), float("nan"), False)] * len(p)
+    comparisons = [AdjustedComparison(float("nan"), float("nan"), False)] * len(p)
     adjusted, stopped, level, before = 0.0, False, 0.0, float("nan")
     for j, i in enumerate(order):
         # A later comparison may not pass where an earlier one failed, so adjusted p-values never fall.
@@ -47,5 +47,5 @@ def adjust_by_holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjus
             level = 1 - alpha / (m - j)
         stopped = stopped or adjusted > alpha
         before = float(p[i])
-        found[i] = AdjustedComparison(adjusted, level, not stopped)
-    return found
+        comparisons[i] = AdjustedComparison(adjusted, level, not stopped)
+    return comparisons

@@ -41,11 +41,11 @@ def find_concordance_shares(risk: npt.ArrayLike, times: npt.ArrayLike, events: n
     C is the share of comparable pairs (the earlier one had the event; at equal times only one had it) that are ordered
     right, equal risks one half. Without case i it is (right − right_i)/(pairs − pairs_i).
     """
-    found = count_pairs(risk, times, events)
-    total, every = float(found.early.sum()), float(found.early_right.sum())
+    pair_counts = count_pairs(risk, times, events)
+    total, every = float(pair_counts.early.sum()), float(pair_counts.early_right.sum())
     if not total or not np.isfinite(np.asarray(risk, np.float64)).all():
-        return float("nan"), np.full(found.early.size, np.nan)
-    right, pairs = found.early_right + found.late_right, found.early + found.late
+        return float("nan"), np.full(pair_counts.early.size, np.nan)
+    right, pairs = pair_counts.early_right + pair_counts.late_right, pair_counts.early + pair_counts.late
     return every / total, _compute_jackknife_shares(
         every / total, _divide_safely(every - right, total - pairs)
     )
@@ -63,9 +63,9 @@ def find_kappa_shares(truth: npt.ArrayLike, answer: npt.ArrayLike) -> MetricShar
         return float("nan"), np.full(n, np.nan)
     kappa = float(1 - n * wrong.sum() / by_truth.sum())
     without = 1 - (n - 1) * _divide_safely(wrong.sum() - wrong, by_truth.sum() - by_truth - by_answer + wrong)
-    rest = np.array([(t == x).sum() for x in np.unique(t)])
-    if len(rest) == 2 and rest.min() == 1:  # without that one there is a single class
-        without = np.where(np.isin(t, np.unique(t)[rest == 1]), np.nan, without)
+    class_counts = np.array([(t == x).sum() for x in np.unique(t)])
+    if len(class_counts) == 2 and class_counts.min() == 1:  # without that one there is a single class
+        without = np.where(np.isin(t, np.unique(t)[class_counts == 1]), np.nan, without)
     return kappa, _compute_jackknife_shares(kappa, without)
 
 

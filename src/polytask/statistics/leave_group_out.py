@@ -60,8 +60,8 @@ def find_kappa_without(truth: Indices, answer: Indices, group: Indices, groups: 
     classes = np.zeros(groups)
     for k in np.unique(truth):
         classes += _sum_without(truth == k, group, groups) > 0
-    wrong, there = _sum_without((truth - answer) ** 2, group, groups), classes > 1
-    return np.where(there, 1 - wrong / np.where(there, chance, 1.0), NAN)
+    wrong, defined = _sum_without((truth - answer) ** 2, group, groups), classes > 1
+    return np.where(defined, 1 - wrong / np.where(defined, chance, 1.0), NAN)
 
 
 def find_r2_without(
@@ -82,10 +82,10 @@ def find_r2_without(
     least = max(float((apart**2).sum()), float(np.finfo(np.float64).eps * (truth**2).sum()))
     safe = spread > MIN_REMAINING_SHARE * least
     safe &= np.maximum(spread, wrong) > MIN_REMAINING_SHARE * float(error.sum())
-    found = np.where(safe, 1 - wrong / np.where(safe, spread, 1.0), NAN)
+    r2 = np.where(safe, 1 - wrong / np.where(safe, spread, 1.0), NAN)
     for g in np.flatnonzero(~safe):
-        found[g] = judge(group != g)
-    return found
+        r2[g] = judge(group != g)
+    return r2
 
 
 def _sum_without(values: npt.NDArray[Any], group: Indices, groups: int) -> Floats:

@@ -44,8 +44,8 @@ def compute_log_rank(times: npt.ArrayLike, events: npt.ArrayLike, groups: npt.Ar
         if n > 1:
             variance += d * (n - d) / (n - 1) * (np.diag(share) - np.outer(share, share))
     # The groups' gaps sum to 0, so one of them is left out.
-    kept = slice(0, count - 1)
-    if np.linalg.matrix_rank(variance[kept, kept]) < count - 1:
+    tested = slice(0, count - 1)
+    if np.linalg.matrix_rank(variance[tested, tested]) < count - 1:
         return LogRank(NAN, count - 1, NAN)
-    statistic = float(gap[kept] @ np.linalg.solve(variance[kept, kept], gap[kept]))
+    statistic = float(gap[tested] @ np.linalg.solve(variance[tested, tested], gap[tested]))
     return LogRank(statistic, count - 1, float(stats.chi2.sf(statistic, count - 1)))

@@ -58,14 +58,14 @@ def fit_logistic(x: npt.ArrayLike, classes: npt.ArrayLike, count: int, penalty: 
     start = np.zeros((len(present), width + 1))
     # The frequencies are the answer without columns: from there the search needs few steps.
     start[:, width] = np.log(hot.mean(0))
-    found = minimize(
+    solution = minimize(
         objective,
         start.ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-7},
     ).x.reshape(len(present), width + 1)
-    coefficients[present] = found[:, :width]
+    coefficients[present] = solution[:, :width]
     # Softmax does not feel a number that is added to all intercepts: with mean 0 there is one answer.
-    intercepts[present] = found[:, width] - found[:, width].mean()
+    intercepts[present] = solution[:, width] - solution[:, width].mean()
     return LogisticFit(coefficients, intercepts)

@@ -36,13 +36,13 @@ class Contributions:
     def of(cls, values: npt.ArrayLike, subject: npt.ArrayLike, subjects: int) -> Contributions:
         """Make the contributions to a mean over cases, from the values and the position of each one's subject; NaN
         means not defined."""
-        found, who = np.asarray(values, np.float64), np.asarray(subject, np.int64)
-        there = np.isfinite(found)
-        count = np.bincount(who[there], minlength=subjects).astype(np.float64)
-        if not there.any():
+        case_values, who = np.asarray(values, np.float64), np.asarray(subject, np.int64)
+        defined = np.isfinite(case_values)
+        count = np.bincount(who[defined], minlength=subjects).astype(np.float64)
+        if not defined.any():
             return cls(float("nan"), np.full(subjects, np.nan))
-        whole = float(found[there].mean())
-        off = np.bincount(who[there], found[there] - whole, subjects)
+        whole = float(case_values[defined].mean())
+        off = np.bincount(who[defined], case_values[defined] - whole, subjects)
         return cls(whole, off / count.sum() * np.sqrt(subjects / max(1, subjects - 1)))
 
     @classmethod

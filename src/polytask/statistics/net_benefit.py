@@ -35,8 +35,8 @@ def compute_net_benefit(
 ) -> DecisionCurve:
     """Compute TP/n − FP/n · t/(1 − t) for every threshold t (Vickers and Elkin 2006).
 
-    The threshold says what a false alarm costs: a person who acts from 20 % on finds one case treated in time worth
-    four cases treated for nothing.
+    The threshold tells what a false alarm costs: a person who acts at 20 % or more considers one case treated in time
+    to be worth four cases treated unnecessarily.
 
     Args:
         p: predicted probability of the event `[N]`. happened: `[N]`. thresholds: strictly between 0 and 1 `[T]`.

@@ -31,20 +31,20 @@ def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: ThresholdAi
         raise PolytaskError(f"{aim} {target:g}: expected a share between 0 and 1, such as 0.9")
     scores, truth = np.asarray(p, np.float64), np.asarray(positive, bool)
     held = scores[truth] if aim == "sensitivity" else scores[~truth]
-    what = "positive" if aim == "sensitivity" else "negative"
+    class_word = "positive" if aim == "sensitivity" else "negative"
     need = ceil(1 / (1 - target) - COUNT_TOLERANCE)
     if held.size < need:
         raise PolytaskError(
-            f"{aim} {target:g} cannot be reached: {held.size} {what} case{'s' * (held.size != 1)}, expected at least "
-            f"{need}, so that one of them may be missed; ask for less"
+            f"{aim} {target:g} cannot be reached: {held.size} {class_word} case{'s' * (held.size != 1)}, expected "
+            f"at least {need}, so that one of them may be missed; ask for less"
         )
-    kept = ceil(target * held.size - COUNT_TOLERANCE)
+    kept_count = ceil(target * held.size - COUNT_TOLERANCE)
     if aim == "sensitivity":
-        threshold = float(np.sort(held)[::-1][kept - 1])
+        threshold = float(np.sort(held)[::-1][kept_count - 1])
         reached = bool((scores < threshold).any())
         only = "calling every case positive"
     else:
-        last = float(np.sort(held)[kept - 1])
+        last = float(np.sort(held)[kept_count - 1])
         above = scores[scores > last]
         reached = above.size > 0
         threshold = (last + float(above.min())) / 2 if reached else NAN

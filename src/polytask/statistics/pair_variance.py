@@ -21,7 +21,8 @@ def estimate_pair_covariance(drawn: Floats, counts: Floats) -> Floats:
     An AUC, a C-index or κ is a mean over pairs of subjects. Beside the variance of the subjects' own means, its
     variance has a part Q that belongs to the pairs. Each of those means comes from few pairs, so the jackknife's (and
     DeLong's) variance contains Q twice. Q is what remains of the metric on resamples after least squares on how often
-    each subject was drawn. It is believed up to a third of the bootstrap's variance. For a mean nothing remains: 0.
+    each subject was drawn. At most a third of the bootstrap's variance is accepted as Q. For a mean Q is 0,
+    because nothing remains.
 
     Args:
         drawn: effects on resamples `[…, seeds, resamples]`, NaN where not defined. counts: `[resamples, subjects]`.
@@ -32,14 +33,14 @@ def estimate_pair_covariance(drawn: Floats, counts: Floats) -> Floats:
     count = int(usable.sum())
     if count < MIN_DEFINED_SHARE * len(counts) or count < 4 * n:
         return nothing
-    kept, used = drawn[..., usable], counts[usable]
-    kept = kept - kept.mean(-1, keepdims=True)
-    found = (kept**2).sum((-2, -1)) / (count - 1)
+    effects, used = drawn[..., usable], counts[usable]
+    effects = effects - effects.mean(-1, keepdims=True)
+    total = (effects**2).sum((-2, -1)) / (count - 1)
     # The counts of a resample sum to n, so one column says nothing new and is left out.
     basis, _ = np.linalg.qr((used - used.mean(0))[:, :-1])
-    rest = kept - (kept @ basis) @ basis.T
-    pairs = rest @ rest.swapaxes(-1, -2) / (count - n)
+    residuals = effects - (effects @ basis) @ basis.T
+    pairs = residuals @ residuals.swapaxes(-1, -2) / (count - n)
     size = np.trace(pairs, axis1=-2, axis2=-1)
-    curved = size > 1e-9 * found
-    most = np.where(curved, np.minimum(1.0, found / np.where(curved, 3 * size, 1.0)), 0.0)
-    return np.asarray(most[..., None, None] * pairs, np.float64)
+    curved = size > 1e-9 * total
+    share = np.where(curved, np.minimum(1.0, total / np.where(curved, 3 * size, 1.0)), 0.0)
+    return np.asarray(share[..., None, None] * pairs, np.float64)

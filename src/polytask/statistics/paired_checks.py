@@ -22,9 +22,9 @@ def wilcoxon(differences: npt.ArrayLike) -> CrossCheck:
     d = drop_undefined(differences)
     if not d.any():
         return make_trivial_check("Wilcoxon signed rank", d)
-    found = stats.wilcoxon(d[d != 0])
+    result = stats.wilcoxon(d[d != 0])
     return CrossCheck(
-        "Wilcoxon signed rank", float(np.median(d)), float(found.statistic), float(found.pvalue), len(d)
+        "Wilcoxon signed rank", float(np.median(d)), float(result.statistic), float(result.pvalue), len(d)
     )
 
 

@@ -15,9 +15,9 @@ LUCK_DRAWS = 2
 
 PIVOT_VALUES = 9_998
 """Enough values for the tails of many comparisons: at level 1 − 0.05/20 twelve lie beyond each end. The number is even:
-then no p equals 0.05/m, and a word and its interval cannot disagree by rounding."""
+then no p equals 0.05/m, and a verdict and its interval cannot disagree by rounding."""
 TRUSTED_TAIL_VALUES = 10
-"""So many of the outermost resamples on each side say together how far the tail reaches; single ones are luck."""
+"""Number of outermost resamples on each side that together tell how far the tail reaches; a single one varies."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Pivot:
 
         It is twice the share of values at least as far on the side of the estimate.
         """
-        found = np.asarray(ratio, np.float64)
+        ratios = np.asarray(ratio, np.float64)
         n = self.places.shape[-1]
         beyond = np.where(
-            found >= 0,
-            (self.places >= found[..., None]).sum(-1),
-            (self.places <= found[..., None]).sum(-1),
+            ratios >= 0,
+            (self.places >= ratios[..., None]).sum(-1),
+            (self.places <= ratios[..., None]).sum(-1),
         )
-        return np.where(np.isfinite(found), np.minimum(1.0, 2 * (1 + beyond) / (n + 1)), np.nan)
+        return np.where(np.isfinite(ratios), np.minimum(1.0, 2 * (1 + beyond) / (n + 1)), np.nan)
 
     def ends(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """Return (a, b): the interval reaches from estimate − a·error to estimate + b·error.
@@ -96,26 +96,26 @@ def make_pivot(
     b, c = np.sqrt(shares[0]), np.sqrt(shares[1])
     rng = np.random.default_rng(0)
     far, even = stats.t.ppf(grid, freedom), stats.norm.ppf(grid)
-    found, plain = [], []
+    bootstrapped, symmetric = [], []
     for _ in range(LUCK_DRAWS):
         aside = b * far[..., rng.permutation(places)] + c * even[rng.permutation(places)]
-        found += [a * drawn + aside, a * drawn - aside]
-        plain += [a * normal + aside, a * normal - aside]
-    mixed = np.sort(np.concatenate(plain, -1), -1)
+        bootstrapped += [a * drawn + aside, a * drawn - aside]
+        symmetric += [a * normal + aside, a * normal - aside]
+    mixed = np.sort(np.concatenate(symmetric, -1), -1)
     # The exact distribution is symmetric; the drawn one is not quite, and an interval should not lean by
     # luck.
     mirrored = (mixed - mixed[..., ::-1]) / 2
-    return Pivot(combine_wider_tails(np.sort(np.concatenate(found, -1), -1), mirrored))
+    return Pivot(combine_wider_tails(np.sort(np.concatenate(bootstrapped, -1), -1), mirrored))
 
 
 @lru_cache(maxsize=64)
 def find_student_quantiles(freedom: float, places: int) -> Floats:
     """Compute Student's t at evenly spread ranks `[places]`. This takes most of the time of an interval, hence the
     cache."""
-    found = np.asarray(stats.t.ppf((np.arange(places) + 0.5) / places, freedom), np.float64)
+    quantiles = np.asarray(stats.t.ppf((np.arange(places) + 0.5) / places, freedom), np.float64)
     # The array is cached and shared: a write would change every later interval.
-    found.setflags(write=False)
-    return found
+    quantiles.setflags(write=False)
+    return quantiles
 
 
 def smooth_quantiles(drawn: Floats, like: Floats) -> Floats:
@@ -128,12 +128,12 @@ def smooth_quantiles(drawn: Floats, like: Floats) -> Floats:
     n, places = ordered.shape[-1], len(like)
     at = np.clip((np.arange(places) + 0.5) / places * n - 0.5, 0, n - 1)
     below = np.minimum(at.astype(np.int64), max(0, n - 2))
-    rest = at - below
-    found = ordered[..., below] * (1 - rest) + ordered[..., np.minimum(below + 1, n - 1)] * rest
+    fraction = at - below
+    quantiles = ordered[..., below] * (1 - fraction) + ordered[..., np.minimum(below + 1, n - 1)] * fraction
     tail = int(np.ceil(places * min(0.25, TRUSTED_TAIL_VALUES / n)))
     for outer, edge in ((slice(None, tail), tail), (slice(-tail, None), places - 1 - tail)):
-        found[..., outer] = found[..., edge, None] * (like[outer] / like[edge])
-    return np.sort(found, -1)
+        quantiles[..., outer] = quantiles[..., edge, None] * (like[outer] / like[edge])
+    return np.sort(quantiles, -1)
 
 
 def combine_wider_tails(first: Floats, second: Floats) -> Floats:

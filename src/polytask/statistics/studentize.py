@@ -10,8 +10,8 @@ from polytask.array_types import Floats
 from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES, draw_counts
 
 MIN_RESAMPLES, MAX_DRAWN_SUBJECTS = 1_998, 10_000_000
-"""Largest number of subjects drawn in all, since means of thousands are hardly skewed, but in no fewer
-resamples than `MIN_RESAMPLES`."""
+"""Limits of the number of resamples: all of them together draw no more than `MAX_DRAWN_SUBJECTS` subjects, because a
+mean of thousands is hardly skewed, but there are never fewer than `MIN_RESAMPLES`."""
 
 
 def studentize(
@@ -31,14 +31,14 @@ def studentize(
     resamples = min(resamples, max(MIN_RESAMPLES, MAX_DRAWN_SUBJECTS // sum(len(x) for x in folds)))
     blocks = (draw_counts(len(x), resamples, (seed, k)) for k, x in enumerate(folds))
     # Sorted values: the answer must not depend on the order in which subjects come.
-    found: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]
-    return found
+    ratios: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]
+    return ratios
 
 
 def studentize_batch(
     folds: Sequence[Floats], weights: Sequence[float], counts: Iterable[Iterable[Floats]]
 ) -> Floats:
-    """Do the same for a batch of studies at once, `[studies, resamples]`.
+    """Compute the values of `studentize` for a batch of studies at once, `[studies, resamples]`.
 
     The variance of a resample is pulled towards that of the sample by 1/n. Otherwise a resample with only one value
     (all subjects equal but a few) would lie infinitely far away.
@@ -52,8 +52,8 @@ def studentize_batch(
         n = x.shape[-1]
         centered = x - x.mean(-1, keepdims=True)
         moments = np.concatenate([centered, centered**2])
-        found = np.concatenate([moments @ block.T for block in blocks], axis=-1) / n
-        mean, square = found[: len(x)], found[len(x) :]
+        averages = np.concatenate([moments @ block.T for block in blocks], axis=-1) / n
+        mean, square = averages[: len(x)], averages[len(x) :]
         shift = shift + w * mean
         drawn = drawn + w**2 * np.maximum(0.0, square - mean**2) / max(1, n - 1)
         whole = whole + w**2 * (centered**2).mean(-1, keepdims=True) / max(1, n - 1)

@@ -31,7 +31,7 @@ class ExchangeFold:
 
 
 def compare_by_swaps(folds: Sequence[ExchangeFold], resamples: int = 499, seed: int = 0) -> CrossCheck:
-    """Test whether it matters which arm gave which answer (Bandos et al. 2005 for AUCs).
+    """Test whether it matters which of the two arms gave which answer (Bandos et al. 2005 for AUCs).
 
     If the arms were alike, each subject's answers might as well be those of the other arm. In each of `resamples` a
     coin decides for every subject whether its answers change sides, in all seeds at once; p = (1 + as extreme)/(1 +
@@ -41,15 +41,15 @@ def compare_by_swaps(folds: Sequence[ExchangeFold], resamples: int = 499, seed: 
         return CrossCheck(SWAP_CHECK_NAME, float("nan"), float("nan"), float("nan"), 0)
     draws, cases = np.random.default_rng(seed), np.array([f.cases for f in folds], np.float64)
 
-    def once(swapped: Sequence[npt.NDArray[np.bool_]]) -> float:
+    def measure_difference(swapped: Sequence[npt.NDArray[np.bool_]]) -> float:
         return float(
             np.average([f.difference(s) for f, s in zip(folds, swapped, strict=True)], weights=cases)
         )
 
-    observed = once([np.zeros(f.subjects, bool) for f in folds])
+    observed = measure_difference([np.zeros(f.subjects, bool) for f in folds])
     if not np.isfinite(observed):
         return CrossCheck(SWAP_CHECK_NAME, float("nan"), float("nan"), float("nan"), 0)
-    others = [once([draws.random(f.subjects) < 0.5 for f in folds]) for _ in range(resamples)]
+    others = [measure_difference([draws.random(f.subjects) < 0.5 for f in folds]) for _ in range(resamples)]
     # `not <` instead of `>=`: a NaN counts as extreme. The factor makes sums equal that differ by rounding.
     extreme = sum(not abs(x) < abs(observed) * (1 - 1e-9) for x in others)
     return CrossCheck(SWAP_CHECK_NAME, observed, observed, (1 + extreme) / (1 + resamples), int(cases.sum()))

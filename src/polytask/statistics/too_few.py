@@ -16,16 +16,16 @@ MIN_RARE_PER_FOLD = {"events": 5}
 """Least number per fold, on average; for cases of the rarer class it is `MIN_OTHERS_PER_FOLD`."""
 MIN_OTHERS_PER_FOLD = 4
 UNSEEN_FAILURE_NOTE = (
-    "No method sees a failure that the sample does not contain: where one patient in fifty loses much, 30 of 100 "
-    "studies of 60 patients hold no such patient, and where one training in ten collapses, 39 of 100 studies of 3 "
-    "folds × 3 seeds hold no such training. What is said holds for patients and trainings like those seen."
+    "No method detects a failure that the sample does not contain: if one patient in fifty does much worse, 30 of 100 "
+    "studies of 60 patients contain no such patient, and if one training in ten collapses, 39 of 100 studies of 3 "
+    "folds × 3 seeds contain no such training. The conclusions hold for patients and trainings like those in the study."
 )
 
 
 def find_study_shortage(
     rows: Sequence[Floats], weights: Sequence[float], rare: Sequence[Mapping[str, int]]
 ) -> str:
-    """Say why so little data allows no conclusion; "" where it does.
+    """Explain why there is too little data for a conclusion; "" where there is enough.
 
     Args:
         rows: each fold's effects by training and subject `[seeds, subjects]`.
@@ -34,18 +34,16 @@ def find_study_shortage(
     """
     subjects = sum(row.shape[-1] for row in rows)
     if subjects < MIN_STUDY_SUBJECTS:
-        return f"{subjects} subjects; a word takes {MIN_STUDY_SUBJECTS}"
+        return f"{subjects} subjects; a conclusion needs {MIN_STUDY_SUBJECTS}"
     for name in dict.fromkeys(name for fold in rare for name in fold):
-        found = [fold.get(name, 0) for fold in rare]
-        least = MIN_RARE_PER_FOLD.get(name, MIN_OTHERS_PER_FOLD) * len(found)
-        if sum(found) < least:
-            each = f" in {len(found)} folds" if len(found) > 1 else ""
-            return f"{sum(found)} {name}{each}; a word takes {least}"
+        counts = [fold.get(name, 0) for fold in rare]
+        least = MIN_RARE_PER_FOLD.get(name, MIN_OTHERS_PER_FOLD) * len(counts)
+        if sum(counts) < least:
+            each = f" in {len(counts)} folds" if len(counts) > 1 else ""
+            return f"{sum(counts)} {name}{each}; a conclusion needs {least}"
     moved = count_moved_subjects([row.mean(0) for row in rows], weights)
     if moved < MIN_MOVED_SUBJECTS:
-        return (
-            f"nearly all differences lie in {max(1, round(moved))} of {subjects} subjects; a word takes more"
-        )
+        return f"nearly all differences lie in {max(1, round(moved))} of {subjects} subjects; a conclusion needs more"
     return ""
 
 

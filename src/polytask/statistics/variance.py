@@ -89,15 +89,15 @@ def split_variance(
     by_seed = [x.mean(-1) for x in folds]
     estimate = np.asarray(sum(k * e.mean(-1) for k, e in zip(w, by_seed, strict=True)), np.float64)
     by_subjects = float(sum(x.shape[-1] - 1 for x in folds))
-    both = [split_covariance(x, None if pairs is None else pairs[k]) for k, x in enumerate(folds)]
-    subjects = np.asarray(sum(k**2 * v for k, (v, _) in zip(w, both, strict=True)), np.float64)
+    fold_parts = [split_covariance(x, None if pairs is None else pairs[k]) for k, x in enumerate(folds)]
+    subjects = np.asarray(sum(k**2 * v for k, (v, _) in zip(w, fold_parts, strict=True)), np.float64)
     none = np.zeros_like(estimate)
     if count == 1:
         return EffectVariance(
             estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none
         )
     spread = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
-    shown = [k**2 * u / count for k, (_, u) in zip(w, both, strict=True)]
+    shown = [k**2 * u / count for k, (_, u) in zip(w, fold_parts, strict=True)]
     # This is u/S of the docstring, summed over folds; `beyond` is the excess that counts as luck.
     least = np.asarray(sum(shown), np.float64)
     beyond = np.maximum(0.0, np.asarray(sum(spread)) - least)
@@ -125,14 +125,14 @@ def split_covariance(fold: Floats, pairs: Floats | None = None) -> tuple[Floats,
     """
     count, n = fold.shape[-2:]
     off = fold - fold.mean(-1, keepdims=True)
-    found = off @ off.swapaxes(-1, -2) / (n * max(1, n - 1))
+    covariance = off @ off.swapaxes(-1, -2) / (n * max(1, n - 1))
     if pairs is not None:
-        most = np.trace(found, axis1=-2, axis2=-1) / 2
+        most = np.trace(covariance, axis1=-2, axis2=-1) / 2
         size = np.trace(pairs, axis1=-2, axis2=-1)
         part = np.minimum(1.0, most / np.where(size > 0, size, 1.0))
-        found = found - part[..., None, None] * pairs
-    own = np.trace(found, axis1=-2, axis2=-1) / count
+        covariance = covariance - part[..., None, None] * pairs
+    own = np.trace(covariance, axis1=-2, axis2=-1) / count
     if count == 1:
         return own, np.zeros_like(own)
-    common = (found.sum((-2, -1)) - count * own) / (count * (count - 1))
+    common = (covariance.sum((-2, -1)) - count * own) / (count * (count - 1))
     return common, np.maximum(0.0, own - common)

@@ -1,4 +1,4 @@
-"""What is said about a comparison: better, worse, no difference shown, or why nothing can be said."""
+"""The verdict on a comparison: better, worse, no difference shown, or why there is no verdict."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; what is not defined is null."""
-        found: dict[str, Any] = make_plain(asdict(self))
-        return found
+        plain_values: dict[str, Any] = make_plain(asdict(self))
+        return plain_values
 
 
 def judge_comparisons(
@@ -57,16 +57,16 @@ def judge_comparisons(
 ) -> dict[ComparisonName, Verdict]:
     """Judge all comparisons of a study together (name → effect, e.g. (task, arm))."""
     judged = adjust_by_holm([e.p for e in effects.values()], alpha)
-    found: dict[ComparisonName, Verdict] = {}
+    verdicts: dict[ComparisonName, Verdict] = {}
     nan = float("nan")
     for (name, e), (p, level, shown) in zip(effects.items(), judged, strict=True):
         if not np.isfinite(p):
-            found[name] = Verdict("not defined", e.estimate, nan, nan, nan, nan, nan)
+            verdicts[name] = Verdict("not defined", e.estimate, nan, nan, nan, nan, nan)
             continue
         word = choose_word(e, shown)
-        beside = e.detectable(level) if word == "no difference shown" else nan
-        found[name] = Verdict(word, e.estimate, *e.interval(level), level, p, beside)
-    return found
+        detectable = e.detectable(level) if word == "no difference shown" else nan
+        verdicts[name] = Verdict(word, e.estimate, *e.interval(level), level, p, detectable)
+    return verdicts
 
 
 def choose_word(effect: Effect, shown: bool) -> VerdictWord:

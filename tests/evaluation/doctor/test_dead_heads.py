@@ -40,7 +40,7 @@ def test_a_head_without_a_gradient_whose_loss_is_a_constants_is_dead() -> None:
     }
     assert found.evidence["gradient"] < 1e-9
     assert (
-        "its loss ends at 1.00 (a constant answer has 1) while grade ends at 0.50; in 6 of 6 looks"
+        "its loss ends at 1.00 (a constant answer has 1) while grade ends at 0.50; in 6 of 6 gradient records"
         in found.says
     )
 
@@ -69,9 +69,9 @@ def test_most_of_its_gradients_are_a_thousandth_of_the_others() -> None:
 
 def test_the_remedy_is_of_who_made_it_so() -> None:
     assert "its weight was set to 0:" in find_dead(by_hand=0.0)[0].remedy
-    assert find_dead(weight=1e-4)[0].remedy.startswith("the rule equal leaves it out")
-    assert find_dead()[0].remedy.startswith("units that are off do not come back")
-    assert find_dead(by_hand=0.5)[0].remedy.startswith("units that are off do not come back")
+    assert find_dead(weight=1e-4)[0].remedy.startswith("the rule equal gives it no weight")
+    assert find_dead()[0].remedy.startswith("units that are always 0 do not recover")
+    assert find_dead(by_hand=0.5)[0].remedy.startswith("units that are always 0 do not recover")
 
 
 def find_dead_alone(length: float, epochs: int = 4, other: float = 1.0) -> list[Finding]:

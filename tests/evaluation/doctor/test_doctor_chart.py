@@ -104,7 +104,7 @@ def test_what_a_log_lacks_is_told() -> None:
     assert make_chart([*looks, *make_epochs(both)]).longer_log_advice == ""
     few = make_chart([*looks[:4], *make_epochs(both)])
     assert (few.looks, few.epochs) == (4, 4)
-    assert few.longer_log_advice == "look more often with --set training.balance.log_every=4"
+    assert few.longer_log_advice == "record gradients more often with --set training.balance.log_every=4"
     short = make_chart([*looks[:4], *make_epochs(both, per_epoch=2)])
     assert short.longer_log_advice.endswith("log_every=1")
     alone = make_chart(make_epochs({"size": 1.0}), tasks=["size"])

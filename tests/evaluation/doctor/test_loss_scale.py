@@ -110,7 +110,7 @@ def test_a_heavy_task_is_told_with_its_weight() -> None:
     assert found.tasks == ("size",)
     assert found.evidence == {"share": 1.0, "looks": 6, "ratio": pytest.approx(12.0), "weight": 12.0}
     assert "over 10 times theirs (median 12 times)" in found.says
-    assert found.remedy.startswith("let a rule find the scales")
+    assert found.remedy.startswith("let a rule choose the weights")
 
 
 def test_it_is_heavy_in_most_of_five_looks_or_more() -> None:

@@ -98,7 +98,7 @@ def test_a_light_task_is_told_with_its_weight() -> None:
         "weight": 0.01,
         "norm": 1.0,
     }
-    assert "in 6 of 6 looks its weight is under 1/30 of the others'" in found.says
+    assert "in 6 of 6 gradient records its weight is under 1/30 of the others'" in found.says
     assert "its gradient 1, the others' 1" in found.says
 
 
@@ -115,7 +115,9 @@ def test_a_rule_that_reads_gradients_and_a_large_weight_of_ones_own_starve_nobod
     (found,) = find_light(rule="fixed", weights={"size": 0.5})
     assert found.remedy.startswith("its weight was set to 0.5:")
     assert "--balance imtl_g" in find_light()[0].remedy
-    assert find_light(rule="uncertainty")[0].remedy.startswith("the rule uncertainty leaves it behind")
+    assert find_light(rule="uncertainty")[0].remedy.startswith(
+        "the rule uncertainty gives it too little weight"
+    )
 
 
 @pytest.mark.parametrize(("size", "said"), [(0.71, True), (0.7, False)])

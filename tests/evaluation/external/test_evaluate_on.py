@@ -277,12 +277,12 @@ def test_known_subjects_are_left_out_and_an_equal_id_is_not_enough(
     assert "renamed-train" not in (tmp_path / "out/predictions.csv").read_text()
     assert "renamed-held-out" in found["subjects"]
     notes = " ".join(external["notes"])
-    assert "Left out, for their images are in the training: renamed-train, renamed-tune." in notes
+    assert "Left out, because their images are in the training: renamed-train, renamed-tune." in notes
     if model == "model":
         assert external["same_id"] == [], "a model knows no ids"
     else:
         assert again in external["same_id"]
-        assert "They stay, for their images differ." in notes
+        assert "They are judged, because their images differ." in notes
 
 
 def test_a_cohort_of_known_subjects_alone_is_refused(home: Path, tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ def test_errors_are_said_to_be_better_when_lower() -> None:
 @pytest.mark.parametrize(
     ("there", "here", "said"),
     [
-        (Estimate(0.6, NAN, NAN, 5), Estimate(0.7, 0.6, 0.8, 50), "no drop is named, for there is no interval at hosp"),
-        (Estimate(0.6, 0.5, 0.7, 5), Estimate(0.7, NAN, NAN, 50), "no drop is named, for there is no interval at held"),
-        (NOWHERE, Estimate(0.7, 0.6, 0.8, 50), "no drop from held-out, for it is not defined at h"),
-        (Estimate(0.6, 0.5, 0.7, 5), NOWHERE, "no drop from held-out, for it is not defined at held-"),
+        (Estimate(0.6, NAN, NAN, 5), Estimate(0.7, 0.6, 0.8, 50), "because there is no interval at hosp"),
+        (Estimate(0.6, 0.5, 0.7, 5), Estimate(0.7, NAN, NAN, 50), "because there is no interval at held"),
+        (NOWHERE, Estimate(0.7, 0.6, 0.8, 50), "no drop from held-out, because it is not defined at h"),
+        (Estimate(0.6, 0.5, 0.7, 5), NOWHERE, "no drop from held-out, because it is not defined at held-"),
     ],
 )  # fmt: skip
 def test_without_both_intervals_no_drop_is_named(there: Estimate, here: Estimate, said: str) -> None:

@@ -44,7 +44,7 @@ def test_the_drop_comes_first_and_says_what_was_missing() -> None:
     assert tell(drop=drop) == ["It fell."]
     assert tell(drop=drop, lacking={"channels": {}, "tasks": []}) == [
         "It fell.",
-        "At held-out the model had channels that away lacks: the drop is of both together.",
+        "At held-out the model had channels that away lacks: the drop includes the effect of missing them.",
     ]
     assert tell(lacking={"channels": {}}) == []
     assert tell(drop=drop, lacking={"channels": {}}, why_not="it was not judged") == [
@@ -56,13 +56,13 @@ def test_the_drop_comes_first_and_says_what_was_missing() -> None:
 @pytest.mark.parametrize(
     ("known", "told"),
     [
-        (TrainingOverlap(trained=("a",)), "Left out, for their images are in the training: a."),
-        (TrainingOverlap(held_out=("a",)), "Judged, though their images are in the held-out part too: a;"),
+        (TrainingOverlap(trained=("a",)), "Left out, because their images are in the training: a."),
+        (TrainingOverlap(held_out=("a",)), "Judged, although their images are in the held-out part too: a;"),
         (
             TrainingOverlap(ambiguous_subjects=("a",)),
-            "Judged, though somebody in the training has the same table cells: a;",
+            "Judged, although somebody in the training has the same table cells: a;",
         ),
-        (TrainingOverlap(unchecked=("a",)), "Without anything to recognize them by, so not checked"),
+        (TrainingOverlap(unchecked=("a",)), "Not checked against the training, because there is nothing"),
     ],
 )
 def test_people_who_were_met_before_are_named(known: TrainingOverlap, told: str) -> None:
@@ -77,19 +77,19 @@ def test_what_could_not_be_checked_is_told() -> None:
     assert found.endswith("too coarse to tell people apart.")
     fine = TrainingDigests("00", frozenset("x"), frozenset(), 5, "cells")
     (found,) = tell(seen=fine, known=TrainingOverlap(trained=("a",)))
-    assert found.startswith("Left out, for their table cells are in")
+    assert found.startswith("Left out, because their table cells are in")
     assert tell(seen=fine) == []
 
 
 def test_equal_ids_are_a_warning() -> None:
     (found,) = tell(same_id=["a", "b"])
-    assert found.endswith("occur in the training too: a, b. They stay, for their images differ.")
-    assert "whether they are the same people is not known" in tell(same_id=["a"], seen=None)[0]
+    assert found.endswith("occur in the training too: a, b. They are judged, because their images differ.")
+    assert "it is not known whether they are the same people" in tell(same_id=["a"], seen=None)[0]
 
 
 def test_who_was_left_out_or_in_a_test_part_is_told() -> None:
     left = {"cannot be read": {"a": "no ct"}, "rows at unknown visits": 0}
-    assert tell(left_out=left) == ["Left out, for the model cannot do without it: a (no ct)."]
+    assert tell(left_out=left) == ["Left out, because an input that the model needs is missing: a (no ct)."]
     left = {"cannot be read": {}, "rows at unknown visits": 3}
     assert tell(left_out=left) == ["Left out: 3 rows at visits the model does not know."]
     assert tell(test=2) == ["2 of the subjects are the test part of their own cohort."]
@@ -106,15 +106,18 @@ def test_who_was_left_out_or_in_a_test_part_is_told() -> None:
             WordGap("kinds", "size", ("count",), ("regression",)),
             ["size is unknown: count at away, regression in the"],
         ),
-        (WordGap("classes", "t", ("x",), ()), ["Unknown, for the model has no such words: classes of t x."]),
+        (
+            WordGap("classes", "t", ("x",), ()),
+            ["Unknown, because the model has no such words: classes of t x."],
+        ),
         (WordGap("labels", "t", ("x",), ()), []),
         (
             WordGap("labels", "t", ("x",), ("y",)),
-            ["Not used, for no word of the model", "away lacks structures or"],
+            ["Not used, because they were not mapped", "away lacks structures or"],
         ),
         (
             WordGap("classes", "t", ("x",), ("y",)),
-            ["Unknown, for the model has no", "away lacks classes of t y."],
+            ["Unknown, because the model has no", "away lacks classes of t y."],
         ),
         (WordGap("tasks", "", (), ("y",)), ["away lacks tasks y."]),
     ],

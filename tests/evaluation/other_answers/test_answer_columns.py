@@ -76,10 +76,10 @@ def test_a_label_that_is_called_like_a_trust_column_is_a_label() -> None:
         ("gradee.risk", "answers 'gradee', which is no task"),
         ("grade.p.G3", "'G3' is no class of grade"),
         ("os.p.T99", "'T99' is no horizon of os"),
-        ("os", "is no answer of a survival; expected os.risk or os.p.T365 or os.p.T730"),
-        ("grade.G1", "is no answer of a ordinal; expected grade or grade.p.G1 or grade.p.G2"),
-        ("grade.risk", "is no answer of a ordinal"),
-        ("lesion.p.core", "is no answer of a segmentation; expected lesion (a path) or lesion.core"),
+        ("os", "does not fit a survival task; expected os.risk or os.p.T365 or os.p.T730"),
+        ("grade.G1", "does not fit a ordinal task; expected grade or grade.p.G1 or grade.p.G2"),
+        ("grade.risk", "does not fit a ordinal task"),
+        ("lesion.p.core", "does not fit a segmentation task; expected lesion (a path) or lesion.core"),
     ],
 )
 def test_a_column_that_no_task_can_mean_is_refused_in_one_line(column: str, said: str) -> None:

@@ -83,7 +83,7 @@ def test_a_structure_without_a_file_or_with_one_that_is_not_there_is_told(tmp_pa
     with pytest.raises(PolytaskError, match=r"subject s1: no mask of 'core' for lesion"):
         require_answer_files(table, task)
     table = answer_with(cohort, tmp_path / "b", {"lesion": "nowhere.nii.gz"})
-    with pytest.raises(PolytaskError, match=r"subject s1, column lesion: no file 'nowhere.nii.gz'"):
+    with pytest.raises(PolytaskError, match=r"subject s1, column lesion: there is no file 'nowhere.nii.gz'"):
         require_answer_files(table, task)
 
 

@@ -73,7 +73,7 @@ def test_words_without_a_claim_say_why(full: Conclusions) -> None:
     c = full.comparisons[0]
     few = replace(
         c,
-        effect=replace(c.effect, too_few="9 events in 3 folds; a word takes 15"),
+        effect=replace(c.effect, too_few="9 events in 3 folds; a conclusion needs 15"),
         verdict=replace(c.verdict, word="too few", detectable=float("nan")),
     )
     cell = next(x for x in study_tables.build_effect_cells(few, full.asked[c.task]) if x.value == "too few")

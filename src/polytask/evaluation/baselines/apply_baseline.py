@@ -85,11 +85,11 @@ def answer_with_baseline(
     answered, rows = [], []
     for who in ids:
         cases = select_readable_cases(cohort, task, who, members[0]["visits"])
-        found = [apply_baseline(m, cohort, cases, volumes) for m in members]
-        there = [f for f in found if f is not None]
+        answers = [apply_baseline(m, cohort, cases, volumes) for m in members]
+        known_answers = [f for f in answers if f is not None]
         # A mean over fewer members would be another model from case to case.
-        if len(there) == len(members):
+        if len(known_answers) == len(members):
             answered.append(who)
-            rows.append({k: np.mean([f[k] for f in there], axis=0) for k in there[0]})
+            rows.append({k: np.mean([f[k] for f in known_answers], axis=0) for k in known_answers[0]})
     keys = list(rows[0]) if rows else []
     return answered, {k: np.concatenate([r[k] for r in rows]) for k in keys}

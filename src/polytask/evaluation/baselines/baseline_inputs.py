@@ -33,12 +33,12 @@ def list_feature_names(inputs: BaselineInputs) -> list[str]:
     """List the name of every feature, in the order of `read_features`."""
     if "volumes" in inputs:
         return [f"log volume of {s}" for s in inputs["volumes"]["structures"]]
-    found = []
+    names = []
     for table, columns in inputs["tables"].items():
         for name, column in _order_by_group(_parse_column_plans(columns)).items():
             values = column.values if column.type == "category" else [""]
-            found += [f"{table}.{name}{f' = {v}' if v else ''}" for v in values]
-    return found
+            names += [f"{table}.{name}{f' = {v}' if v else ''}" for v in values]
+    return names
 
 
 def read_features(
@@ -70,11 +70,11 @@ def _read_table_features(
     values, known = [], []
     for name, columns in tables.items():
         spec = cohort.header.tables.get(name)
-        there = {} if spec is None else spec.columns
-        cells = {c: column_value(cohort, (case,), name, c) for c in columns if c in there}
-        found = encode_table_cells(cells, _order_by_group(_parse_column_plans(columns)))
-        values.append(np.asarray(found[0], np.float64))
-        known.append(found[1])
+        declared = {} if spec is None else spec.columns
+        cells = {c: column_value(cohort, (case,), name, c) for c in columns if c in declared}
+        encoded = encode_table_cells(cells, _order_by_group(_parse_column_plans(columns)))
+        values.append(np.asarray(encoded[0], np.float64))
+        known.append(encoded[1])
     return np.concatenate(values), np.concatenate(known)
 
 
@@ -82,11 +82,11 @@ def _read_volume_features(
     spec: Mapping[str, Any], case: Case, volumes: PredictedVolumes
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Read (log(1 + volume / the median training volume), known) of each structure."""
-    found = volumes.get(spec["task"], {}).get((case.subject, case.visit), {})
+    case_volumes = volumes.get(spec["task"], {}).get((case.subject, case.visit), {})
     units = np.asarray(spec["units"], np.float64)
-    there = np.array([s in found for s in spec["structures"]])
-    raw = np.array([found.get(s, 0.0) for s in spec["structures"]], np.float64)
-    return np.asarray(np.log1p(raw / units), np.float64), there
+    known = np.array([s in case_volumes for s in spec["structures"]])
+    raw = np.array([case_volumes.get(s, 0.0) for s in spec["structures"]], np.float64)
+    return np.asarray(np.log1p(raw / units), np.float64), known
 
 
 def _parse_column_plans(columns: Mapping[str, Any]) -> dict[str, ColumnPlan]:

@@ -46,8 +46,8 @@ def fit_logistic_baseline(
         return measure_log_loss(fitted.log_probabilities(x[rows])[np.arange(len(rows)), classes[rows]])
 
     penalty = choose_penalty(subjects, classes.astype(np.float64), fit, loss)
-    found = fit(np.arange(len(x)), penalty)
-    return FittedBaseline(found.coefficients, found.intercepts, penalty, {})
+    model = fit(np.arange(len(x)), penalty)
+    return FittedBaseline(model.coefficients, model.intercepts, penalty, {})
 
 
 def measure_log_loss(log_probabilities: Floats) -> float:

@@ -59,9 +59,9 @@ def fit_baselines(
         store: prepared arrays with the true masks of the train part, for models of a volume; None to go without these.
     """
     pooled = {n: t for n, t in tasks.items() if t.level != "voxel"}
-    found: list[BaselineEntry] = []
+    entries: list[BaselineEntry] = []
     if any(fold.tables.values()):
-        found += [
+        entries += [
             b
             for t in pooled.values()
             if (b := fit_baseline(TABLE_BASELINE, describe_table_inputs(fold), cohort, t, train, {}))
@@ -71,12 +71,12 @@ def fit_baselines(
             continue
         volumes = {name: measure_train_volumes(cohort, task, train, store)}
         inputs = describe_volume_inputs(task, volumes)
-        found += [
+        entries += [
             b
             for t in pooled.values()
             if (b := fit_baseline(f"volume of {name}", inputs, cohort, t, train, volumes))
         ]
-    return found
+    return entries
 
 
 def fit_baseline(
@@ -100,12 +100,12 @@ def fit_baseline(
                 continue
             target = make_pooled_target(cohort, task.name, cases)
             single = task.level == "subject"
-            value, there = (x.numpy() if single else x.numpy()[0] for x in (target.value, target.known))
-            if np.any(there):
+            value, is_known = (x.numpy() if single else x.numpy()[0] for x in (target.value, target.known))
+            if np.any(is_known):
                 ids.append(subject)
                 rows.append(features)
                 values.append(value)
-                known.append(there)
+                known.append(is_known)
     if len(ids) < MIN_TRAINING_CASES:
         return None
     if find_answer_form(task.kind) == "time" and np.sum(np.stack(values)[:, 1] > 0) < MIN_TRAINING_EVENTS:
@@ -117,7 +117,7 @@ def fit_baseline(
     # A constant feature becomes 0 after centering; dividing by its deviation of 0 would make it NaN.
     scale = np.where(scale > 0, scale, 1.0)
     fitted = _fit_by_answer_form(task, (x - center) / scale, np.stack(values), np.stack(known), ids)
-    found: BaselineEntry = make_plain(
+    entry: BaselineEntry = make_plain(
         {
             "name": name,
             "task": task.name,
@@ -137,7 +137,7 @@ def fit_baseline(
             **fitted[0].extra,
         }
     )
-    return found
+    return entry
 
 
 def _fit_by_answer_form(
@@ -150,12 +150,12 @@ def _fit_by_answer_form(
         return [fit_linear_baseline(x, value.astype(np.float64), subjects)]
     if find_answer_form(task.kind) != "labels":
         return [fit_logistic_baseline(x, value.astype(np.int64), len(list_class_names(task)), subjects)]
-    found = []
+    models = []
     for k in range(len(list_class_names(task))):
         at = np.flatnonzero(known[:, k])
         truth = (value[at, k] > 0.5).astype(np.int64)
-        found.append(fit_logistic_baseline(x[at], truth, 2, [subjects[i] for i in at]))
-    return found
+        models.append(fit_logistic_baseline(x[at], truth, 2, [subjects[i] for i in at]))
+    return models
 
 
 def describe_volume_inputs(task: Task, volumes: PredictedVolumes) -> BaselineInputs:
@@ -163,8 +163,8 @@ def describe_volume_inputs(task: Task, volumes: PredictedVolumes) -> BaselineInp
     structures = list(list_class_names(task))
     units = []
     for structure in structures:
-        seen = [v[structure] for v in volumes[task.name].values() if v.get(structure, 0.0) > 0]
-        units.append(float(np.median(seen)) if seen else 1.0)
+        positive_volumes = [v[structure] for v in volumes[task.name].values() if v.get(structure, 0.0) > 0]
+        units.append(float(np.median(positive_volumes)) if positive_volumes else 1.0)
     return {"volumes": {"task": task.name, "structures": structures, "units": units}}
 
 
@@ -174,7 +174,7 @@ def measure_train_volumes(
     """Measure the volumes of the true masks of the train part: case → known structure → volume. Cases without a known
     structure are left out."""
     image = str(getattr(cohort.header.tasks[task.name], "image", ""))
-    found: dict[CaseId, dict[str, float]] = {}
+    volumes: dict[CaseId, dict[str, float]] = {}
     for subject in train:
         for case in cohort.subjects[subject]:
             stored = store.case(case.key)
@@ -184,9 +184,9 @@ def measure_train_volumes(
             unit = compute_voxel_size(prepared.grid.spacing, str(getattr(task, "unit", "mm")))
             value = stored.voxel[task.name]
             exclusive = bool(getattr(task, "exclusive", True))
-            found[case.subject, case.visit] = {
+            volumes[case.subject, case.visit] = {
                 s: float(((value == k + 1) if exclusive else (value[k] > 0)).sum()) * unit
                 for k, s in enumerate(list_class_names(task))
                 if known[k]
             }
-    return found
+    return volumes

@@ -37,7 +37,7 @@ def judge_baselines(
         Task → simple model → `metric`, `estimate` of the simple model, `network` (value of the network on the same
         cases), `difference` (network − simple model) with its interval, and what was fitted.
     """
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for first in members[0] if members else ():
         task, name = tasks.get(first["task"]), str(first["name"])
         same = [b for member in members for b in member if (b["task"], b["name"]) == (first["task"], name)]
@@ -48,18 +48,18 @@ def judge_baselines(
         ids, prediction = answer_with_baseline(same, cohort, ours.ids, answers.volumes)
         if not ids:
             continue
-        mine = answers.only({task.name: ids})
-        own = mine.pooled[task.name]
+        network_answers = answers.only({task.name: ids})
+        own = network_answers.pooled[task.name]
         simple = PartAnswers(
-            mine.sites,
+            network_answers.sites,
             {task.name: PooledAnswers(own.ids, prediction, own.value, own.known)},
             {},
-            mine.unanswered,
+            network_answers.unanswered,
         )
-        difference = measure_differences({task.name: task}, mine, simple, resamples)[0][task.name]
+        difference = measure_differences({task.name: task}, network_answers, simple, resamples)[0][task.name]
         statistic = PartStatistic({task.name: task}, simple, list(simple.sites))
         estimate = estimate_metrics(statistic, resamples)[0][task.name][task.primary]
-        found.setdefault(task.name, {})[name] = make_plain(
+        results.setdefault(task.name, {})[name] = make_plain(
             {
                 "metric": task.primary,
                 "higher": task.higher,
@@ -71,7 +71,7 @@ def judge_baselines(
                 "difference": difference.difference._asdict(),
             }
         )
-    return found
+    return results
 
 
 def read_or_fit_baselines(
@@ -94,7 +94,7 @@ def read_or_fit_baselines(
         # A changed plan may use other columns: then all are fitted again.
         if content["plan"] == plan:
             return tuple(content["baselines"])
-    there = Store(store) if (store / "store.json").exists() else None
-    found = fit_baselines(cohort, tasks, fold, train, there)
-    write_plain_json(folder / BASELINES_FILE, {"polytask": 1, "plan": plan, "baselines": found})
-    return tuple(found)
+    prepared_store = Store(store) if (store / "store.json").exists() else None
+    baselines = fit_baselines(cohort, tasks, fold, train, prepared_store)
+    write_plain_json(folder / BASELINES_FILE, {"polytask": 1, "plan": plan, "baselines": baselines})
+    return tuple(baselines)

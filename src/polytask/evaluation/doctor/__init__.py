@@ -36,7 +36,7 @@ FINDINGS: dict[str, Callable[[DoctorChart], Iterator[Finding]]] = {
 
 
 def diagnose_run(run: Path | str | DoctorChart) -> list[Finding]:
-    """Find everything that is wrong with a run; an empty list when it is well, or when its log is too short to say.
+    """Find everything that is wrong with a run; an empty list when nothing is, or when its log is too short to tell.
 
     Raises:
         PolytaskError: not a run, or nothing was logged.

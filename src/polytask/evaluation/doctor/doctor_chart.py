@@ -102,7 +102,7 @@ class DoctorChart:
 
     @property
     def looks(self) -> int:
-        """Number of looks at the gradients, of the network with the fewest among those with several tasks."""
+        """Number of gradient records, of the network with the fewest among those with several tasks."""
         return min((len(c.look_steps) for c in self.courses if len(c.tasks) > 1), default=0)
 
     @property
@@ -112,12 +112,13 @@ class DoctorChart:
 
     @property
     def longer_log_advice(self) -> str:
-        """Advice on how to get a log that says more; "" when it is long enough."""
+        """Advice on how to get a log with enough records to judge; "" when it has enough."""
         if self.epochs < MIN_EPOCHS_TO_JUDGE:
             return f"train at least {MIN_EPOCHS_TO_JUDGE} epochs"
         if any(len(c.tasks) > 1 for c in self.courses) and self.looks < MIN_GRADIENT_LOOKS:
             steps = max(c.steps for c in self.courses)
-            return f"look more often with --set training.balance.log_every={max(1, steps // (2 * MIN_GRADIENT_LOOKS))}"
+            every = max(1, steps // (2 * MIN_GRADIENT_LOOKS))
+            return f"record gradients more often with --set training.balance.log_every={every}"
         return ""
 
     def weight(self, task: str) -> float:

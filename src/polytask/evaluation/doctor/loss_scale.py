@@ -25,10 +25,10 @@ MAX_FULL_LOSS_RATIO, MAX_WEIGHTED_LOSS_RATIO = 10.0, 3.0
 late does not look heavy; the second takes real losses, so that a rule that gives learned tasks more weight is no
 fault."""
 MAX_GRADIENT_RATIO = 100.0
-"""Limit of weight × gradient relative to the others', with three or more tasks of one level. Single healthy looks reach
-52, medians 17."""
+"""Limit of weight × gradient relative to the others', with three or more tasks of one level. Single healthy records
+reach 52, medians 17."""
 MIN_HEAVY_SHARE = 2 / 3
-"""Share of the looks that must be above the limits, for a finding."""
+"""Share of the gradient records that must be above the limits, for a finding."""
 
 
 def find_scale_problems(chart: DoctorChart) -> Iterator[Finding]:
@@ -46,8 +46,8 @@ def _find_odd_start(chart: DoctorChart, course: TrainingCurves, k: int) -> Itera
     if not len(course.means) or not np.isfinite(course.means[0, k]):
         return
     task, epoch = course.tasks[k], float(course.means[0, k])
-    seen = course.losses[:, k][np.isfinite(course.losses[:, k])]
-    first = float(seen[0]) if len(seen) else epoch
+    known_losses = course.losses[:, k][np.isfinite(course.losses[:, k])]
+    first = float(known_losses[0]) if len(known_losses) else epoch
     # A run that starts from trained weights may well begin with a low loss.
     trained = chart.run.record.get("init") is not None
     if not (min(first, epoch) > MAX_START_LOSS or (max(first, epoch) < MIN_START_LOSS and not trained)):
@@ -68,8 +68,8 @@ def _find_runaway_losses(chart: DoctorChart, course: TrainingCurves) -> Iterator
     """Find losses that rose far above 1 after a start at about 1: the training diverged."""
     risen = {}
     for k, task in enumerate(course.tasks):
-        means, seen = course.means[:, k], course.losses[:, k]
-        first = next(iter(seen[np.isfinite(seen)]), NAN)
+        means, losses = course.means[:, k], course.losses[:, k]
+        first = next(iter(losses[np.isfinite(losses)]), NAN)
         top = float(np.nanmax(means)) if np.isfinite(means).any() else NAN
         if first <= MAX_START_LOSS < top:
             risen[task] = (float(first), top)
@@ -78,14 +78,14 @@ def _find_runaway_losses(chart: DoctorChart, course: TrainingCurves) -> Iterator
         yield Finding(
             "scale",
             tuple(risen),
-            f"the training ran away: the highest mean loss of an epoch against the first look: {words}",
+            f"the training diverged; first recorded loss and highest mean loss of an epoch: {words}",
             {t: top for t, (_, top) in risen.items()},
             f"smaller steps: {chart.command} --set training.rate={chart.lower_learning_rate:.2g} --set training.clip=1",
         )
 
 
 def _find_heavy_task(chart: DoctorChart, course: TrainingCurves, k: int) -> Iterator[Finding]:
-    """Find a task whose weighted loss or gradient is an order of magnitude above the others' in most looks."""
+    """Find a task whose weighted loss or gradient is an order of magnitude above the others' in most records."""
     task = course.tasks[k]
     others, alike = [j for j in range(len(course.tasks)) if j != k], list_comparable_tasks(chart, course, k)
     worth = compute_ratio_to_others(course.weights * course.losses, k, others)
@@ -112,17 +112,17 @@ def _find_heavy_task(chart: DoctorChart, course: TrainingCurves, k: int) -> Iter
         ratio, limit, what = (
             find_known_median(full),
             MAX_FULL_LOSS_RATIO,
-            "weight × loss, what is learned not counted,",
+            "weight × loss (a loss below 1 counts as 1)",
         )
     else:
         ratio, limit, what = find_known_median(pull), MAX_GRADIENT_RATIO, "weight × gradient at the cut"
     yield Finding(
         "scale",
         (task,),
-        f"{task} drowns the others: in {few} of {of} looks its {what} is over {limit:g} times theirs (median "
-        f"{ratio:.3g} times); its weight is {weight:.3g}",
+        f"{task} outweighs the others: in {few} of {of} gradient records its {what} is over {limit:g} times theirs "
+        f"(median {ratio:.3g} times); its weight is {weight:.3g}",
         {"share": few / of, "looks": of, "ratio": ratio, "weight": weight},
         f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
         if chart.weight(task) > 1
-        else f"let a rule find the scales: {chart.command} --balance uncertainty, or imtl_g",
+        else f"let a rule choose the weights: {chart.command} --balance uncertainty, or imtl_g",
     )

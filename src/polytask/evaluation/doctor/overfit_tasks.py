@@ -1,4 +1,4 @@
-"""Finds a task that has begun to learn its training samples by heart."""
+"""Finds a task that overfits: it has begun to memorize its training samples."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def find_overfit_tasks(chart: DoctorChart) -> Iterator[Finding]:
                 [chart.tasks[task].skill({n: read_log_number(v) for n, v in m.items()}) for _, m in own]
             )
             steps = np.array([float(s) for s, _ in own])
-            there = np.isfinite(skills)
-            if there.sum() < MIN_TUNE_EVALUATIONS:
+            defined = np.isfinite(skills)
+            if defined.sum() < MIN_TUNE_EVALUATIONS:
                 continue
             # Only the last evaluation is read: tune is the same in all of them.
             size = max(_count_tune_samples(m) for _, m in evaluations[-1:])
-            yield from _find_overfit_task(chart, course, k, skills[there], steps[there], size)
+            yield from _find_overfit_task(chart, course, k, skills[defined], steps[defined], size)
 
 
 def _find_overfit_task(
@@ -67,9 +67,9 @@ def _find_overfit_task(
     yield Finding(
         "overfit",
         (task,),
-        f"{task} is learned by heart: its skill on tune peaks at {peak:.2f} near step {step:.0f} and ends at {end:.2f} "
-        f"({size:.0f} tune samples; luck makes {luck:.2f}), while its training loss falls on from {then:.2f} to "
-        f"{now:.2f}",
+        f"{task} is overfitted: its skill on tune peaks at {peak:.2f} near step {step:.0f} and ends at {end:.2f} "
+        f"(chance explains a drop of {luck:.2f} with {size:.0f} tune samples), while its training loss goes on falling "
+        f"from {then:.2f} to {now:.2f}",
         {"peak": peak, "step": float(step), "end": end, "luck": luck, "loss_then": then, "loss_now": now},
         f"{chart.command} --set training.weight_decay={max(settings.weight_decay * 5, 0.05):.2g} --set "
         f"model.dropout={min(0.5, chart.dropout + 0.2):.2g}; or stop in time: --steps {step:.0f}, or --set "
@@ -79,9 +79,9 @@ def _find_overfit_task(
 
 def _find_epoch_loss(course: TrainingCurves, k: int, step: float) -> float:
     """Find the mean loss of the epoch that ends at a step, or of the last one before it with a known loss."""
-    found = course.means[course.epoch_steps <= step, k]
-    found = found[np.isfinite(found)]
-    return float(found[-1]) if len(found) else NAN
+    losses = course.means[course.epoch_steps <= step, k]
+    losses = losses[np.isfinite(losses)]
+    return float(losses[-1]) if len(losses) else NAN
 
 
 def _count_tune_samples(metrics: object) -> float:

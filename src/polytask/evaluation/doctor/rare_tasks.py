@@ -22,7 +22,8 @@ def find_rare_tasks(chart: DoctorChart) -> Iterator[Finding]:
                 yield Finding(
                     "seldom",
                     (task,),
-                    f"{task} is missing from most steps: it was there in {share:.0%} of {course.steps}",
+                    f"{task} is missing from most steps: some of its values were known in {share:.0%} of "
+                    f"{course.steps} steps",
                     {"share": share, "steps": course.steps},
                     _suggest_rare_task_remedy(chart, task, share),
                 )
@@ -32,8 +33,8 @@ def _suggest_rare_task_remedy(chart: DoctorChart, task: str, share: float) -> st
     now, settings = chart.settings.require_every.get(task, 0), chart.settings
     every = 2 if share < MIN_PRESENT_SHARE / 2 or now > 2 else 1
     if now != 1 and every != now:
-        return f"have it come more often: {chart.command} --set training.require_every.{task}={every}"
+        return f"include it more often: {chart.command} --set training.require_every.{task}={every}"
     return (
-        f"it is already asked for every {now} steps; accumulate more samples a step: {chart.command} --set "
+        f"it is already required in every {now} steps; accumulate more samples per step: {chart.command} --set "
         f"training.accumulation={2 * settings.accumulation}"
     )

@@ -23,21 +23,21 @@ MAX_STARVED_RATIO, MAX_STARVED_LOSS_RATIO = 1 / 30, 1 / 10
 the second of their weighted loss, so that a rule that gives learned tasks more weight starves nobody. In healthy runs
 the median weight × gradient of tasks of one level was 1/15 to 17 times the usual one; a weight of 0.01 gives 1/100."""
 MAX_SOLVED_LOSS = 0.1
-"""A task whose loss is below this has short gradients because it is solved: that look does not count."""
+"""A task whose loss is below this has short gradients because it is solved: that record does not count."""
 MAX_LAGGING_SHARE = 0.5
 """A task whose loss fell at least this share of the others' fall is not starved, however short its gradient is. Norms
 at the features depend on where in a map a task looks (17 times between two voxel tasks of a healthy run)."""
 MIN_STARVED_SHARE = 2 / 3
-"""Share of the looks that must show it, for a finding."""
+"""Share of the gradient records that must show it, for a finding."""
 
 
 def find_starved_tasks(chart: DoctorChart) -> Iterator[Finding]:
     """A task that hardly moves the shared features: its weighted loss or gradient is tiny beside the others'."""
     # A dead head is reported once: it would also count as starved.
-    gone = {f.tasks[0] for f in find_dead_heads(chart)}
+    dead_tasks = {f.tasks[0] for f in find_dead_heads(chart)}
     for course in chart.courses:
         for k, task in enumerate(course.tasks):
-            if task not in gone:
+            if task not in dead_tasks:
                 yield from _find_starved_task(chart, course, k)
 
 
@@ -70,9 +70,9 @@ def _find_starved_task(chart: DoctorChart, course: TrainingCurves, k: int) -> It
     yield Finding(
         "starved",
         (task,),
-        f"{task} hardly moves the shared features: in {few} of {of} looks {what} is under "
+        f"{task} hardly moves the shared features: in {few} of {of} gradient records {what} is under "
         f"1/{1 / MAX_STARVED_RATIO:.0f} of the "
-        f"others' (median {find_known_median(shown[counts]):.2g} of it); its weight is "
+        f"others' (median {find_known_median(shown[counts]):.2g} times theirs); its weight is "
         f"{find_known_median(course.weights[:, k]):.2g}, its "
         f"gradient {_format_gradient_norm(course.norms[:, k])}, the others' "
         f"{_format_gradient_norm(np.delete(course.norms, k, axis=1).ravel())}",
@@ -89,8 +89,8 @@ def _find_starved_task(chart: DoctorChart, course: TrainingCurves, k: int) -> It
 
 def _format_gradient_norm(norms: Array) -> str:
     """Format the median gradient norm; a task without weight has none."""
-    found = find_known_median(norms)
-    return f"{found:.2g}" if np.isfinite(found) else "not taken"
+    median = find_known_median(norms)
+    return f"{median:.2g}" if np.isfinite(median) else "not recorded"
 
 
 def _is_loss_lagging(course: TrainingCurves, k: int) -> bool:
@@ -109,5 +109,5 @@ def _suggest_starved_task_remedy(chart: DoctorChart, task: str) -> str:
             f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
         )
     if rule in ("equal", "fixed"):
-        return f"give every task the same pull: {chart.command} --balance imtl_g"
-    return f"the rule {rule} leaves it behind: {chart.command} --balance equal, or alone: --tasks {task}"
+        return f"give every task the same influence: {chart.command} --balance imtl_g"
+    return f"the rule {rule} gives it too little weight: {chart.command} --balance equal, or alone: --tasks {task}"

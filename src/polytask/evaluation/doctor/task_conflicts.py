@@ -10,37 +10,42 @@ from polytask.evaluation.doctor.doctor_chart import MIN_GRADIENT_LOOKS, DoctorCh
 from polytask.evaluation.doctor.finding import Finding
 
 OPPOSED_COSINE = -0.1
-"""Two gradients with a cosine below this are opposed. In healthy runs that is so in at most 45 % of the looks at a
+"""Two gradients with a cosine below this are opposed. In healthy runs that is so in at most 45 % of the records of a
 pair, with a median cosine of -0.07 or more; for two readers who draw one lesion differently it was 83 % and -0.34."""
 MIN_OPPOSED_SHARE, MAX_MEDIAN_COSINE = 0.6, -0.2
-"""Share of the looks that must be opposed, and the highest median cosine, for a finding."""
+"""Share of the gradient records that must be opposed, and the highest median cosine, for a finding."""
 
 
 def find_conflicts(chart: DoctorChart) -> Iterator[Finding]:
-    """Two tasks whose gradients at the cut point against each other in most looks."""
+    """Two tasks whose gradients at the cut point in opposite directions in most records."""
     for course in chart.courses:
         for (a, b), cosines in course.cosines.items():
-            seen = cosines[np.isfinite(cosines)]
-            if len(seen) < MIN_GRADIENT_LOOKS or float(np.median(seen)) > MAX_MEDIAN_COSINE:
+            known_cosines = cosines[np.isfinite(cosines)]
+            if len(known_cosines) < MIN_GRADIENT_LOOKS or float(np.median(known_cosines)) > MAX_MEDIAN_COSINE:
                 continue
-            few = int((seen < OPPOSED_COSINE).sum())
-            if few < MIN_OPPOSED_SHARE * len(seen):
+            few = int((known_cosines < OPPOSED_COSINE).sum())
+            if few < MIN_OPPOSED_SHARE * len(known_cosines):
                 continue
             yield Finding(
                 "conflict",
                 (a, b),
-                f"{a} and {b} pull against each other: in {few} of {len(seen)} looks the cosine of their gradients at "
-                f"the cut is below {OPPOSED_COSINE:g} (median {np.median(seen):.2f})",
-                {"share": few / len(seen), "looks": len(seen), "cosine": float(np.median(seen))},
+                f"{a} and {b} pull the shared features in opposite directions: in {few} of {len(known_cosines)} "
+                f"gradient records the cosine of their gradients at the cut is below {OPPOSED_COSINE:g} (median "
+                f"{np.median(known_cosines):.2f})",
+                {
+                    "share": few / len(known_cosines),
+                    "looks": len(known_cosines),
+                    "cosine": float(np.median(known_cosines)),
+                },
                 _suggest_conflict_remedy(chart, a, b),
             )
 
 
 def _suggest_conflict_remedy(chart: DoctorChart, a: str, b: str) -> str:
     tasks = [t for t in chart.tasks if t != b]
-    apart = f"train {b} apart: --tasks {','.join(tasks)} and --tasks {b}"
+    apart = f"train {b} separately: --tasks {','.join(tasks)} and --tasks {b}"
     if not chart.reads_gradients:
         return f"a rule whose step goes against neither: {chart.command} --balance upgrad; or {apart}"
     if chart.run.record["sharing"] == "hard":
-        return f"features of their own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
-    return f"{chart.command} --sharing single shows what each gains alone; or {apart}"
+        return f"give each task features of its own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
+    return f"{chart.command} --sharing single shows how each task does alone; or {apart}"

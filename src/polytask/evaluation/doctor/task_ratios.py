@@ -1,4 +1,4 @@
-"""Compares a task with the others at every look at the gradients."""
+"""Compares a task with the others in every record of the gradients."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ END_SHARE = 1 / 3
 
 
 def compute_ratio_to_others(values: Array, task: int, others: list[int]) -> Array:
-    """Divide a task's value by the usual value at each look.
+    """Divide a task's value by the usual value in each gradient record.
 
-    With one other task its value is the usual one; with more it is the median over them and the task itself, so that
-    one task that is far off makes no other task look odd. Other tasks with the value 0 are left out.
+    With one other task, the usual value is that task's value. With more it is the median over them and the task
+    itself, so that one task that is far off makes no other task look odd. Other tasks with the value 0 are left out.
 
     Args:
         values: `[L, T]`. task: column of the task. others: columns that it is compared with.
@@ -25,16 +25,16 @@ def compute_ratio_to_others(values: Array, task: int, others: list[int]) -> Arra
     Returns:
         Ratios `[L]`, NaN where the task or all others are unknown.
     """
-    there = np.isfinite(values)
+    known = np.isfinite(values)
     # Ratios are compared as logarithms: ten times as much and a tenth are then equally far off.
-    logs = np.log(np.where(there, np.maximum(values, MIN_RATIO_VALUE), 1.0))
-    found = np.full(len(values), np.nan)
+    logs = np.log(np.where(known, np.maximum(values, MIN_RATIO_VALUE), 1.0))
+    ratios = np.full(len(values), np.nan)
     for k in range(len(values)):
-        mine = [j for j in others if there[k, j] and values[k, j] > 0]
-        if there[k, task] and mine:
-            usual = mine if len(mine) == 1 else [*mine, task]
-            found[k] = np.exp(logs[k, task] - np.median(logs[k, usual]))
-    return found
+        compared = [j for j in others if known[k, j] and values[k, j] > 0]
+        if known[k, task] and compared:
+            usual = compared if len(compared) == 1 else [*compared, task]
+            ratios[k] = np.exp(logs[k, task] - np.median(logs[k, usual]))
+    return ratios
 
 
 def list_comparable_tasks(chart: DoctorChart, course: TrainingCurves, task: int) -> list[int]:
@@ -59,14 +59,14 @@ def compute_weighted_gradients(course: TrainingCurves) -> Array:
 
 def average_known(values: Array) -> float:
     """Average the known values; NaN where none is known."""
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if there.size else float("nan")
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def find_known_median(values: Array) -> float:
     """Find the median of the known values; NaN where none is known."""
-    there = values[np.isfinite(values)]
-    return float(np.median(there)) if there.size else float("nan")
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def find_final_losses(chart: DoctorChart) -> dict[str, float]:

@@ -18,12 +18,12 @@ KeyName = TypeVar("KeyName")
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """How the training of one network with T tasks went: L looks at the gradients, E epochs.
+    """How the training of one network with T tasks went: L gradient records, E epochs.
 
     Args:
         name: name of the network, "" for a joint one. tasks: its tasks in order.
         entries: its lines of the log.
-        look_steps: steps at which the gradients were looked at, `[L]`.
+        look_steps: steps at which the gradients were recorded, `[L]`.
         losses, norms, weights: loss, gradient norm and weight of each task at these steps, `[L, T]`; NaN where a task
             was not in the batch.
         cosines: pair of tasks (in the order of `tasks`) → cosine of their gradients, `[L]`.
@@ -78,10 +78,10 @@ class TrainingCurves:
     def list_tune_metrics(self) -> Iterator[tuple[int, Mapping[str, Mapping[str, Any]]]]:
         """Yield (step, metrics on tune by task) for every evaluation on tune."""
         for entry in self.entries:
-            if isinstance(found := entry.get("tune"), Mapping):
+            if isinstance(tune_metrics := entry.get("tune"), Mapping):
                 yield (
                     int(read_log_number(entry["step"])),
-                    {k: v for k, v in found.items() if isinstance(v, Mapping)},
+                    {k: v for k, v in tune_metrics.items() if isinstance(v, Mapping)},
                 )
 
     def common(self) -> dict[tuple[str, str], float]:
@@ -107,10 +107,14 @@ class TrainingCurves:
             if not isinstance(shares := entry.get(key), Mapping):
                 continue  # written by an older version
             counted += steps
-            for what, called in names.items():
-                value = next((read_log_number(shares[c]) for c in called if c in shares), NAN)
-                sums[what] = sums.get(what, 0.0) + value * steps
-        return {what: value / counted for what, value in sums.items() if counted > 0 and np.isfinite(value)}
+            for key_name, log_names in names.items():
+                value = next((read_log_number(shares[c]) for c in log_names if c in shares), NAN)
+                sums[key_name] = sums.get(key_name, 0.0) + value * steps
+        return {
+            key_name: value / counted
+            for key_name, value in sums.items()
+            if counted > 0 and np.isfinite(value)
+        }
 
 
 def read_log_number(value: Any) -> float:

@@ -27,7 +27,9 @@ UNLEARNED_CAUSES = (
 def find_unlearned_tasks(chart: DoctorChart) -> Iterator[Finding]:
     """Tasks that learned nothing yet: their loss is still that of a constant answer, so their metrics mean nothing."""
     ends = find_final_losses(chart)
-    explained = {task for illness in UNLEARNED_CAUSES for finding in illness(chart) for task in finding.tasks}
+    explained = {
+        task for find_cause in UNLEARNED_CAUSES for finding in find_cause(chart) for task in finding.tasks
+    }
     still = {task: loss for task, loss in ends.items() if loss >= UNLEARNED_LOSS and task not in explained}
     if not still:
         return
@@ -44,8 +46,8 @@ def find_unlearned_tasks(chart: DoctorChart) -> Iterator[Finding]:
     yield Finding(
         "unlearned",
         tuple(still),
-        f"nothing learned yet on {', '.join(still)} after {steps:,} of {planned:,} planned steps; the loss at the end, "
-        f"where a constant answer has 1: {losses}",
+        f"nothing learned yet on {', '.join(still)} after {steps:,} of {planned:,} planned steps; loss at the "
+        f"end (a constant answer has 1): {losses}",
         {"steps": float(steps), "planned": float(planned), **{f"loss.{t}": v for t, v in still.items()}},
         remedy,
     )

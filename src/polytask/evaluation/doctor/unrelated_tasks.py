@@ -8,7 +8,7 @@ from polytask.evaluation.doctor.doctor_chart import DoctorChart
 from polytask.evaluation.doctor.finding import Finding
 
 MIN_COMMON_SHARE = 0.5
-"""Pairs below this share of steps with a common known sample are reported; see DESIGN.md, 'The cut'."""
+"""Pairs below this share of steps with a common known sample are reported."""
 MIN_STEPS_FOR_PAIRS = 20
 """Fewer steps than this are not judged: two standard errors of a share of one half are 0.22 at this number."""
 MAX_LISTED_PAIRS = 3
@@ -29,7 +29,7 @@ def find_unrelated_tasks(chart: DoctorChart) -> Iterator[Finding]:
             "strangers",
             tuple(t for t in course.tasks if any(t in pair for _, pair in pairs)),
             f"{chart.settings.balance.rule} reads gradients at the features, where tasks that share no sample cannot "
-            f"show their conflict: share of steps with a common known sample: {words}{rest}",
+            f"show their conflict; share of steps in which both are known on a common sample: {words}{rest}",
             {f"{a} {b}": share for share, (a, b) in pairs} | {"steps": course.steps},
             f"take the gradients at the parameters: {chart.command} --balance {chart.settings.balance.rule} --cut "
             "parameters",

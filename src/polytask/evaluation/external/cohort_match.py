@@ -59,10 +59,12 @@ def list_draft_gaps(
     near: dict[str, dict[str, str | None]] = {section: {} for section in FLAT_SECTIONS}
     for gap in flat:
         near[gap.section] |= {k: v for k, v in propose_counterparts(gap).items() if v is not None}
-    said = WordMap(tasks=near["tasks"], inputs=near["inputs"], visits=near["visits"], columns=near["columns"])
+    nearest_words = WordMap(
+        tasks=near["tasks"], inputs=near["inputs"], visits=near["visits"], columns=near["columns"]
+    )
     inside = [
         g
-        for g in match_cohort(header, model_tasks, categories, other_cohort, said).gaps
+        for g in match_cohort(header, model_tasks, categories, other_cohort, nearest_words).gaps
         if g.section not in FLAT_SECTIONS
     ]
     return [*flat, *inside]

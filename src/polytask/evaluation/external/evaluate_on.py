@@ -86,16 +86,16 @@ def evaluate_on(
     """
     folder, source = Path(out), Path(model)
     ensure_output_free(folder)
-    said = WordMap() if mapping is None else read_word_map(Path(mapping))
+    word_map = WordMap() if mapping is None else read_word_map(Path(mapping))
     own = Cohort.read(on)
     judged = open_model(source, device, progress)
     predictor = judged.predictor
-    header, asked = predictor.header, list(predictor.tasks)
-    matched = match_cohort(header, asked, judged.categories, own, said)
+    header, model_tasks = predictor.header, list(predictor.tasks)
+    matched = match_cohort(header, model_tasks, judged.categories, own, word_map)
     drafted = None
     if mapping is None:
-        drafted = write_mapping_draft(list_draft_gaps(header, asked, judged.categories, own), folder)
-    ensure_common_task(matched, own, asked, drafted)
+        drafted = write_mapping_draft(list_draft_gaps(header, model_tasks, judged.categories, own), folder)
+    ensure_common_task(matched, own, model_tasks, drafted)
     # The plan may crop to a box that a column names. This column is no input, so it must be carried along separately.
     boxes = [i.crop.column for i in predictor.plan.shared.images.values() if i.crop.rule == "box"]
     translated = translate_cohort(matched, [b for b in boxes if b])
@@ -111,54 +111,61 @@ def evaluate_on(
         who, why = next(iter(unreadable.items()))
         raise PolytaskError(
             f"{own.table}: the model cannot read any subject ({who}: {why}); map it under `inputs` or `channels`, or "
-            f"bring such images{_mention_draft(drafted)}"
+            f"add such images{_mention_draft(drafted)}"
         )
     ensure_inputs_readable(readable, predictor.plan)
     ensure_mask_files_exist(readable)
     tasks = {n: t for n, t in predictor.tasks.items() if n in matched.tasks}
-    given = read_other_answers(answers, tasks, whole)
+    other_answers = read_other_answers(answers, tasks, whole)
     # Recognized by content and not by id: other hospitals may use the same ids for other people.
-    known = (
+    overlap = (
         TrainingOverlap() if judged.seen is None else find_training_overlap(readable, judged.seen, progress)
     )
-    cohort = leave_out_subjects(readable, known.trained)
+    cohort = leave_out_subjects(readable, overlap.trained)
     if not cohort.cases:
         raise PolytaskError(
-            f"{own.table}: all {len(known.trained)} subjects were in the training of {source}; nobody is left to "
-            "judge; name a cohort of other people"
+            f"{own.table}: all {len(overlap.trained)} subjects were in the training of {source}; nobody is left to "
+            "judge; choose a cohort of other people"
         )
     subjects = tuple(cohort.subjects)
     _log_external_use(judged, own.header.name, len(subjects), folder)
     ours = predict_part(predictor, cohort, EvaluatedPart("external", subjects, folder), tta, progress)
-    found = evaluate_answers(tasks, ours, judged.record, "external", resamples, progress)
+    evaluation = evaluate_answers(tasks, ours, judged.record, "external", resamples, progress)
     baselines = [m.baselines for m in predictor.members]
-    found = add_secondary_results(found, tasks, ours, cohort, predictor.decisions, baselines, given, progress)
+    evaluation = add_secondary_results(
+        evaluation, tasks, ours, cohort, predictor.decisions, baselines, other_answers, progress
+    )
     external: dict[str, Any] = {
         "cohort": own.header.name,
         "model": judged.record["name"],
         "trained_on": judged.trained_on,
         "members": len(predictor.members),
         "tasks": {n: t.theirs for n, t in matched.tasks.items()},
-        "mapping": said.as_dict(),
+        "mapping": word_map.as_dict(),
         "draft": None if drafted is None else drafted.name,
         **convert_gaps_to_dict(matched.gaps),
         "left_out": {
-            "seen in training": list(known.trained),
+            "seen in training": list(overlap.trained),
             "cannot be read": unreadable,
             "rows at unknown visits": translated.visits_left_out,
         },
-        "seen_at_held_out": list(known.held_out),
+        "seen_at_held_out": list(overlap.held_out),
         "same_id": sorted(judged.ids & set(subjects)),
         "drop": [
             d.as_dict()
             for d in find_performance_drops(
-                found.tasks, found.metrics, judged.held_out, found.counts, matched.gaps, own.header.name
+                evaluation.tasks,
+                evaluation.metrics,
+                judged.held_out,
+                evaluation.counts,
+                matched.gaps,
+                own.header.name,
             )
         ],
     }
-    external["notes"] = write_reader_notes(external, matched.gaps, judged, known, drafted, cohort)
+    external["notes"] = write_reader_notes(external, matched.gaps, judged, overlap, drafted, cohort)
     result = replace(
-        found,
+        evaluation,
         external=external,
         tta=tta,
         weights=judged.weights,
@@ -195,8 +202,7 @@ def ensure_common_task(
             f"{other_cohort.table.parent}: no task in common: the cohort knows "
             f"{', '.join(other_cohort.header.tasks) or 'none'}, the "
             f"model answers {', '.join(model_tasks)}; where only words or units differ, map them under `tasks`, "
-            "`inputs`, "
-            f"`classes`, `labels` or `units`{_mention_draft(draft_path)}"
+            f"`inputs`, `classes`, `labels` or `units`{_mention_draft(draft_path)}"
         )
 
 
@@ -207,7 +213,7 @@ def _mention_draft(draft_path: Path | None) -> str:
 def _log_external_use(model: JudgedModel, place: str, subjects: int, folder: Path) -> None:
     """Log the evaluation before the first subject is predicted: in the folder of results, and for a run in its work
     folder too."""
-    what: Mapping[str, Any] = {
+    line: Mapping[str, Any] = {
         "part": "external",
         "run" if model.run else "model": model.record["name"],
         "cohort": place,
@@ -219,6 +225,6 @@ def _log_external_use(model: JudgedModel, place: str, subjects: int, folder: Pat
         raise PolytaskError(
             f"{folder}: cannot write here ({error.strerror}); choose another folder"
         ) from None
-    append_log_line(folder / EVALUATION_LOG_FILE, what)
+    append_log_line(folder / EVALUATION_LOG_FILE, line)
     if model.run is not None:
-        append_log_line(model.run.work / TEST_LOG_FILE, what)
+        append_log_line(model.run.work / TEST_LOG_FILE, line)

@@ -52,14 +52,16 @@ class JudgedModel:
     @property
     def categories(self) -> dict[str, list[str]]:
         """Table column → the values that some member learned, after those that the header names."""
-        found: dict[str, list[str]] = {}
+        values_by_column: dict[str, list[str]] = {}
         for table in self.predictor.header.tables.values():
-            found |= {c: list(s.values) for c, s in table.columns.items() if s.values is not None}
+            values_by_column |= {c: list(s.values) for c, s in table.columns.items() if s.values is not None}
         for member in self.predictor.members:
             for columns in member.plan.tables.values():
                 for name, column in columns.items():
-                    found[name] = list(dict.fromkeys([*found.get(name, []), *column.values]))
-        return found
+                    values_by_column[name] = list(
+                        dict.fromkeys([*values_by_column.get(name, []), *column.values])
+                    )
+        return values_by_column
 
 
 def open_model(source: Path, device: str | None = None, progress: Progress | None = None) -> JudgedModel:
@@ -87,10 +89,10 @@ def _read_held_out_metrics(run: Run) -> tuple[tuple[EstimatesByTask, ...], str]:
     again = f"run `polytask evaluate {run.folder}` and then this again"
     if not path.exists():
         return (), f"the run was not evaluated on held-out: {again}"
-    found = Evaluation.read(path)
-    if found.weights != hash_weights(run):
+    evaluation = Evaluation.read(path)
+    if evaluation.weights != hash_weights(run):
         return (), f"the weights changed since the run was evaluated on held-out: {again}"
-    return (found.metrics,), ""
+    return (evaluation.metrics,), ""
 
 
 def _open_exported_model(folder: Path, predictor: Predictor) -> JudgedModel:

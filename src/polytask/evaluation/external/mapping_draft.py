@@ -1,5 +1,5 @@
-"""Writes the draft of a mapping file: the nearest names for what has no counterpart. A person must check and pass
-it."""
+"""Writes the draft of a mapping file: the nearest names for words without a counterpart. A person must check it and
+give it to the next evaluation."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ GRAYS_PER_UNIT = {"cgy": 0.01, "gy": 1.0}
 GRAMS_PER_UNIT = {"mg": 0.001, "g": 1.0, "kg": 1000.0}
 UNIT_SCALES = (DAYS_PER_UNIT, MILLIMETERS_PER_UNIT, MILLILITERS_PER_UNIT, GRAYS_PER_UNIT, GRAMS_PER_UNIT)
 DRAFT_HEADER = """\
-# Draft. Left: words of the cohort. Right: words of the model, the nearest by name: right or wrong, nobody has checked.
-# Correct it, empty what has no counterpart (it stays unknown), and give it with --mapping.
+# Draft. Left: words of the cohort. Right: the most similar word of the model; nobody has checked whether it is right.
+# Correct it, delete the right side of words without a counterpart (they stay unknown), and give it with --mapping.
 """
 
 
@@ -113,16 +113,18 @@ def propose_counterparts(gap: WordGap) -> dict[str, str | None]:
         ((measure_likeness(t, o), -i, -j) for i, t in enumerate(theirs) for j, o in enumerate(ours)),
         reverse=True,
     )
-    found: dict[str, str | None] = dict.fromkeys(theirs)
+    counterparts: dict[str, str | None] = dict.fromkeys(theirs)
     taken: set[str] = set()
     for value, i, j in pairs:
         word, near = theirs[-i], ours[-j]
-        if value >= MIN_LIKENESS and found[word] is None and near not in taken:
-            found[word] = near
+        if value >= MIN_LIKENESS and counterparts[word] is None and near not in taken:
+            counterparts[word] = near
             taken.add(near)
     if not taken and (gap.section == "visits" or len(theirs) == 1) and len(theirs) == len(ours):
-        found |= zip(theirs, ours, strict=True) if gap.section in ("inputs", "channels", "visits") else ()
-    return found
+        counterparts |= (
+            zip(theirs, ours, strict=True) if gap.section in ("inputs", "channels", "visits") else ()
+        )
+    return counterparts
 
 
 def measure_likeness(a: str, b: str) -> float:
@@ -141,8 +143,8 @@ def measure_likeness(a: str, b: str) -> float:
 
 def _is_subsequence(letters: str, word: str) -> bool:
     # `in` on an iterator reads on from where it stopped, so the letters must come in this order.
-    rest = iter(word)
-    return all(letter in rest for letter in letters)
+    remaining = iter(word)
+    return all(letter in remaining for letter in letters)
 
 
 def find_unit_factor(theirs: str, ours: str) -> float | None:

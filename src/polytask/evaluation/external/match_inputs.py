@@ -90,7 +90,7 @@ def _select_inputs_of_kind(header: Header, kind: str) -> dict[str, Input]:
 def _match_channels(
     header: Header, theirs: Header, images: Mapping[str, str], word_map: WordMap
 ) -> tuple[dict[str, str], list[WordGap]]:
-    found: dict[str, str] = {}
+    channels: dict[str, str] = {}
     gaps: list[WordGap] = []
     if odd := [name for name in word_map.channels if name not in header.images]:
         raise word_map.fail(
@@ -107,10 +107,10 @@ def _match_channels(
             modalities = own.channels[their], mine.channels[our]
             # The same name is not enough: a channel `t1` that holds CT would be read as MR.
             if modalities[0] == modalities[1]:
-                found[f"{name}.{our}"] = f"{other}.{their}"
+                channels[f"{name}.{our}"] = f"{other}.{their}"
             else:
                 gaps.append(WordGap("modalities", f"{name}.{our}", (modalities[0],), (modalities[1],)))
-    return found, gaps
+    return channels, gaps
 
 
 def ensure_same_dims(name: str, model_input: ImageInput, their_name: str, their_input: ImageInput) -> None:
@@ -118,8 +118,7 @@ def ensure_same_dims(name: str, model_input: ImageInput, their_name: str, their_
     if model_input.dims != their_input.dims:
         raise PolytaskError(
             f"image {their_name!r} of the cohort is {their_input.dims}D, but the model reads {name!r} in "
-            f"{model_input.dims}D; "
-            f"name a cohort with {model_input.dims}D images"
+            f"{model_input.dims}D; choose a cohort with {model_input.dims}D images"
         )
 
 

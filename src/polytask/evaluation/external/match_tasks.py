@@ -58,7 +58,7 @@ def match_tasks(
     mine = {n: t for n, t in header.tasks.items() if n in set(model_tasks)}
     _ensure_mapped_places(mine, header, word_map)
     pairs = pair_words("tasks", "", list(theirs.tasks), list(mine), word_map, word_map.tasks)
-    found: dict[str, MatchedTask] = {}
+    matched: dict[str, MatchedTask] = {}
     gaps = split_gap_by_kind(
         pairs.gap,
         lambda name: _name_kind_group(theirs.tasks[name]),
@@ -82,8 +82,8 @@ def match_tasks(
         if factor is None or (_has_words(spec) and not words):
             continue
         structures = _list_structure_parts(words, spec) if isinstance(spec, MaskSpec) else {}
-        found[our] = MatchedTask(their, words, structures, factor)
-    return found, gaps
+        matched[our] = MatchedTask(their, words, structures, factor)
+    return matched, gaps
 
 
 def _name_kind_group(spec: Task) -> str:

@@ -59,7 +59,7 @@ def find_performance_drops(
         external: estimates at the other hospital. held_out: estimates of each member of the model, or empty.
         counts: what the external estimates rest on. gaps: what the cohort lacks. place: name of the cohort.
     """
-    found = []
+    drops = []
     for name, task in tasks.items():
         lacking = [w for g in gaps if g.section == "labels" and g.place == name for w in g.ours]
         first, higher = str(task["primary"]), bool(task["higher"])
@@ -79,8 +79,8 @@ def find_performance_drops(
             text = _describe_drop(name, metric, higher, here, there, change, len(held_out), place)
             if nobody and isfinite(change.estimate):
                 text += f" (not over the same classes: nobody at {place} is {' or '.join(nobody)})"
-            found.append(PerformanceDrop(name, metric, higher, here, there, change, text))
-    return found
+            drops.append(PerformanceDrop(name, metric, higher, here, there, change, text))
+    return drops
 
 
 def _is_metric_defined(metrics: Mapping[str, Estimate], name: str) -> bool:
@@ -107,19 +107,19 @@ def _describe_drop(
     members: int,
     place: str,
 ) -> str:
-    """Write the drop as a sentence; without an interval on either side it names no difference."""
+    """Write the drop as a sentence; where one side has no interval, no difference is given."""
     start = f"{task}: {metric}{'' if higher else ' (lower is better)'}"
     if not members:
-        return f"{start}: no drop from held-out, for the model was not evaluated on held-out"
+        return f"{start}: no drop from held-out, because the model was not evaluated on held-out"
     at = "at held-out" if members == 1 else f"at held-out (mean of its {members} members, each alone)"
     if not isfinite(here.estimate):
-        return f"{start}: no drop from held-out, for it is not defined {at}"
+        return f"{start}: no drop from held-out, because it is not defined {at}"
     if not isfinite(there.estimate):
-        return f"{start}: no drop from held-out, for it is not defined at {place}"
+        return f"{start}: no drop from held-out, because it is not defined at {place}"
     figures = f"{start} {format_figure(here.estimate)} {at}, {format_figure(there.estimate)} at {place}"
     if not isfinite(change.low):
         short = "held-out" if not isfinite(here.low) else place
-        return f"{figures}; no drop is named, for there is no interval at {short} (too few)"
+        return f"{figures}; no drop is given, because there is no interval at {short} (too few)"
     return (
         f"{figures}: {format_signed_figure(change.estimate)} ({format_signed_figure(change.low)} to "
         f"{format_signed_figure(change.high)})"

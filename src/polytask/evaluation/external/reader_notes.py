@@ -1,4 +1,4 @@
-"""Writes what a reader of an external evaluation has to know, in sentences; the most important ones come first."""
+"""Writes sentences about what a reader of an external evaluation has to know; the most important ones come first."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def write_reader_notes(
 ) -> list[str]:
     """Write the sentences: first the drops, then who was left out, then what stayed unknown."""
     place = str(external["cohort"])
-    found = [str(d["sentence"]) for d in external["drop"]]
+    notes = [str(d["sentence"]) for d in external["drop"]]
     if model.why_not:
-        found.append(f"No drop from held-out: {model.why_not}.")
+        notes.append(f"No drop from held-out: {model.why_not}.")
     missing = [s for s in ("inputs", "channels", "columns") if s in external["lacking"]]
     if missing and external["drop"] and not model.why_not:
-        found.append(
-            f"At held-out the model had {' and '.join(missing)} that {place} lacks: the drop is of both together."
+        notes.append(
+            f"At held-out the model had {' and '.join(missing)} that {place} lacks: the drop includes the "
+            "effect of missing them."
         )
-    found += _describe_subjects(external, model, overlap, cohort)
-    found += [line for gap in gaps for line in _describe_gap(gap, place)]
+    notes += _describe_subjects(external, model, overlap, cohort)
+    notes += [line for gap in gaps for line in _describe_gap(gap, place)]
     if draft_path is not None:
-        found.append(
-            f"Words differ: a draft of a mapping lies in {draft_path.name}. Nothing in it was used: correct it, "
-            "and run "
-            "again with --mapping and another -o."
+        notes.append(
+            f"Words differ: a draft of a mapping lies in {draft_path.name}. It was not used: correct it, and run again "
+            "with --mapping and another -o."
         )
-    return found
+    return notes
 
 
 def _describe_subjects(
@@ -59,27 +59,26 @@ def _describe_subjects(
 ) -> Iterator[str]:
     by = "table cells are" if model.seen is not None and model.seen.by == "cells" else "images are"
     if overlap.trained:
-        yield f"Left out, for their {by} in the training: {list_few_words(overlap.trained)}."
+        yield f"Left out, because their {by} in the training: {list_few_words(overlap.trained)}."
     if overlap.held_out:
         yield (
-            f"Judged, though their {by} in the held-out part too: {list_few_words(overlap.held_out)}; the drop "
-            "compares them with "
-            "themselves."
+            f"Judged, although their {by} in the held-out part too: {list_few_words(overlap.held_out)}; both sides of "
+            "the drop contain these subjects."
         )
     if overlap.ambiguous_subjects:
         yield (
-            "Judged, though somebody in the training has the same table cells: "
-            f"{list_few_words(overlap.ambiguous_subjects)}; cells as coarse as "
-            "these are shared by strangers too."
+            "Judged, although somebody in the training has the same table cells: "
+            f"{list_few_words(overlap.ambiguous_subjects)}; the columns have so few values that different people often "
+            "have the same cells."
         )
     if external["same_id"]:
         again = list_few_words(external["same_id"])
         what = (
             "their images differ"
             if model.seen is not None
-            else "whether they are the same people is not known"
+            else "it is not known whether they are the same people"
         )
-        yield f"Warning: ids that occur in the training too: {again}. They stay, for {what}."
+        yield f"Warning: ids that occur in the training too: {again}. They are judged, because {what}."
     if model.seen is None:
         yield f"Whether subjects were in the training was not checked: {model.unseen}."
     elif model.seen.by == "cells" and not model.seen.trained:
@@ -89,12 +88,12 @@ def _describe_subjects(
         )
     elif overlap.unchecked:
         yield (
-            "Without anything to recognize them by, so not checked against the training: "
+            "Not checked against the training, because there is nothing to recognize them by: "
             f"{list_few_words(overlap.unchecked)}."
         )
     if unreadable := external["left_out"]["cannot be read"]:
         yield (
-            "Left out, for the model cannot do without it: "
+            "Left out, because an input that the model needs is missing: "
             + list_few_words([f"{s} ({w})" for s, w in unreadable.items()])
             + "."
         )
@@ -107,17 +106,17 @@ def _describe_subjects(
 def _describe_gap(gap: WordGap, place: str) -> Iterator[str]:
     if gap.section == "units":
         yield (
-            f"{gap.place} is unknown: {place} gives it in {gap.theirs[0]}, the model in {gap.ours[0]}; say the factor "
-            "under `units`."
+            f"{gap.place} is unknown: {place} gives it in {gap.theirs[0]}, the model in {gap.ours[0]}; write the "
+            "factor under `units` in the mapping file."
         )
     elif gap.section in ("kinds", "modalities", "images"):
         yield f"{gap.place} is unknown: {gap.theirs[0]} at {place}, {gap.ours[0]} in the model."
     else:
         of = SECTION_LABELS[gap.section].format(place=gap.place)
         if gap.theirs and gap.section in ("classes", "values", "visits"):
-            yield f"Unknown, for the model has no such words: {of} {list_few_words(gap.theirs)}."
+            yield f"Unknown, because the model has no such words: {of} {list_few_words(gap.theirs)}."
         elif gap.theirs and gap.ours:
-            yield f"Not used, for no word of the model was mapped to them: {of} {list_few_words(gap.theirs)}."
+            yield f"Not used, because they were not mapped to a word of the model: {of} {list_few_words(gap.theirs)}."
         if gap.ours:
             yield f"{place} lacks {of} {list_few_words(gap.ours)}."
 

@@ -14,11 +14,11 @@ from polytask.plan.plan_schema import Plan
 
 def find_unreadable_subjects(cohort: Cohort, plan: Plan) -> dict[str, str]:
     """Find the subjects with a case that lacks a channel which the model cannot do without: subject → the reason."""
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for case in cohort.cases:
         if why := _explain_missing_channel(cohort, case, plan):
-            found.setdefault(case.subject, why)
-    return found
+            reasons.setdefault(case.subject, why)
+    return reasons
 
 
 def _explain_missing_channel(cohort: Cohort, case: Case, plan: Plan) -> str:

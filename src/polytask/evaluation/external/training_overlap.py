@@ -17,7 +17,7 @@ class TrainingOverlap:
     Args:
         trained: subjects with an image (or row of cells) of the training part.
         held_out: subjects with an image (or row of cells) of the held-out part.
-        alike: subjects with the same few cells as somebody in the training, which may be chance.
+        ambiguous_subjects: subjects with the same few cells as somebody in the training, which may be chance.
         unchecked: subjects without anything to recognize them by.
     """
 
@@ -36,14 +36,14 @@ def find_training_overlap(
     for k, case in enumerate(cohort.cases):
         if progress:
             progress(k, len(cohort.cases), f"seen in training? {case.subject}")
-        found = digest_case(cohort, case).values()
-        digests.setdefault(case.subject, set()).update(seen.salt_digest(d) for d in found)
-    trained = [s for s, mine in digests.items() if mine & seen.trained]
-    held_out = [s for s, mine in digests.items() if mine & seen.held_out and s not in trained]
-    unchecked = [s for s, mine in digests.items() if not mine]
+        case_digests = digest_case(cohort, case).values()
+        digests.setdefault(case.subject, set()).update(seen.salt_digest(d) for d in case_digests)
+    trained = [s for s, own_digests in digests.items() if own_digests & seen.trained]
+    held_out = [s for s, own_digests in digests.items() if own_digests & seen.held_out and s not in trained]
+    unchecked = [s for s, own_digests in digests.items() if not own_digests]
     alike: list[str] = []
     # Two strangers may have equal cells when the columns are coarse: such a match is reported, but nobody is left out
-    # for it.
+    # because of it.
     if seen.by == "cells":
         chances = compute_row_chances(cohort, cohort.cases)
         apart = {
@@ -52,5 +52,5 @@ def find_training_overlap(
             if tells_people_apart(chances[case.key], seen.subjects, len(cohort.subjects))
         }
         alike = [s for s in trained if s not in apart]
-        trained, held_out = ([s for s in found if s in apart] for found in (trained, held_out))
+        trained, held_out = ([s for s in subjects if s in apart] for subjects in (trained, held_out))
     return TrainingOverlap(tuple(trained), tuple(held_out), tuple(alike), tuple(unchecked))

@@ -105,8 +105,8 @@ def _read_column_cell(
     if ours.level == "visit" or own.header.tables[table].columns[theirs].level == "subject":
         return column_value(own, (case,), table, theirs)
     rows = own.subjects[case.subject]
-    found = {v for row in rows if (v := column_value(own, (row,), table, theirs)) is not None}
-    return next(iter(found)) if len(found) == 1 else None
+    values = {v for row in rows if (v := column_value(own, (row,), table, theirs)) is not None}
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _format_exact_number(value: float) -> str:
@@ -168,5 +168,5 @@ def read_other_truth(matched: CohortMatch, case: Case, name: str, task: MatchedT
         return pooled_value(own, (case,), task.theirs)
     if level == "subject":
         return pooled_value(own, (case,), task.theirs) if len(rows) == 1 else None
-    found = {v for row in rows if (v := pooled_value(own, (row,), task.theirs)) is not None}
-    return next(iter(found)) if len(found) == 1 else None
+    truths = {v for row in rows if (v := pooled_value(own, (row,), task.theirs)) is not None}
+    return next(iter(truths)) if len(truths) == 1 else None

@@ -64,8 +64,8 @@ def pair_words(
         many: whether several of their words may mean the same word of the model.
     """
     where = f"{section}.{place}" if place else section
-    found: dict[str, str] = {}
-    silent: set[str] = set()
+    pairs: dict[str, str] = {}
+    left_unknown: set[str] = set()
     for word, target in (given or {}).items():
         own = next((w for w in theirs if is_same(w, word)), None)
         if own is None:
@@ -74,25 +74,25 @@ def pair_words(
             )
         # An empty right side means "stays unknown", even where the model has the same word.
         if target is None:
-            silent.add(own)
+            left_unknown.add(own)
             continue
         our = next((w for w in ours if is_same(w, target)), None)
         if our is None:
             raise word_map.fail(
                 where, f"{target!r} is not among the model's words; {suggest_word(target, ours)}"
             )
-        if our in found.values() and not many:
-            other = next(k for k, v in found.items() if v == our)
+        if our in pairs.values() and not many:
+            other = next(k for k, v in pairs.items() if v == our)
             raise word_map.fail(where, f"{other!r} and {own!r} are both mapped to {our!r}; keep one of them")
-        found[own] = our
+        pairs[own] = our
     for own in theirs:
         our = next((w for w in ours if is_same(own, w)), None)
         # The mapping file goes first: a word that it gave away is not paired a second time by its name.
-        if own in found or own in silent or our is None or (our in found.values() and not many):
+        if own in pairs or own in left_unknown or our is None or (our in pairs.values() and not many):
             continue
-        found[own] = our
-    left = tuple(w for w in theirs if w not in found)
-    return WordPairs(found, WordGap(section, place, left, tuple(w for w in ours if w not in found.values())))
+        pairs[own] = our
+    left = tuple(w for w in theirs if w not in pairs)
+    return WordPairs(pairs, WordGap(section, place, left, tuple(w for w in ours if w not in pairs.values())))
 
 
 def split_gap_by_kind(
@@ -114,11 +114,11 @@ def split_gap_by_kind(
 def convert_gaps_to_dict(gaps: Sequence[WordGap]) -> dict[str, Any]:
     """Convert gaps to `{unknown: {section: …}, lacking: {section: …}}`, each a list of words, or place → list of
     words."""
-    found: dict[str, Any] = {"unknown": {}, "lacking": {}}
+    words_by_side: dict[str, Any] = {"unknown": {}, "lacking": {}}
     for gap in gaps:
         for side, words in (("unknown", gap.theirs), ("lacking", gap.ours)):
             if words and gap.place:
-                found[side].setdefault(gap.section, {})[gap.place] = list(words)
+                words_by_side[side].setdefault(gap.section, {})[gap.place] = list(words)
             elif words:
-                found[side].setdefault(gap.section, []).extend(words)
-    return found
+                words_by_side[side].setdefault(gap.section, []).extend(words)
+    return words_by_side

@@ -27,7 +27,7 @@ WordTargets = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class WordMap:
-    """The content of a mapping file: what a person said about another cohort's words. A word mapped to None stays
+    """The content of a mapping file: what a person wrote about another cohort's words. A word mapped to None stays
     unknown.
 
     Args:
@@ -77,7 +77,7 @@ def read_word_map(path: Path) -> WordMap:
             raise PolytaskError(
                 f"{path}: unknown section {str(key)!r}; {suggest_word(str(key), MAPPING_SECTIONS)}"
             )
-    found: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
     for section, value in content.items():
         if value in UNKNOWN_WORDS:
             continue
@@ -85,17 +85,17 @@ def read_word_map(path: Path) -> WordMap:
             units = {
                 k: v for k, v in _require_word_lines(path, section, value).items() if v not in UNKNOWN_WORDS
             }
-            found[section] = {k: _parse_unit_factor(path, k, v) for k, v in units.items()}
+            sections[section] = {k: _parse_unit_factor(path, k, v) for k, v in units.items()}
         elif section in FLAT_SECTIONS:
-            found[section] = _parse_word_targets(path, section, value)
+            sections[section] = _parse_word_targets(path, section, value)
         else:
             nested = _require_word_lines(path, section, value)
-            found[section] = {
+            sections[section] = {
                 k: _parse_word_targets(path, f"{section}.{k}", v)
                 for k, v in nested.items()
                 if v not in UNKNOWN_WORDS
             }
-    return WordMap(path, **found)
+    return WordMap(path, **sections)
 
 
 def _require_word_lines(path: Path, place: str, value: Any) -> dict[str, Any]:

@@ -73,49 +73,52 @@ def _read_probabilities(table: AnswerTable, row: TextRow, task: Task) -> Floats:
     columns = table.columns[task.name].p
     survival = find_answer_form(task.kind) == "time"
     names = [f"T{t:g}" for t in getattr(task, "horizons", ())] if survival else list(list_class_names(task))
-    found = np.array([_parse_number_cell(table, row, columns[n]) if n in columns else np.nan for n in names])
-    odd = np.flatnonzero((found < 0) | (found > 1))
+    probabilities = np.array(
+        [_parse_number_cell(table, row, columns[n]) if n in columns else np.nan for n in names]
+    )
+    odd = np.flatnonzero((probabilities < 0) | (probabilities > 1))
     if odd.size:
         raise PolytaskError(
-            f"{table.where(row)}: {columns[names[odd[0]]]} is {found[odd[0]]:g}; expected a probability between 0 and 1"
+            f"{table.where(row)}: {columns[names[odd[0]]]} is {probabilities[odd[0]]:g}; expected a probability "
+            "between 0 and 1"
         )
     if survival or find_answer_form(task.kind) == "labels":
-        return found
-    there = np.isfinite(found)
-    if len(names) == 2 and there.sum() == 1:  # with two classes, one probability gives the other
-        found[~there] = 1 - found[there]
-        there[:] = True
-    if there.any() and not there.all():
-        missing = names[int(np.flatnonzero(~there)[0])]
+        return probabilities
+    known = np.isfinite(probabilities)
+    if len(names) == 2 and known.sum() == 1:  # with two classes, one probability gives the other
+        probabilities[~known] = 1 - probabilities[known]
+        known[:] = True
+    if known.any() and not known.all():
+        missing = names[int(np.flatnonzero(~known)[0])]
         raise PolytaskError(
             f"{table.where(row)}: {task.name} has no probability of {missing!r}; expected one of every class "
             f"({', '.join(names)}), or none"
         )
-    total = float(found.sum())
-    if there.all() and abs(total - 1) > MAX_ROUNDING_ERROR:
+    total = float(probabilities.sum())
+    if known.all() and abs(total - 1) > MAX_ROUNDING_ERROR:
         raise PolytaskError(
             f"{table.where(row)}: the probabilities of {task.name} sum to {total:.3g}; expected 1; mend the row"
         )
-    return found / total if there.all() else found
+    return probabilities / total if known.all() else probabilities
 
 
 def _read_named_classes(table: AnswerTable, row: TextRow, task: Task) -> Floats:
     """Read the answer of a row: 1 for the named class or labels, 0 for the others; all NaN where the cell is empty."""
     columns, names = table.columns[task.name], list(list_class_names(task))
-    found = np.full(len(names), np.nan)
+    flags = np.full(len(names), np.nan)
     for k, name in enumerate(names):
         if name in columns.parts:
-            found[k] = _parse_flag_cell(table, row, columns.parts[name])
+            flags[k] = _parse_flag_cell(table, row, columns.parts[name])
     if not columns.answer or row.cells[columns.answer] in UNKNOWN_ANSWER_CELLS:
-        return found
+        return flags
     cell = row.cells[columns.answer]
     words = [w.strip() for w in cell.split(";")] if find_answer_form(task.kind) == "labels" else [cell]
     if find_answer_form(task.kind) == "labels" and words == [NO_LABEL_WORD] and NO_LABEL_WORD not in names:
         return np.zeros(len(names))
-    found = np.zeros(len(names))
+    flags = np.zeros(len(names))
     for word in words:
-        found[_find_class_index(table, row, columns.answer, word, names)] = 1.0
-    return found
+        flags[_find_class_index(table, row, columns.answer, word, names)] = 1.0
+    return flags
 
 
 def _find_class_index(table: AnswerTable, row: TextRow, column: str, word: str, names: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Finds out which column of a table of answers says what about which task."""
+"""Finds out which task each column of a table of answers is about, and what it tells about the task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOIN_COLUMNS = ("subject", "visit")
 NON_ANSWER_COLUMNS = ("fold", "seed", "member", "site", "day", "split", "inputs_missing", "input.ood_p")
 """Columns of `predictions.csv` or `cases.csv` that are not answers to a task."""
 NON_ANSWER_SUFFIXES = ("source.", "patches.", "places.", "group", "at_", "truth", "time", "event")
-"""Beginnings of the suffixes of a task's columns that accompany its answers, but are none."""
+"""Beginnings of the suffixes of a task's columns that accompany its answers, but are not answers."""
 TRUST_SUFFIXES = ("u", "set", "low", "high", "bound")
 
 
@@ -48,9 +48,9 @@ def assign_columns(
     """Assign the columns of a table to tasks; returns (columns by task, columns that are about no task).
 
     Raises:
-        PolytaskError: a column answers a task the model does not have, or says of a task what its kind does not answer.
+        PolytaskError: a column answers a task that the model does not have, or does not fit the kind of its task.
     """
-    found: dict[str, TaskAnswerColumns] = {}
+    columns_by_task: dict[str, TaskAnswerColumns] = {}
     ignored: list[str] = []
     for column in columns:
         if column in (*JOIN_COLUMNS, *NON_ANSWER_COLUMNS):
@@ -60,15 +60,17 @@ def assign_columns(
             _refuse_foreign_task(path, column, tasks, header)
             ignored.append(column)
         elif not _is_non_answer(suffix, tasks[name]):
-            found[name] = _add_column(path, found.get(name, TaskAnswerColumns()), tasks[name], column, suffix)
+            columns_by_task[name] = _add_column(
+                path, columns_by_task.get(name, TaskAnswerColumns()), tasks[name], column, suffix
+            )
     if "subject" not in columns:
         raise PolytaskError(f"{path}: no column 'subject'; answers are joined by subject and visit; add it")
-    if not found:
+    if not columns_by_task:
         raise PolytaskError(
             f"{path}: no column answers a task of this model ({', '.join(tasks)}); expected columns as in "
             "predictions.csv (TASK, TASK.p.CLASS, TASK.risk)"
         )
-    return found, ignored
+    return columns_by_task, ignored
 
 
 def _split_task_name(column: str, tasks: Mapping[str, Task]) -> tuple[str | None, str]:
@@ -119,7 +121,7 @@ def _add_column(
     if suffix == "p" and find_answer_form(task.kind) == "masks":
         return before  # a file of voxel probabilities: the mask beside it is judged
     raise PolytaskError(
-        f"{path}: column {column!r} is no answer of a {task.kind}; expected "
+        f"{path}: column {column!r} does not fit a {task.kind} task; expected "
         f"{_describe_expected_columns(task, names, horizons)}; "
         "correct the column's name"
     )

@@ -25,7 +25,7 @@ class AnswerTable:
         path: the file; paths in cells are relative to its folder.
         columns: task → its columns.
         rows: task → subject and visit (visit "" for a task about the subject) → the row that answers it.
-        ignored: columns that say nothing of a task.
+        ignored: columns that are about no task.
     """
 
     name: str
@@ -53,13 +53,13 @@ def read_answer_table(path: Path | str, tasks: Mapping[str, Task], cohort: Cohor
         raise PolytaskError(f"{path}, row {first.row}: {first.message}; {first.remedy}")
     columns, ignored = assign_columns(path, table.columns, tasks, cohort.header)
     rows = _translate_class_words(table.rows, columns, cohort.header)
-    found = AnswerTable(path.stem, path, columns, {}, tuple(ignored))
-    _refuse_unknown_rows(found, rows, cohort)
+    answer_table = AnswerTable(path.stem, path, columns, {}, tuple(ignored))
+    _refuse_unknown_rows(answer_table, rows, cohort)
     for name in columns:
-        found.rows[name] = _select_task_rows(found, rows, tasks[name], cohort)
-    if not any(found.rows.values()):
+        answer_table.rows[name] = _select_task_rows(answer_table, rows, tasks[name], cohort)
+    if not any(answer_table.rows.values()):
         raise PolytaskError(f"{path}: every answer is empty; expected at least one filled cell; fill them")
-    return found
+    return answer_table
 
 
 def _translate_class_words(
@@ -85,15 +85,15 @@ def _refuse_unknown_rows(table: AnswerTable, rows: tuple[TextRow, ...], cohort: 
             f"{table.path}: subject {strangers[0]!r}{more} is not in {cohort.table}; expected the cohort's own ids, "
             "letter by letter; mend the id or take the row out"
         )
-    seen: dict[CaseId, TextRow] = {}
+    row_by_id: dict[CaseId, TextRow] = {}
     for row in rows:
         who = (row.cells["subject"], row.cells.get("visit", ""))
-        if who in seen:
+        if who in row_by_id:
             raise PolytaskError(
-                f"{table.where(row)}: stands already in row {seen[who].line}; expected one row for each subject and "
-                "visit; take one out"
+                f"{table.where(row)}: stands already in row {row_by_id[who].line}; expected one row for each "
+                "subject and visit; take one out"
             )
-        seen[who] = row
+        row_by_id[who] = row
         visits = {c.visit for c in cohort.subjects[who[0]]}
         if who[1] and who[1] not in visits:
             raise PolytaskError(
@@ -107,7 +107,7 @@ def _select_task_rows(
 ) -> dict[CaseId, TextRow]:
     """Select the row that answers each id: a subject task on any row of the subject, others on the row of the visit."""
     columns = table.columns[task.name].all
-    found: dict[CaseId, TextRow] = {}
+    row_by_id: dict[CaseId, TextRow] = {}
     for row in rows:
         cells = [row.cells[c] for c in columns]
         if not any(cells):
@@ -116,7 +116,7 @@ def _select_task_rows(
         if task.level == "subject":
             # A table by visits repeats an answer about the subject: the same answer twice is fine, two different ones
             # are not.
-            other = found.setdefault((subject, ""), row)
+            other = row_by_id.setdefault((subject, ""), row)
             if [other.cells[c] for c in columns] != cells:
                 raise PolytaskError(
                     f"{table.where(row)}: answers {task.name} differently from row {other.line}; expected one answer "
@@ -131,10 +131,10 @@ def _select_task_rows(
                     "the column 'visit'"
                 )
             visit = visits[0]
-        if (subject, visit) in found:
+        if (subject, visit) in row_by_id:
             raise PolytaskError(
-                f"{table.where(row)}: answers {task.name} as row {found[subject, visit].line} does; expected one row "
-                "for each subject and visit; take one out"
+                f"{table.where(row)}: answers {task.name} as row {row_by_id[subject, visit].line} does; expected "
+                "one row for each subject and visit; take one out"
             )
-        found[subject, visit] = row
-    return found
+        row_by_id[subject, visit] = row
+    return row_by_id

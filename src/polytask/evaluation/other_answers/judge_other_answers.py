@@ -83,21 +83,21 @@ class OtherAnswersResult:
     def as_dict(self) -> dict[str, Any]:
         """Return the results as plain dicts for JSON."""
         tasks = {
-            name: [{**vars(j), "difference": j.difference._asdict()} for j in found]
-            for name, found in self.tasks.items()
+            name: [{**vars(j), "difference": j.difference._asdict()} for j in judgments]
+            for name, judgments in self.tasks.items()
         }
-        found: dict[str, Any] = make_plain({"polytask": 1, **vars(self), "tasks": tasks})
-        return found
+        plain_values: dict[str, Any] = make_plain({"polytask": 1, **vars(self), "tasks": tasks})
+        return plain_values
 
 
 def read_other_answers(
     paths: Sequence[Path | str], tasks: Mapping[str, Task], cohort: Cohort
 ) -> list[OtherAnswers]:
-    """Read whole tables of answers, so that a bad cell is reported before anything long begins."""
-    found: dict[str, OtherAnswers] = {}
+    """Read whole tables of answers, so that a bad cell is reported before any long work begins."""
+    tables: dict[str, OtherAnswers] = {}
     for path in paths:
         table = read_answer_table(path, tasks, cohort)
-        if table.name in found:
+        if table.name in tables:
             raise PolytaskError(
                 f"{path}: a second table named {table.name!r}; expected different file names, as results go to "
                 f"answers_{table.name}.json; rename one"
@@ -108,8 +108,8 @@ def read_other_answers(
                 require_answer_files(table, tasks[name])
             else:
                 items[name] = read_other_pooled(table, tasks[name])
-        found[table.name] = OtherAnswers(table, items)
-    return list(found.values())
+        tables[table.name] = OtherAnswers(table, items)
+    return list(tables.values())
 
 
 def judge_other_answers(
@@ -123,7 +123,7 @@ def judge_other_answers(
         resamples: number of resamples of the bootstrap over subjects.
     """
     table = given.table
-    found: dict[str, tuple[MetricJudgment, ...]] = {}
+    judgments: dict[str, tuple[MetricJudgment, ...]] = {}
     cases, elsewhere = {}, {}
     for name, rows in table.rows.items():
         if name in ours.pooled:
@@ -135,24 +135,24 @@ def judge_other_answers(
         cases[name] = len(list_judged_ids(views))
         elsewhere[name] = len(rows) - cases[name]
         if views:
-            found[name] = tuple(judge_all_views(tasks[name], views, ours.sites, resamples))
-    if not found:
+            judgments[name] = tuple(judge_all_views(tasks[name], views, ours.sites, resamples))
+    if not judgments:
         raise PolytaskError(
             f"{table.path}: no case in common: none of its answers is to a case that was judged here "
             f"({len(ours.sites)} subjects); expected answers to the same part; name it with --part, or mend the ids"
         )
-    return OtherAnswersResult(table.name, found, cases, elsewhere, table.ignored)
+    return OtherAnswersResult(table.name, judgments, cases, elsewhere, table.ignored)
 
 
 def judge_all_views(
     task: Task, views: Sequence[PairedView], sites: Mapping[str, str], resamples: int
 ) -> list[MetricJudgment]:
     """Judge every metric that belongs to a view and that both sides define."""
-    found: list[MetricJudgment] = []
+    judgments: list[MetricJudgment] = []
     for view in views:
         mine, other = (wrap_view_side(task.name, side, sites) for side in (view.ours, view.theirs))
-        found += judge_view(task, mine, other, view, resamples)
-    return sorted(found, key=lambda j: (j.metric != task.primary, "." in j.metric))
+        judgments += judge_view(task, mine, other, view, resamples)
+    return sorted(judgments, key=lambda j: (j.metric != task.primary, "." in j.metric))
 
 
 def judge_view(
@@ -161,7 +161,7 @@ def judge_view(
     """Judge the metrics of one view; differences are found as between two runs."""
     sides = [PartStatistic({task.name: task}, answers, list(mine.sites)) for answers in (mine, other)]
     first, second = (measure_task_metrics(side, task.name, resamples) for side in sides)
-    found = []
+    judgments = []
     for metric in first:
         if not view.includes_metric(metric) or metric not in second:
             continue
@@ -170,8 +170,8 @@ def judge_view(
             continue
         n = min(side.n(task.name, metric) for side in sides)
         difference = build_estimate(subtract_paired(first[metric], second[metric], resamples), n)
-        found.append(MetricJudgment(metric, is_higher(task, metric), *values, difference))
-    return found
+        judgments.append(MetricJudgment(metric, is_higher(task, metric), *values, difference))
+    return judgments
 
 
 def write_other_results(judged: Mapping[str, Mapping[str, Any]], folder: Path) -> None:

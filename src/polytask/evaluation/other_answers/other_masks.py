@@ -34,10 +34,10 @@ def measure_other_masks(
         if row is None:
             continue
         volume = read_other_volume(table, row, task, cohort, cases[who])
-        found = measure_voxel_case(cohort, cases[who], expect_voxel_task(task), volume)
-        if found is not None:
+        case_metrics = measure_voxel_case(cohort, cases[who], expect_voxel_task(task), volume)
+        if case_metrics is not None:
             ids.append(who)
-            metrics.append(found)
+            metrics.append(case_metrics)
     return CaseMetrics(tuple(ids), tuple(metrics))
 
 
@@ -77,7 +77,7 @@ def list_answer_paths(table: AnswerTable, row: TextRow, task: Task) -> tuple[Pat
     if columns.answer and row.cells[columns.answer]:
         return (_require_file(table, row, columns.answer),)
     structures = list(getattr(task, "structures", ()))
-    found: list[Path | None] = []
+    paths: list[Path | None] = []
     for name in structures:
         column = columns.parts.get(name, "")
         cell = row.cells[column] if column else ""
@@ -86,12 +86,12 @@ def list_answer_paths(table: AnswerTable, row: TextRow, task: Task) -> tuple[Pat
                 f"{table.where(row)}: no mask of {name!r} for {task.name}; expected a path in {task.name}.{name}, or "
                 f"the word {ABSENT!r}"
             )
-        found.append(None if cell == ABSENT else _require_file(table, row, column))
-    return tuple(found)
+        paths.append(None if cell == ABSENT else _require_file(table, row, column))
+    return tuple(paths)
 
 
 def require_answer_files(table: AnswerTable, task: Task) -> None:
-    """Refuse a table that names files which do not exist, before anything long begins."""
+    """Refuse a table that names files which do not exist, before any long work begins."""
     for row in table.rows[task.name].values():
         list_answer_paths(table, row, task)
 
@@ -100,7 +100,8 @@ def _require_file(table: AnswerTable, row: TextRow, column: str) -> Path:
     path = table.path.parent / row.cells[column]
     if not path.exists():
         raise PolytaskError(
-            f"{table.where(row)}, column {column}: no file {row.cells[column]!r} beside the table; mend the path"
+            f"{table.where(row)}, column {column}: there is no file {row.cells[column]!r} in the folder of the table; "
+            "mend the path"
         )
     return path
 
@@ -109,5 +110,7 @@ def _read_image_grid(cohort: Cohort, case: Case, image: str, where: str) -> Grid
     """Read the grid of the first channel that the case has: the grid on which answers are judged."""
     path = next((p for p in image_paths(cohort, case, image).values() if p is not None), None)
     if path is None:
-        raise PolytaskError(f"{where}: the cohort has no image {image!r} of this case, so a mask has no grid")
+        raise PolytaskError(
+            f"{where}: the cohort has no image {image!r} of this case, so the grid of a mask is not known"
+        )
     return probe_image_file(path, cohort.header.images[image].dims).grid

@@ -24,7 +24,7 @@ class PairedView:
     """Answers of both sides to the same cases, for some of the metrics.
 
     Args:
-        wants: function that tells whether a metric is judged on this view.
+        includes_metric: function that tells whether a metric is judged on this view.
         ours, theirs: items or cases with the same ids in the same order.
     """
 

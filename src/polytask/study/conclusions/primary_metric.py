@@ -62,7 +62,7 @@ def count_known_items(statistic: PartStatistic, task: str, subject: int) -> int:
     index = statistic.places[task][subject]
     if task in statistic.tables:
         table = statistic.tables[task]
-        return int(table.there[index, table.names.index(statistic.tasks[task].primary)].sum())
+        return int(table.is_defined[index, table.names.index(statistic.tasks[task].primary)].sum())
     flags = statistic.answers.pooled[task].known[index]
     return int(flags.reshape(len(index), -1).any(axis=1).sum())
 

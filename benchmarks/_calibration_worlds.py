@@ -66,9 +66,9 @@ def make_partial_draws(
 def draw_missed_lesions(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
     """Dice of small lesions: each has a chance of its own to be missed by a training (7 % on average), else 75 ± 12."""
     k, _, n = shape
-    chance, found = rng.beta(0.2, 2.5, size=(k, 1, n)), rng.beta(9, 3, size=(k, 1, n))
+    chance, dice = rng.beta(0.2, 2.5, size=(k, 1, n)), rng.beta(9, 3, size=(k, 1, n))
     arms = [
-        100 * np.where(rng.random(shape) < chance, 0, np.clip(found + 0.05 * rng.normal(size=shape), 0, 1))
+        100 * np.where(rng.random(shape) < chance, 0, np.clip(dice + 0.05 * rng.normal(size=shape), 0, 1))
         for _ in range(2)
     ]
     return np.asarray(arms[0] - arms[1] + make_normal_draws(0, 1, 0)(rng, shape, fold))

@@ -46,7 +46,7 @@ def measure_large(folder: Path, subjects: int, columns: int) -> list[Bound]:
     """`check`, `plan` and `prepare` of a cohort of table cells alone: minutes together, and memory."""
     what = f"{subjects} subjects × {columns} columns"
     cohort, work = write_table_cohort(folder / "large", subjects, columns), folder / "work"
-    found, total, most = [], 0.0, 0
+    bounds, total, most = [], 0.0, 0
     commands = (["check", str(cohort)], ["plan", str(cohort), "-o", str(work)], ["prepare", str(work)])
     for command in commands:
         started = time.perf_counter()
@@ -57,13 +57,13 @@ def measure_large(folder: Path, subjects: int, columns: int) -> list[Bound]:
             file=sys.stderr,
         )
         total, most = total + cost.seconds, max(most, cost.peak)
-    found.append(Bound(f"check + plan + prepare, {what}", total / 60, 5, "minutes of processor time"))
-    found.append(Bound(f"the most memory of these, {what}", most / 1e9, 4, "GB"))
-    found.append(
+    bounds.append(Bound(f"check + plan + prepare, {what}", total / 60, 5, "minutes of processor time"))
+    bounds.append(Bound(f"the most memory of these, {what}", most / 1e9, 4, "GB"))
+    bounds.append(
         Bound(f"files in the store, {what}", sum(1 for p in (work / "store").rglob("*")), 1000, "files")
     )
     shutil.rmtree(cohort)
-    return found
+    return bounds
 
 
 def measure_molecular(folder: Path, subjects: int, columns: int = 20_000) -> list[Bound]:
@@ -84,7 +84,7 @@ def measure_ct(folder: Path) -> list[Bound]:
         "ct": write_ct_cohort(folder / "ct", [*tiny, CT]),
     }
     peaks = {name: run_polytask(["check", str(cohort)]).peak for name, cohort in cohorts.items()}
-    found = [_measure_over_tiny("check", peaks, 1.5)]
+    bounds = [_measure_over_tiny("check", peaks, 1.5)]
     for way, spacing in PLANS.items():
         for name, cohort in cohorts.items():
             work = folder / f"{name}-work"  # its fingerprint serves all three plans
@@ -102,8 +102,8 @@ def measure_ct(folder: Path) -> list[Bound]:
             )
             peaks[name] = run_polytask(["prepare", str(work), "--jobs", "1"]).peak
             shutil.rmtree(work / "store")
-        found.append(_measure_over_tiny(f"prepare ({way})", peaks, 4.0))
-    return found
+        bounds.append(_measure_over_tiny(f"prepare ({way})", peaks, 4.0))
+    return bounds
 
 
 def _measure_over_tiny(verb: str, peaks: dict[str, int], most: float) -> Bound:

@@ -203,8 +203,8 @@ def measure_world(world: World, data: Data, resamples: int) -> MeasuredMetric:
     """Measure the metric as the package does it."""
     n = len(next(iter(data.values())))
     of = MetricCalculator(n, np.arange(n), resamples)
-    found: MeasuredMetric = MEASURE[world.metric](data, of)
-    return found
+    metric: MeasuredMetric = MEASURE[world.metric](data, of)
+    return metric
 
 
 def _measure_macro_auc(data: Data, of: MetricCalculator) -> MeasuredMetric:
@@ -219,8 +219,8 @@ def _measure_label_auc(data: Data, of: MetricCalculator) -> MeasuredMetric:
     value = np.asarray(data["value"], np.float64)
     scores = 1 / (1 + np.exp(-(data["noise"] + data["gap"] * value)))
     items = PooledAnswers((), {"p": scores}, value, np.ones(value.shape, bool))
-    found: MeasuredMetric = measure_multilabel(MULTILABEL, items, of)["auc"]
-    return found
+    metric: MeasuredMetric = measure_multilabel(MULTILABEL, items, of)["auc"]
+    return metric
 
 
 def _measure_kappa(data: Data, of: MetricCalculator) -> MeasuredMetric:

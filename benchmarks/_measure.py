@@ -102,15 +102,15 @@ def parse_options(doc: str | None, rounds: int, **more: Any) -> argparse.Namespa
     return parser.parse_args()
 
 
-def print_and_exit(found: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | None = None) -> None:
+def print_and_exit(figures: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | None = None) -> None:
     """Print the figures and leave: 1 when a bound is missed beyond noise."""
-    missed = any(r.missed for r in found)
+    missed = any(r.missed for r in figures)
     if as_json:
         load = os.getloadavg()[0]
-        ratios = [asdict(r) | {"missed": r.missed} for r in found]
+        ratios = [asdict(r) | {"missed": r.missed} for r in figures]
         print(json.dumps({"ratios": ratios, "details": dict(details or {}), "load": load}, indent=1))
     else:
-        for r in found:
+        for r in figures:
             print(r)
         for name, value in (details or {}).items():
             print(f"  {name}: {value}")

@@ -112,7 +112,7 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     keep_freed_memory()
     precision = probe_precision("cpu")[0]
-    found = []
+    ratios = []
     details: dict[str, object] = {"precision": precision, "threads": chosen.threads, "clock": chosen.clock}
     for mix, sharing, rule, bound, every in (
         ("one-voxel", "hard", "upgrad", 1.05, 1),
@@ -138,13 +138,13 @@ def main() -> None:
         words = f"{sharing}, {'3 voxel tasks' if mix == 'all-voxel' else '1 voxel + 2 pooled tasks'}"
         more = f" every {every} steps" if every > 1 else ""
         pairs = [b / a for a, b in zip(seconds["plain"], seconds[rule], strict=True)]
-        found.append(summarize_ratio(f"{words}: {rule}{more} / plain sum", pairs, bound))
+        ratios.append(summarize_ratio(f"{words}: {rule}{more} / plain sum", pairs, bound))
         if "torchjd" in sides:
             theirs = [b / a for a, b in zip(seconds["plain"], seconds["torchjd"], strict=True)]
             details[f"{words}: torchjd mtl_backward / plain sum"] = str(
                 summarize_ratio("", theirs, 9e9)
             ).split(";")[0]
-    print_and_exit(found, chosen.json, details)
+    print_and_exit(ratios, chosen.json, details)
 
 
 if __name__ == "__main__":

@@ -92,21 +92,23 @@ def judge_effects(
     """Judge the effects `[studies, seeds, subjects]` of each fold as a study does."""
     w = np.array([x.shape[-1] for x in rows], np.float64)
     w = w / w.sum()
-    found = split_variance(rows, w.tolist(), pairs)
+    variance = split_variance(rows, w.tolist(), pairs)
     counts = [draw_counts(x.shape[-1], resamples, (seed, k)) for k, x in enumerate(rows)]
     drawn = studentize_batch([x.mean(1) for x in rows], w.tolist(), counts)
-    pivot = make_pivot(drawn, found.by_subjects, found.luck, found.by_seeds, found.retraining, places=998)
-    error = np.where(found.error > 0, found.error, np.inf)
+    pivot = make_pivot(
+        drawn, variance.by_subjects, variance.luck, variance.by_seeds, variance.retraining, places=998
+    )
+    error = np.where(variance.error > 0, variance.error, np.inf)
     below, above = pivot.ends(0.95)
     few = [bool(find_study_shortage([x[k] for x in rows], w.tolist(), rare)) for k in range(len(error))]
-    ratio = found.estimate / error
+    ratio = variance.estimate / error
     return Studies(
-        found.estimate,
+        variance.estimate,
         pivot.p(ratio),
-        np.asarray(2 * stats.t.sf(np.abs(ratio), found.freedom())),
+        np.asarray(2 * stats.t.sf(np.abs(ratio), variance.freedom())),
         np.array(few, np.float64),
-        found.estimate - below * found.error,
-        found.estimate + above * found.error,
+        variance.estimate - below * variance.error,
+        variance.estimate + above * variance.error,
     )
 
 
@@ -127,21 +129,21 @@ def draw_metric(
     pairs: list[list[Floats]] = [[] for _ in sizes]
     rare: list[dict[str, int]] = [{} for _ in sizes]
     for _ in range(studies):
-        one, less = [], []
+        effects, pair_parts = [], []
         for k, n in enumerate(sizes):
-            seen = observe(metric, rng, n, scale)
-            sides = draw_scores(world, rng, seeds, n, seen.sense, SEPARATION, 0.0)
-            rare[k] = {name: rare[k].get(name, 0) + count for name, count in seen.rare.items()}
+            observed = observe(metric, rng, n, scale)
+            sides = draw_scores(world, rng, seeds, n, observed.sense, SEPARATION, 0.0)
+            rare[k] = {name: rare[k].get(name, 0) + count for name, count in observed.rare.items()}
             counts = next(draw_counts(n, max(PAIR_DRAWS, 5 * n), (seed, k)))
             values, drawn = [], []
             for side in sides:
-                whole = [seen.judge(s) for s in side]
+                whole = [observed.judge(s) for s in side]
                 values.append(np.stack([v + np.sqrt(n * (n - 1)) * (x - x.mean()) for v, x in whole]))
-                drawn.append(seen.resample(side, counts))
-            one.append(100 * (values[0] - values[1]))
-            less.append(1e4 * estimate_pair_covariance(drawn[0] - drawn[1], counts))
-        if all(np.isfinite(x).all() for x in one):
-            for k, (x, q) in enumerate(zip(one, less, strict=True)):
+                drawn.append(observed.resample(side, counts))
+            effects.append(100 * (values[0] - values[1]))
+            pair_parts.append(1e4 * estimate_pair_covariance(drawn[0] - drawn[1], counts))
+        if all(np.isfinite(x).all() for x in effects):
+            for k, (x, q) in enumerate(zip(effects, pair_parts, strict=True)):
                 rows[k].append(x)
                 pairs[k].append(q)
     mean = [{name: round(count / studies) for name, count in r.items()} for r in rare]
@@ -201,16 +203,16 @@ def find_problems(percent: dict[str, float], studies: int, skewed: bool) -> list
     def slack(bound: float) -> float:
         return 2 * float(np.sqrt(bound * (100 - bound) / studies))
 
-    found = [
+    problems = [
         name
         for name, most in (("said", 6.0), ("better", 3.5), ("worse", 3.5))
         if percent[name] > most + slack(most)
     ]
     if percent["coverage"] < 93 - slack(93):
-        found.append("coverage")
+        problems.append("coverage")
     if not skewed and percent["p"] < 3 - slack(3):
-        found.append("p below 3")
-    return found
+        problems.append("p below 3")
+    return problems
 
 
 def main() -> None:
@@ -229,9 +231,9 @@ def main() -> None:
     chosen = parser.parse_args()
     started = time.perf_counter()
     worlds = chosen.worlds or (list(WORLDS) if chosen.metric == "mean" else [*PLAIN_DEVIATIONS, "failing"])
-    found = []
+    rates = []
     for world in worlds:
-        found.append(
+        rates.append(
             measure_rates(
                 chosen.metric,
                 world,
@@ -242,11 +244,11 @@ def main() -> None:
                 chosen.seed,
             )
         )
-        print(found[-1], file=sys.stderr, flush=True)
+        print(rates[-1], file=sys.stderr, flush=True)
     size = (
         f"{sum(chosen.sizes)} subjects in folds of {', '.join(map(str, chosen.sizes))}, {chosen.seeds} seeds"
     )
-    print_and_exit(found, chosen.json, {"studies of": f"{size}; {time.perf_counter() - started:.0f} s"})
+    print_and_exit(rates, chosen.json, {"studies of": f"{size}; {time.perf_counter() - started:.0f} s"})
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ def run_one_side(side: str, size: int, steps: int, threads: int) -> None:
     precision = probe_precision("cpu")[0]
     setting = CostSetting("one-voxel", 3, size, precision=precision)
     inputs, network = make_noise_inputs(setting), make_cost_network(setting, make_cost_tasks(setting), "hard")
-    found: dict[str, object] = {"precision": precision}
+    measured: dict[str, object] = {"precision": precision}
     for what, learn in LEARNS_BY_WORK.items():
         seconds = [time_step(network, inputs, precision, learn) for _ in range(UNTIMED_STEPS + steps)]
-        found[what] = median(seconds[UNTIMED_STEPS:])
-    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(found))
+        measured[what] = median(seconds[UNTIMED_STEPS:])
+    measured["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(measured))
 
 
 def main() -> None:
@@ -71,13 +71,13 @@ def main() -> None:
         return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
     turns = [(side("kept"), side("given back")) for _ in range(chosen.rounds)]
-    found = [
+    ratios = [
         summarize_ratio(f"{w}: memory kept / given back", [a[w] / b[w] for a, b in turns], BOUND)
         for w in LEARNS_BY_WORK
     ]
     peaks = [f"{median(one):.0f}" for one in zip(*((a["peak"], b["peak"]) for a, b in turns), strict=True)]
     details = {"precision": turns[0][0]["precision"], "threads": chosen.threads}
-    print_and_exit(found, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
+    print_and_exit(ratios, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
 
 
 if __name__ == "__main__":

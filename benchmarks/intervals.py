@@ -49,12 +49,12 @@ class CoverageRow(NamedTuple):
 def find_truth(world: World, rng: np.random.Generator) -> tuple[float, float]:
     """The metric and the difference of two runs, on very many subjects."""
     n, repeats = TRUTH_DRAWS.get(world.metric, (50_000, 3))
-    found = []
+    values = []
     for _ in range(repeats):
         data = world.draw(rng, n)
         pair = [measure_world(world, d, 2).estimate for d in (data, world.second(rng, data))]
-        found.append((pair[0], pair[0] - pair[1]))
-    one, gap = np.mean(found, axis=0)
+        values.append((pair[0], pair[0] - pair[1]))
+    one, gap = np.mean(values, axis=0)
     return float(one), float(gap)
 
 
@@ -73,15 +73,17 @@ def run_world(world: World, n: int, truth: tuple[float, float], options: Any) ->
     ]
 
 
-def count_coverage(metric: str, world: str, n: int, found: list[MeasuredMetric], truth: float) -> CoverageRow:
+def count_coverage(
+    metric: str, world: str, n: int, metrics: list[MeasuredMetric], truth: float
+) -> CoverageRow:
     """How often the truth lies within, below and above."""
-    ends = np.array([(m.low, m.high) for m in found if np.isfinite(m.low)])
+    ends = np.array([(m.low, m.high) for m in metrics if np.isfinite(m.low)])
     if len(ends) < 50:
-        return CoverageRow(metric, world, n, len(ends) / len(found), *[float("nan")] * 4)
+        return CoverageRow(metric, world, n, len(ends) / len(metrics), *[float("nan")] * 4)
     below, above = truth < ends[:, 0] - 1e-12, truth > ends[:, 1] + 1e-12
     inside = 1 - below.mean() - above.mean()
     width = float((ends[:, 1] - ends[:, 0]).mean())
-    return CoverageRow(metric, world, n, len(ends) / len(found), inside, below.mean(), above.mean(), width)
+    return CoverageRow(metric, world, n, len(ends) / len(metrics), inside, below.mean(), above.mean(), width)
 
 
 def cover_shares(n: int) -> tuple[float, float, float]:
@@ -124,26 +126,26 @@ def cover_percentile(
 
 
 def print_before(studies: int) -> None:
-    """The percentile bootstrap on the figures that were found wrong."""
+    """The percentile bootstrap on the figures it gave wrong intervals for."""
     print("\n| percentile bootstrap, until November 2026 | n | coverage |\n|---|---|---|")
     truth = np.arange(8) % 2 == 1
 
     def scores(rng: Any) -> Any:
         return rng.normal(size=8) + 2.087 * truth
 
-    found = cover_percentile(lambda s, i: compute_auc(s[i], truth[i]), scores, 0.93, 8, studies)
-    print(f"| AUC 0.93 | 8 | {100 * found:.1f} % |")
+    coverage = cover_percentile(lambda s, i: compute_auc(s[i], truth[i]), scores, 0.93, 8, studies)
+    print(f"| AUC 0.93 | 8 | {100 * coverage:.1f} % |")
     for n in (8, 20, 40):
-        found = cover_percentile(
+        coverage = cover_percentile(
             lambda x, i: float(x[i].mean()),
             lambda rng, n=n: np.where(rng.random(n) < 0.06, 0.0, rng.beta(17, 3, n)),
             0.94 * 0.85,
             n,
             studies,
         )
-        print(f"| Dice, 6 % missed | {n} | {100 * found:.1f} % |")
-    found = cover_percentile(lambda x, i: float(x[i].mean()), lambda r: r.normal(size=7), 0.0, 7, studies)
-    print(f"| paired difference of a mean, no effect | 7 | {100 * found:.1f} % |")
+        print(f"| Dice, 6 % missed | {n} | {100 * coverage:.1f} % |")
+    coverage = cover_percentile(lambda x, i: float(x[i].mean()), lambda r: r.normal(size=7), 0.0, 7, studies)
+    print(f"| paired difference of a mean, no effect | 7 | {100 * coverage:.1f} % |")
 
 
 def format_percent(value: float) -> str:

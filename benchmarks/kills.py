@@ -174,17 +174,17 @@ class RestoredFolder:
         return Trial(name, said, find_fault(again, whole, describe_folder(self.root), wanted))
 
 
-def find_fault(again: CommandEnd, whole: CommandEnd, found: dict[str, str], wanted: dict[str, str]) -> str:
+def find_fault(again: CommandEnd, whole: CommandEnd, contents: dict[str, str], wanted: dict[str, str]) -> str:
     """What is wrong with an end; "" when nothing is."""
     if again.code != whole.code:
         return f"exit code {again.code}: {again.said.strip().splitlines()[-1:]}"
     if "Traceback" in again.said:
         return "a traceback"
-    if left := sorted(found.keys() - wanted.keys()):
+    if left := sorted(contents.keys() - wanted.keys()):
         return f"left: {', '.join(left[:4])}"
-    if lost := sorted(wanted.keys() - found.keys()):
+    if lost := sorted(wanted.keys() - contents.keys()):
         return f"missing: {', '.join(lost[:4])}"
-    other = sorted(name for name in wanted if wanted[name] != found[name])
+    other = sorted(name for name in wanted if wanted[name] != contents[name])
     return f"other content: {', '.join(other[:4])}" if other else ""
 
 

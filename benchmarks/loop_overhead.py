@@ -121,7 +121,7 @@ def main() -> None:
         )
         log.close()
         settings_used = mine.context.plan.shared.training
-        found = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
+        ratios = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
         per_step = {side: sorted(s)[len(s) // 2] / chosen.steps for side, s in seconds.items()}
         details = {
             "seconds per step": {k: round(v, 4) for k, v in per_step.items()},
@@ -131,7 +131,7 @@ def main() -> None:
             "threads": settings_used.threads,
             "clock": chosen.clock,
         }
-    print_and_exit([summarize_ratio("fit loop / bare loop", found, BOUND)], chosen.json, details)
+    print_and_exit([summarize_ratio("fit loop / bare loop", ratios, BOUND)], chosen.json, details)
 
 
 if __name__ == "__main__":

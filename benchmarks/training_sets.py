@@ -55,7 +55,7 @@ def draw_error_differences(
     """One study: differences of squared errors of the two learners, by fold `[subjects]`."""
     x = rng.normal(size=(subjects, 2 * features))
     y = x.sum(1) / np.sqrt(2 * features) + rng.normal(size=subjects)
-    found = []
+    differences = []
     for held_out in np.array_split(np.arange(subjects), folds):
         train = np.setdiff1d(np.arange(subjects), held_out)
         errors = []
@@ -63,8 +63,8 @@ def draw_error_differences(
             gram = seen[train].T @ seen[train] + PENALTY * np.eye(features)
             weights = np.linalg.solve(gram, seen[train].T @ y[train])
             errors.append((y[held_out] - seen[held_out] @ weights) ** 2)
-        found.append(errors[0] - errors[1])
-    return found
+        differences.append(errors[0] - errors[1])
+    return differences
 
 
 def measure_excess(subjects: int, folds: int, features: int, studies: int, seed: int) -> Excess:
@@ -77,13 +77,13 @@ def measure_excess(subjects: int, folds: int, features: int, studies: int, seed:
         ]
         rows = [np.stack([d[k] for d in drawn])[:, None] for k in range(folds)]
         w = [x.shape[-1] / subjects for x in rows]
-        found = split_variance(rows, w)
+        variance = split_variance(rows, w)
         counts = [draw_counts(x.shape[-1], 998, (seed, start, k)) for k, x in enumerate(rows)]
         far = studentize_batch([x[:, 0] for x in rows], w, counts)
-        pivot = make_pivot(far, found.by_subjects, places=998)
-        estimates.append(found.estimate)
-        variances.append(found.error**2)
-        p.append([pivot.p(found.estimate / found.error / np.sqrt(f)) for f in FACTORS])
+        pivot = make_pivot(far, variance.by_subjects, places=998)
+        estimates.append(variance.estimate)
+        variances.append(variance.error**2)
+        p.append([pivot.p(variance.estimate / variance.error / np.sqrt(f)) for f in FACTORS])
     ratio = float(np.var(np.concatenate(estimates)) / np.mean(np.concatenate(variances)))
     said = 100 * (np.concatenate(p, axis=1) <= 0.05).mean(1)
     return Excess(subjects, folds, features, ratio, tuple(float(x) for x in said))
@@ -101,12 +101,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
-    found = [
+    excesses = [
         measure_excess(n, chosen.folds, q, chosen.studies, chosen.seed)
         for n in chosen.subjects
         for q in chosen.features
     ]
-    print_and_exit(found, chosen.json)  # type: ignore[arg-type]
+    print_and_exit(excesses, chosen.json)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

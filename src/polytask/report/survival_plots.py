@@ -87,11 +87,11 @@ def describe_group_comparison(compared: Mapping[str, Any]) -> str:
 def choose_shown_horizons(material: ReportMaterial, name: str) -> list[float]:
     """Choose the times to show: those of the header; else 1, 2 and 5 years within the follow-up; else the plan's."""
     spec, task = material.cohort.header.tasks.get(name), material.tasks[name]
-    asked = list(spec.horizons) if isinstance(spec, EventTimeSpec) else []
+    header_horizons = list(spec.horizons) if isinstance(spec, EventTimeSpec) else []
     groups = group_task_by_risk(material, name)
     longest = max((t for g in groups for t in g.follow_up_times), default=0.0)
     usual = [h for h in list_usual_horizons(str(getattr(task, "unit", ""))) if h < longest]
-    return asked or usual or [h for h in getattr(task, "horizons", ()) if h < longest]
+    return header_horizons or usual or [h for h in getattr(task, "horizons", ()) if h < longest]
 
 
 def build_survival_table(material: ReportMaterial, name: str) -> ReportTable | None:

@@ -43,8 +43,8 @@ def explain_undefined_metric(
     if items is None or not items.ids:
         lost = answers.unanswered.get(task.name, 0)
         return f"nothing was predicted for {lost} known {whom}s" if lost else f"no {whom} was answered"
-    place = np.array([subjects is None or s in subjects for s, _ in items.ids], bool)
-    chosen = items.take(np.flatnonzero(place))
+    is_selected = np.array([subjects is None or s in subjects for s, _ in items.ids], bool)
+    chosen = items.take(np.flatnonzero(is_selected))
     if not chosen.known.any():
         return f"the answer is known for no {whom}"
     if find_answer_form(task.kind) == "time":
@@ -127,13 +127,13 @@ def _explain_number_metric(items: PooledAnswers, whom: str, base: str) -> str:
 def _explain_label_metric(
     task: Task, items: PooledAnswers, label: str, whom: str, names: DisplayNames
 ) -> str:
-    found = []
+    reasons = []
     for k, name in enumerate(list_class_names(task)):
         if label in ("", name):
             known = items.known[:, k]
-            there = items.value[known, k] > 0.5
-            found.append(_explain_one_sided_truth(names.word(task.name, name), there, whom))
-    return found[0] if label and found else f"no label is both present and absent in known {whom}s"
+            is_present = items.value[known, k] > 0.5
+            reasons.append(_explain_one_sided_truth(names.word(task.name, name), is_present, whom))
+    return reasons[0] if label and reasons else f"no label is both present and absent in known {whom}s"
 
 
 def _explain_class_metric(

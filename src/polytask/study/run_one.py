@@ -84,11 +84,11 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
         start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
     )
     with ignore_interrupts(stop_request):
-        _, said = child.communicate(json.dumps(order.as_dict()).encode())
+        _, error_output = child.communicate(json.dumps(order.as_dict()).encode())
     ended = ENDING_BY_EXIT_CODE.get(child.returncode)
     # The process may die without a note, for example when the system kills it for lack of memory.
     if ended is None or (ended == "failed" and not spec.failed.exists()):
-        note_failure(spec, describe_process_end(child.returncode), said.decode(errors="replace"))
+        note_failure(spec, describe_process_end(child.returncode), error_output.decode(errors="replace"))
         ended = "failed"
     return outcome(ended)
 

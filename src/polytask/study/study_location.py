@@ -98,15 +98,15 @@ def _check_cohort(cohort: Path, folds: int, say: SetupMessage) -> None:
     from polytask.cohort.check import check_cohort
 
     say(f"check: {cohort}")
-    found = check_cohort(cohort, folds=folds)
-    if errors := [p for p in found if p.level == "error"]:
-        place = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
+    problems = check_cohort(cohort, folds=folds)
+    if errors := [p for p in problems if p.level == "error"]:
+        where = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
         raise PolytaskError(
-            f"{cohort}{f', {place}' if place else ''}: {errors[0].message}; {errors[0].remedy} "
+            f"{cohort}{f', {where}' if where else ''}: {errors[0].message}; {errors[0].remedy} "
             f"({len(errors)} error{'s' * (len(errors) != 1)} in all: see `polytask check {cohort}`)"
         )
-    if found:
-        say(f"check: {len(found)} warning{'s' * (len(found) != 1)}, see `polytask check {cohort}`")
+    if problems:
+        say(f"check: {len(problems)} warning{'s' * (len(problems) != 1)}, see `polytask check {cohort}`")
 
 
 def _refuse_other_cohort(location: StudyLocation, cohort: Path) -> None:

@@ -21,14 +21,18 @@ def write_answer_sentence(
     recommendation: Recommendation,
 ) -> str:
     """Write which arm to take and why, with effects, intervals, and the limits of these intervals."""
-    mine = [c for c in comparisons if c.arm == recommendation.candidate]
-    said = _phrase_recommendation(mine, task_infos, arm_costs, margins, recommendation)
+    own_comparisons = [c for c in comparisons if c.arm == recommendation.candidate]
+    phrase = _phrase_recommendation(own_comparisons, task_infos, arm_costs, margins, recommendation)
     # Only small studies carry this warning, because their intervals leave out the luck of the training set.
-    few = [c.effect.subjects for c in mine if ONE_TRAINING_SET_NOTE in c.effect.notes]
-    words = recommendation.basis != "one seed" and any(c.verdict.word in ("better", "worse") for c in mine)
-    if not few or not (words or recommendation.basis in ("saving", "no saving")):
-        return f"{said}."
-    return f"{said}; training sets are not drawn, so with {min(few)} subjects words come more easily than they say."
+    subject_counts = [c.effect.subjects for c in own_comparisons if ONE_TRAINING_SET_NOTE in c.effect.notes]
+    is_shown = any(c.verdict.word in ("better", "worse") for c in own_comparisons)
+    claims_difference = recommendation.basis != "one seed" and is_shown
+    if not subject_counts or not (claims_difference or recommendation.basis in ("saving", "no saving")):
+        return f"{phrase}."
+    return (
+        f"{phrase}; training sets are not drawn, so with {min(subject_counts)} subjects words come more easily than "
+        "they say."
+    )
 
 
 def _phrase_recommendation(
@@ -71,13 +75,13 @@ def _phrase_effects(own_comparisons: Sequence[ArmComparison], task_infos: Mappin
     """Phrase the shown effects: `helps mask (+2.1 [0.4, 3.9]) and hurts os (…)`; "" where no difference is shown."""
     parts = []
     for word, verb in (("better", "helps"), ("worse", "hurts")):
-        told = [
+        task_texts = [
             f"{c.task} ({_phrase_judged_effect(c, task_infos[c.task])}{_phrase_carriers(c)})"
             for c in own_comparisons
             if c.verdict.word == word
         ]
-        if told:
-            parts.append(f"{verb} {', '.join(told)}")
+        if task_texts:
+            parts.append(f"{verb} {', '.join(task_texts)}")
     return " and ".join(parts)
 
 
@@ -91,11 +95,12 @@ def _phrase_excluded_losses(
     own_comparisons: Sequence[ArmComparison], task_infos: Mapping[str, TaskInfo], margins: Mapping[str, float]
 ) -> str:
     """Phrase on which tasks a loss of more than the margin is excluded."""
-    rest = [c for c in own_comparisons if c.verdict.word == "no difference shown"]
-    if not rest:
+    undecided = [c for c in own_comparisons if c.verdict.word == "no difference shown"]
+    if not undecided:
         return ""
-    told = [f"{c.task} ({_phrase_plain_effect(c, task_infos[c.task])})" for c in rest]
-    return f"no loss of more than {_phrase_margins([c.task for c in rest], task_infos, margins)} on {', '.join(told)}"
+    task_texts = [f"{c.task} ({_phrase_plain_effect(c, task_infos[c.task])})" for c in undecided]
+    margin = _phrase_margins([c.task for c in undecided], task_infos, margins)
+    return f"no loss of more than {margin} on {', '.join(task_texts)}"
 
 
 def _phrase_open_losses(
@@ -109,9 +114,9 @@ def _phrase_open_losses(
     unknown = [t for t in r.losses if t not in known]
     parts = []
     if known:
-        told = ", ".join(f"{_phrase_loss(r.losses[t])}{_phrase_unit(task_infos[t])} on {t}" for t in known)
+        losses = ", ".join(f"{_phrase_loss(r.losses[t])}{_phrase_unit(task_infos[t])} on {t}" for t in known)
         parts.append(
-            f"it does not exclude a loss of {told} (margin {_phrase_margins(known, task_infos, margins)})"
+            f"it does not exclude a loss of {losses} (margin {_phrase_margins(known, task_infos, margins)})"
         )
     few = [c.task for c in own_comparisons if c.task in unknown and c.verdict.word == "too few"]
     if few:
@@ -125,10 +130,14 @@ def _phrase_margins(
     tasks: Sequence[str], task_infos: Mapping[str, TaskInfo], margins: Mapping[str, float]
 ) -> str:
     """Phrase the margins: `2 points`, or one for each task where they differ."""
-    words = {t: f"{_phrase_loss(margins[t])}{_phrase_unit(task_infos[t])}" for t in tasks}
+    margin_texts = {t: f"{_phrase_loss(margins[t])}{_phrase_unit(task_infos[t])}" for t in tasks}
     # Compared as written text: margins that differ only beyond the shown digits read as one.
-    alike = set(words.values())
-    return alike.pop() if len(alike) == 1 else ", ".join(f"{w} ({t})" for t, w in words.items())
+    distinct_texts = set(margin_texts.values())
+    return (
+        distinct_texts.pop()
+        if len(distinct_texts) == 1
+        else ", ".join(f"{w} ({t})" for t, w in margin_texts.items())
+    )
 
 
 def _phrase_unit(task_info: TaskInfo) -> str:
@@ -161,10 +170,12 @@ def _phrase_loss(value: float) -> str:
 
 def _phrase_training_cost(arm_costs: Mapping[str, ArmCosts], arm: str) -> str:
     """Phrase the training cost of an arm relative to the single networks."""
-    what, shares = compare_training_costs(arm_costs, [a for a in arm_costs if a in (arm, BASELINE)])
-    if what == "seconds" or arm not in shares:
+    cost_scale, shares = compare_training_costs(arm_costs, [a for a in arm_costs if a in (arm, BASELINE)])
+    if cost_scale == "seconds" or arm not in shares:
         return "what it costs beside single networks is not known"
     share = shares[arm]
     return (
-        f"{1 / share:.1f} × less {what}" if share <= 0.95 else f"{share:.2f} × the {what} of single networks"
+        f"{1 / share:.1f} × less {cost_scale}"
+        if share <= 0.95
+        else f"{share:.2f} × the {cost_scale} of single networks"
     )

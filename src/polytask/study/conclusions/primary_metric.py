@@ -84,21 +84,21 @@ def compute_contributions(
         column = table.values[:, table.names.index(judge.primary)]
         return Contributions.of(column[index], subject, len(who))
     items = statistic.answers.pooled[task]
-    there = items.known[index].reshape(len(index), -1).any(axis=1)
-    shares = compute_primary_shares(judge, items, index[there])
+    known = items.known[index].reshape(len(index), -1).any(axis=1)
+    shares = compute_primary_shares(judge, items, index[known])
     if shares is None:
         return lambda drawn: float(statistic.task(task, who[drawn])[judge.primary])
-    whole, by_case = shares
+    estimate, by_case = shares
     # A subject contributes the sum over its items: several visits are one piece of evidence.
-    found = Contributions(whole, np.bincount(subject[there], by_case, len(who)).astype(np.float64))
-    of_subject = np.split(index[there], np.cumsum(np.bincount(subject[there], minlength=len(who)))[:-1])
+    contributions = Contributions(estimate, np.bincount(subject[known], by_case, len(who)).astype(np.float64))
+    of_subject = np.split(index[known], np.cumsum(np.bincount(subject[known], minlength=len(who)))[:-1])
 
     def metric(drawn: Indices) -> float:
         # A subject that was drawn twice enters with all its items twice.
-        again = compute_primary_shares(judge, items, np.concatenate([of_subject[i] for i in drawn]))
-        return again[0] if again is not None else float("nan")
+        drawn_shares = compute_primary_shares(judge, items, np.concatenate([of_subject[i] for i in drawn]))
+        return drawn_shares[0] if drawn_shares is not None else float("nan")
 
-    return found.with_drawn(metric)
+    return contributions.with_drawn(metric)
 
 
 def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) -> MetricShares | None:
@@ -110,7 +110,7 @@ def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) ->
             return find_auc_shares(answer["p"][:, 1], value == 1)
         return average_shares([find_auc_shares(answer["p"][:, k], value == k) for k in range(judge.outputs)])
     if isinstance(judge, Multilabel) and judge.primary == "auc":
-        found = []
+        label_shares = []
         for k in range(judge.outputs):
             there = known[:, k]
             area, shares = find_auc_shares(answer["p"][there, k], value[there, k] > 0.5)
@@ -118,8 +118,8 @@ def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) ->
             if np.isfinite(area):
                 every = np.zeros(len(index))
                 every[there] = shares
-                found.append((area, every))
-        return average_shares(found) if found else None
+                label_shares.append((area, every))
+        return average_shares(label_shares) if label_shares else None
     if isinstance(judge, Survival) and judge.primary == "c":
         times, events = np.asarray(value, np.float64).reshape(-1, 2).T
         return find_concordance_shares(answer["risk"], times, events)

@@ -54,12 +54,12 @@ def make_affinity_picture(affinity: Affinity) -> Picture | None:
             f"{count_with_noun(affinity.runs, 'run')} of {affinity.arm}, "
             f"{count_with_noun(affinity.looks, 'look')} at the gradients in all"
         )
-        sure = (
+        precision = (
             "± twice the standard error over runs"
             if affinity.runs >= MIN_RUNS_FOR_ERROR
             else f"{MIN_RUNS_FOR_ERROR} runs would say how sure"
         )
-        note = f"{runs}; {sure}. Purple: the same way; orange: against each other."
+        note = f"{runs}; {precision}. Purple: the same way; orange: against each other."
         return Picture(encode_svg(drawn), affinity_alt_text(affinity), note, narrow=encode_svg(narrow))
 
 
@@ -71,9 +71,9 @@ def draw_both_matrices(affinity: Affinity, side_by_side: bool) -> Any:
     left, right = drawn.subplots(1, 2) if side_by_side else drawn.subplots(2, 1)
     # The diagonal is always 1 and would set the limits of the colors.
     off = affinity.cosine[~np.eye(len(affinity.tasks), dtype=bool)]
-    seen = np.abs(off[np.isfinite(off)])
-    most = max(MIN_COSINE_LIMIT, float(seen.max())) if seen.size else 1.0
-    draw_lower_triangle(left, affinity, affinity.cosine, "PuOr", (-most, most), format_cosine)
+    finite_cosines = np.abs(off[np.isfinite(off)])
+    color_limit = max(MIN_COSINE_LIMIT, float(finite_cosines.max())) if finite_cosines.size else 1.0
+    draw_lower_triangle(left, affinity, affinity.cosine, "PuOr", (-color_limit, color_limit), format_cosine)
     left.set_title("Cosine of gradients")
     draw_lower_triangle(right, affinity, affinity.common, "Blues", (0.0, 1.0), format_common_share)
     right.set_title("Steps with a common sample")
@@ -135,12 +135,12 @@ def format_common_share(affinity: Affinity, i: int, j: int) -> str:
 def affinity_alt_text(affinity: Affinity) -> str:
     """Describe both matrices in words for readers who cannot see them."""
     pairs = [(i, j) for i in range(len(affinity.tasks)) for j in range(i)]
-    told = [
+    pair_texts = [
         f"{affinity.tasks[j]} and {affinity.tasks[i]} {format_cosine(affinity, i, j)} with a common sample in "
         f"{format_common_share(affinity, i, j)} of steps".replace("\n", " ")
         for i, j in pairs
     ]
-    return f"Cosines of the tasks’ gradients in {affinity.arm}: {'; '.join(told)}"
+    return f"Cosines of the tasks’ gradients in {affinity.arm}: {'; '.join(pair_texts)}"
 
 
 def describe_task_groups(affinity: Affinity) -> str:

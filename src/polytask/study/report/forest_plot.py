@@ -106,12 +106,12 @@ def choose_axis_spans(
 ) -> dict[str, float]:
     """Choose the half-width of every task's axis: one for all tasks in points, unless that would hide narrow ones."""
     own = {task: compute_axis_span(rows) for task, rows in panels.items()}
-    found = {}
+    spans = {}
     for task in panels:
         alike = [own[t] for t in panels if task_infos[t].unit == task_infos[task].unit]
         shared = task_infos[task].unit == POINTS_UNIT and max(alike) <= MAX_SHARED_SCALE_RATIO * min(alike)
-        found[task] = max(alike) if shared else own[task]
-    return found
+        spans[task] = max(alike) if shared else own[task]
+    return spans
 
 
 def compute_axis_span(rows: Sequence[ArmComparison]) -> float:
@@ -140,18 +140,24 @@ def draw_task_rows(
     axes.tick_params(axis="y", length=0, pad=9)
     axes.spines["left"].set_visible(False)
     axes.set_yticks(range(len(rows)), [shorten_name(c.arm, 14 if narrow else 24) for c in rows])
-    beside = axes.get_yaxis_transform()
-    at = {"transform": beside, "va": "center"}
+    name_transform = axes.get_yaxis_transform()
+    placement = {"transform": name_transform, "va": "center"}
     axes.text(
         -names + 0.01,
         TITLE_ROW,
         shorten_name(task_info.title, 32 if narrow else 48),
         fontweight="bold",
         fontsize=10.5,
-        **at,
+        **placement,
     )
     axes.text(
-        1.0, TITLE_ROW, format_metric_with_unit(task_info), ha="right", color=SOFT_INK, fontsize=8.5, **at
+        1.0,
+        TITLE_ROW,
+        format_metric_with_unit(task_info),
+        ha="right",
+        color=SOFT_INK,
+        fontsize=8.5,
+        **placement,
     )
     unit = format_effect_unit(task_info)
     if not any(isfinite(c.effect.estimate) for c in rows):
@@ -169,11 +175,19 @@ def draw_task_rows(
 
 def write_row_text(axes: Any, height: float, numbers: str, words: str, **look: Any) -> None:
     """Write the text of one row into the two columns right of the drawing."""
-    beside = axes.get_yaxis_transform()
+    row_transform = axes.get_yaxis_transform()
     ink = look["color"] if height == TITLE_ROW else INK
-    axes.text(1 + 0.12 / PLOT_WIDTH, height, numbers, transform=beside, va="center", fontsize=8.5, color=ink)
     axes.text(
-        1 + EFFECT_WIDTH / PLOT_WIDTH, height, words, transform=beside, va="center", fontsize=8.5, **look
+        1 + 0.12 / PLOT_WIDTH, height, numbers, transform=row_transform, va="center", fontsize=8.5, color=ink
+    )
+    axes.text(
+        1 + EFFECT_WIDTH / PLOT_WIDTH,
+        height,
+        words,
+        transform=row_transform,
+        va="center",
+        fontsize=8.5,
+        **look,
     )
 
 
@@ -210,13 +224,13 @@ def format_comparison(c: ArmComparison, task_info: TaskInfo) -> tuple[str, str]:
     numbers = format_change(c.effect.estimate, task_info)
     if isfinite(v.low):
         numbers += f" [{format_amount(v.low, task_info)}, {format_amount(v.high, task_info)}]"
-    beside = (
+    detectable = (
         f" (would have shown ≥ {format_amount(v.detectable, task_info)})" if isfinite(v.detectable) else ""
     )
-    return numbers, f"{v.word}{beside}"
+    return numbers, f"{v.word}{detectable}"
 
 
 def alt_text(rows: Sequence[ArmComparison], task_info: TaskInfo) -> str:
     """Describe the drawing in words for readers who cannot see it."""
-    told = "; ".join(f"{c.arm} {' '.join(format_comparison(c, task_info))}" for c in rows)
-    return f"Effect of joint arms against single networks on {task_info.title}: {told}"
+    row_texts = "; ".join(f"{c.arm} {' '.join(format_comparison(c, task_info))}" for c in rows)
+    return f"Effect of joint arms against single networks on {task_info.title}: {row_texts}"

@@ -24,11 +24,11 @@ def list_study_facts(conclusions: Conclusions) -> list[Fact]:
     subjects = {s for e in evaluations for s in e.subjects}
     sites = {s for e in evaluations for s in e.sites if s}
     done = sum(r.state == "done" for r in study.runs)
-    where = f" from {count_with_noun(len(sites), 'site')}" if sites else ""
+    from_sites = f" from {count_with_noun(len(sites), 'site')}" if sites else ""
     return [
         Fact("cohort", name_cohort(conclusions)),
-        Fact("judged on", f"{count_with_noun(len(subjects), 'held-out subject')}{where}"),
-        Fact("tasks", ", ".join(asked.title for asked in conclusions.asked.values())),
+        Fact("judged on", f"{count_with_noun(len(subjects), 'held-out subject')}{from_sites}"),
+        Fact("tasks", ", ".join(task_info.title for task_info in conclusions.asked.values())),
         Fact("arms", ", ".join(a.name for a in study.arms)),
         Fact("folds × seeds", f"{len(design.folds)} × {len(design.seeds)}"),
         Fact("runs", f"{done} of {len(study.runs)} done"),
@@ -43,13 +43,13 @@ def describe_judged_arm(conclusions: Conclusions) -> str:
         return ""
     preferred = conclusions.recommendation.candidate == conclusions.shown
     why = "which tune prefers" if preferred else "the joint one with the highest mean skill on tune"
-    made = sum(isfinite(c.verdict.p) for c in conclusions.comparisons)
-    if not made:
+    comparisons = sum(isfinite(c.verdict.p) for c in conclusions.comparisons)
+    if not comparisons:
         return f"The arm that was judged is {conclusions.shown}, {why}. No comparison could be made: see why below."
     return (
         f"The arm that was judged is {conclusions.shown}, {why}. Differences are against single networks on held-out "
         "subjects; above 0 is better. Each interval is at the level at which the difference was judged among "
-        f"{count_with_noun(made, 'comparison')}."
+        f"{count_with_noun(comparisons, 'comparison')}."
     )
 
 
@@ -75,13 +75,13 @@ def explain_choice(conclusions: Conclusions) -> str:
 
 def list_margins(conclusions: Conclusions) -> str:
     """Write the margins: `2 points`, or each with its task where they differ."""
-    words = {
+    margin_texts = {
         task: f"{margin:.3g} {conclusions.asked[task].unit or 'points'}"
         for task, margin in conclusions.gathered.margins.items()
     }
-    alike = set(words.values())
+    distinct_texts = set(margin_texts.values())
     return (
-        alike.pop()
-        if len(alike) == 1
-        else ", ".join(f"{word} ({conclusions.asked[task].title})" for task, word in words.items())
+        distinct_texts.pop()
+        if len(distinct_texts) == 1
+        else ", ".join(f"{word} ({conclusions.asked[task].title})" for task, word in margin_texts.items())
     )

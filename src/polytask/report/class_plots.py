@@ -14,6 +14,7 @@ from polytask.evaluation.calibration_error import bin_by_probability, estimate_c
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import PooledAnswers
 from polytask.kinds import find_answer_form
+from polytask.kinds.ordinal import find_median_grades
 from polytask.report.drawing import (
     FAINT_INK,
     INK,
@@ -28,7 +29,6 @@ from polytask.report.drawing import (
 )
 from polytask.report.report_material import ReportMaterial
 from polytask.tasks.confusion import build_confusion_matrix
-from polytask.tasks.ordinal import Ordinal
 from polytask.tasks.ranking import compute_auc
 
 CLASS_PICTURE_INCHES = 3.4
@@ -119,7 +119,7 @@ def count_confusion(task: Any, items: PooledAnswers) -> Floats:
         return np.zeros((count, count))
     p = np.asarray(items.prediction["p"])[items.known]
     # Grades are chosen by their cut-points, which need not be the most probable class.
-    answer = task.grade({"p": p}) if isinstance(task, Ordinal) else p.argmax(1)
+    answer = find_median_grades(p) if find_answer_form(task.kind) == "grade" else p.argmax(1)
     return build_confusion_matrix(items.value[items.known].astype(np.int64), answer, count)
 
 

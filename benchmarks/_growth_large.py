@@ -1,4 +1,4 @@
-"""The large cases of `growth.py`: very many subjects, very many columns, one large CT; each with its bound."""
+"""The large cases of `growth.py`, each with its bound: very many subjects, very many columns, one large CT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from _growth_process import MIB, run_polytask
 
 CT = (512, 512, 600)
 VOXELS = prod(CT) * 2
-"""Bytes of the CT's voxels as its file and the store hold them: int16."""
+"""Bytes of the voxels of the CT, which its file and the store hold as int16."""
 PLANS = {"voxels kept": "[0.8,0.8,1.0]", "resampled": "[0.9,0.9,1.1]", "shrunk": "[1.6,1.6,2.0]"}
 PATCHES = (
     *("images.scan.field=patch", "images.scan.view=null", "images.scan.view_spacing=null"),
@@ -25,7 +25,7 @@ PATCHES = (
 
 @dataclass(frozen=True)
 class Bound:
-    """One figure and the most it may be."""
+    """One figure and its upper bound."""
 
     name: str
     value: float
@@ -43,7 +43,7 @@ class Bound:
 
 
 def measure_large(folder: Path, subjects: int, columns: int) -> list[Bound]:
-    """`check`, `plan` and `prepare` of a cohort of table cells alone: minutes together, and memory."""
+    """Measure `check`, `plan` and `prepare` on a cohort without files: the minutes of all three, and the memory."""
     what = f"{subjects} subjects × {columns} columns"
     cohort, work = write_table_cohort(folder / "large", subjects, columns), folder / "work"
     bounds, total, most = [], 0.0, 0
@@ -76,8 +76,10 @@ def measure_molecular(folder: Path, subjects: int, columns: int = 20_000) -> lis
 
 
 def measure_ct(folder: Path) -> list[Bound]:
-    """Peak memory of `check` and `prepare` on a cohort of one large and five tiny CTs, above that of the same verb on
-    the tiny ones alone, in bytes of the large CT's voxels. The plan keeps the voxels as they are, or resamples them."""
+    """Measure the additional peak memory of `check` and `prepare` for one large CT, as a multiple of its bytes.
+
+    The same verb on a cohort of five tiny CTs is subtracted. The plan keeps the voxels as they are, or resamples them.
+    """
     tiny = [(24, 24, 24)] * 5
     cohorts = {
         "base": write_ct_cohort(folder / "tiny", tiny),

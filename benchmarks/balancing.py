@@ -34,7 +34,7 @@ BenchmarkSide = Callable[[], None]
 
 
 def compute_mean_squares(outputs: Mapping[str, TaskOutput]) -> dict[str, Tensor]:
-    """The mean square of each task's outputs."""
+    """Compute the mean square of the outputs of each task."""
     lists = {t: o if isinstance(o, list) else [o] for t, o in outputs.items()}
     return {t: torch.stack([o.float().square().mean() for o in many]).sum() for t, many in lists.items()}
 
@@ -56,7 +56,7 @@ def make_balancer(network: Network, rule: str, every: int = 1) -> Balancer:
 def take_balanced_step(
     network: Network, balance: Balancer, inputs: object, precision: str, number: int
 ) -> None:
-    """Forward and backward, and what the rule does beside."""
+    """Take a step: forward, backward, and the work of the balancing rule."""
 
     def forward(cut: object) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
@@ -74,7 +74,7 @@ def take_balanced_step(
 
 
 def take_torchjd_step(network: Network, inputs: object, precision: str) -> None:
-    """TorchJD: the Jacobian of the shared parameters, aggregated by MGDA."""
+    """Take a step with TorchJD: the Jacobian of the shared parameters, aggregated by MGDA."""
     from torchjd.aggregation import MGDA
     from torchjd.autojac import jac_to_grad, mtl_backward
 

@@ -1,19 +1,19 @@
-"""Calibration of a study's words: how often "better" or "worse" is said of arms that are alike, and what that costs.
+"""Calibration of a study's verdicts: how often "better" or "worse" is said of arms without any true difference.
 
     python benchmarks/calibration.py [--metric mean|auc|auc-rare|c|c-rare|kappa|r2] [--studies 4000] [--sizes 20 20 20]
                                      [--seeds 3] [--worlds …] [--seed 0] [--resamples 998] [--json]
 
 Each simulated study has two arms on the same subjects, folds and seeds (`_calibration_worlds.py`). Variance, pivot, p,
-interval and the rule for "too few" are the package's own, on batches of studies. A line tells of a world:
+interval and the rule for "too few" are the package's own, on batches of studies. Each line describes a world:
 
-- said: false words, two-sided and in each tail, at p ≤ 0.05, of all studies ("too few" says none);
-- p: the same without the rule for "too few"; t: the same of Student's t test with the same error (as before);
-- coverage of the 95 % interval; too few: the share of studies without a word;
-- power (means only): words where the first arm is better by 2.8 standard errors of the mean, and of Student's t.
+- said: false verdicts at p ≤ 0.05 as a share of all studies, two-sided and in each tail ("too few" is no verdict);
+- p: the same without the rule for "too few"; t: the same for Student's t test with the same standard error;
+- coverage of the 95 % interval; too few: the share of studies without a verdict;
+- power (means only): verdicts where the first arm is better by 2.8 standard errors, also for Student's t test.
 
 Bounds: said ≤ 6 %, ≤ 3.5 % in each tail, coverage ≥ 93 %, and p ≥ 3 % in worlds without skew; a bound is missed when it
-lies more than two standard errors of the simulation away. Worlds that no method can hold, since the studies that err
-contain no failure, have no bound.
+lies more than two standard errors of the simulation away. Worlds whose rare failures are absent from many studies have
+no bound, because no method can see them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Studies:
-    """A batch: estimate, p, Student's p, whether there is a word, and the interval's ends `[studies]`."""
+    """A batch of studies: estimate, p, Student's p, whether subjects are too few, the interval; each `[studies]`."""
 
     estimate: Floats
     p: Floats
@@ -121,7 +121,10 @@ def draw_means(world: str, sizes: Sequence[int], seeds: int, studies: int, seed:
 def draw_metric(
     metric: str, world: str, sizes: Sequence[int], seeds: int, studies: int, seed: int
 ) -> tuple[list[Floats], list[dict[str, int]], list[Floats]]:
-    """Effects by fold in points, what is rare (mean over studies), and the pairs' part; of studies that are defined."""
+    """Draw the effects by fold in points, the mean number of rare cases, and the variance part of pairs.
+
+    Studies in which the metric is not defined are left out.
+    """
     rng = np.random.default_rng((seed, 2))
     a, _, c = (x / np.sqrt(2) for x in PLAIN_DEVIATIONS.get(world, PLAIN_DEVIATIONS["mixed"]))
     scale = float(np.sqrt(SEPARATION**2 + 0.8**2 + a**2 + c**2))
@@ -153,7 +156,7 @@ def draw_metric(
 def measure_rates(
     metric: str, world: str, sizes: Sequence[int], seeds: int, studies: int, resamples: int, seed: int
 ) -> Rates:
-    """Count what is said, in percent of the studies of one world."""
+    """Count the verdicts in percent of the studies of one world."""
     alike, apart = [], []
     for start in range(0, studies, CHUNK):
         number, count = 1000 * seed + start, min(CHUNK, studies - start)
@@ -198,7 +201,7 @@ def measure_rates(
 
 
 def find_problems(percent: dict[str, float], studies: int, skewed: bool) -> list[str]:
-    """Bounds that are missed by more than two standard errors."""
+    """List the bounds that are missed by more than two standard errors."""
 
     def slack(bound: float) -> float:
         return 2 * float(np.sqrt(bound * (100 - bound) / studies))

@@ -1,4 +1,4 @@
-"""What it is worth that freed memory is kept for the next step (`training.freed_memory`). At most 0.95 × the time.
+"""Time saved by keeping freed memory for the next step (`training.freed_memory`): at most 0.95 × the time without.
 
     python benchmarks/freed_memory.py [--size 64] [--steps 12] [--rounds 7] [--threads N] [--json]
 
@@ -31,7 +31,7 @@ LEARNS_BY_WORK = {"training step": True, "prediction": False}
 
 
 def time_step(network: Network, inputs: object, precision: str, learn: bool) -> float:
-    """Seconds of forward, and of backward if asked."""
+    """Measure the seconds of a forward pass, and of the backward pass if `learn`."""
     started = time.perf_counter()
     with torch.set_grad_enabled(learn), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         outputs = network(inputs, no_cut)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def time_step(network: Network, inputs: object, precision: str, learn: bool) -> 
 
 
 def run_one_side(side: str, size: int, steps: int, threads: int) -> None:
-    """One side: print the median seconds and the peak in MiB."""
+    """Measure one side and print its median seconds and its peak memory in MiB."""
     if side == "kept":
         keep_freed_memory()
     torch.set_num_threads(threads)

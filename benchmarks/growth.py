@@ -74,14 +74,14 @@ class Growth:
 
 
 def measure_kind(kind: str, subjects: int, verbs: list[str], repeats: int, folder: Path) -> list[Growth]:
-    """All verbs on one kind of cohort, with `SMALL`, N and 2 N subjects."""
+    """Measure all verbs on one kind of cohort, with `START_UP_SUBJECTS`, N and 2 N subjects."""
     sizes = (START_UP_SUBJECTS, subjects, 2 * subjects)
     costs = [measure_size(kind, size, verbs, repeats, folder / f"{kind}{size}") for size in sizes]
     return [Growth(kind, verb, subjects, *(seconds[verb] for seconds in costs)) for verb in verbs]
 
 
 def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folder: Path) -> dict[str, float]:
-    """Verb → seconds of processor time on a new cohort of that many subjects."""
+    """Return verb → seconds of processor time on a new cohort with this number of subjects."""
     folder.mkdir()
     cohort, work = folder / "cohort", folder / "work"
     if kind == "table":
@@ -127,7 +127,7 @@ def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folde
 
 
 def add_earlier_verbs(verbs: list[str]) -> list[str]:
-    """The verbs asked for and those that come before them."""
+    """Return the requested verbs and those that have to run before them."""
     wanted = set(verbs)
     if wanted & VERBS_ON_A_RUN:
         wanted |= {"plan", "prepare", "evaluate"}

@@ -3,11 +3,11 @@
     python benchmarks/intervals.py [--studies 1000] [--resamples 1000] [--only share|Dice|…] [--sizes 2] [--before]
 
 Every study draws subjects from a world whose true metric is known (`_interval_worlds.py`: Dice with missed lesions,
-errors with skew, scores with a hidden group, grades, numbers with heavy tails, censored times), judges them by the
-package's own way and looks whether the interval holds the truth. Studies below the floor print no interval: they are
-counted apart and not in the coverage. Shares are gone through exactly, by their binomial probabilities. `--before`
-adds the percentile bootstrap that was used until November 2026 where it failed. With 1,000 studies a coverage of 95 %
-has a standard error of 0.7 points. A coverage below 93 % is a miss.
+errors with skew, scores with a hidden group, grades, numbers with heavy tails, censored times), judges them as the
+package does and checks whether the interval contains the truth. Studies with too few subjects get no interval: they
+are counted separately and not in the coverage. Shares are computed exactly from their binomial probabilities.
+`--before` adds the percentile bootstrap that was used until November 2026, for the figures where it failed. With 1,000
+studies a coverage of 95 % has a standard error of 0.7 points. A coverage below 93 % is a miss.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class CoverageRow(NamedTuple):
 
 
 def find_truth(world: World, rng: np.random.Generator) -> tuple[float, float]:
-    """The metric and the difference of two runs, on very many subjects."""
+    """Measure the metric, and the difference of two runs, on very many subjects."""
     n, repeats = TRUTH_DRAWS.get(world.metric, (50_000, 3))
     values = []
     for _ in range(repeats):
@@ -76,7 +76,7 @@ def run_world(world: World, n: int, truth: tuple[float, float], options: Any) ->
 def count_coverage(
     metric: str, world: str, n: int, metrics: list[MeasuredMetric], truth: float
 ) -> CoverageRow:
-    """How often the truth lies within, below and above."""
+    """Count how often the truth lies within, below and above the interval."""
     ends = np.array([(m.low, m.high) for m in metrics if np.isfinite(m.low)])
     if len(ends) < 50:
         return CoverageRow(metric, world, n, len(ends) / len(metrics), *[float("nan")] * 4)
@@ -87,7 +87,8 @@ def count_coverage(
 
 
 def cover_shares(n: int) -> tuple[float, float, float]:
-    """(mean, least coverage over p from 0.5 to 0.99, where it is least) of a share of n cases, exactly."""
+    """Compute the exact coverage for a share of n cases over p from 0.5 to 0.99: the mean, the least, and p at the
+    least."""
     hits = np.arange(n + 1)
     ends = np.array([find_share_interval(np.r_[np.ones(h), np.zeros(n - h)], np.ones(n)) for h in hits])
     grid = np.linspace(0.5, 0.99, 99)
@@ -96,7 +97,8 @@ def cover_shares(n: int) -> tuple[float, float, float]:
 
 
 def cover_visits(n: int, visits: int, studies: int, seed: int) -> tuple[float, float]:
-    """Coverage of a share of 0.8 when a subject's visits go together, with and without regard to that."""
+    """Simulate the coverage for a share of 0.8 when the visits of a subject are correlated, with and without regard to
+    that."""
     rng = np.random.default_rng((seed, n, visits))
     held = np.zeros(2)
     for _ in range(studies):
@@ -113,7 +115,7 @@ def cover_visits(n: int, visits: int, studies: int, seed: int) -> tuple[float, f
 def cover_percentile(
     statistic: Callable[[Any, Any], float], draw: Callable[[Any], Any], truth: float, n: int, studies: int
 ) -> float:
-    """Coverage of the percentile bootstrap over subjects, as it was."""
+    """Simulate the coverage of the percentile bootstrap over subjects, which was used before."""
     rng, held, judged = np.random.default_rng(n), 0, 0
     for _ in range(studies):
         data = draw(rng)
@@ -126,7 +128,7 @@ def cover_percentile(
 
 
 def print_before(studies: int) -> None:
-    """The percentile bootstrap on the figures it gave wrong intervals for."""
+    """Print the coverage of the percentile bootstrap for the figures whose intervals were wrong."""
     print("\n| percentile bootstrap, until November 2026 | n | coverage |\n|---|---|---|")
     truth = np.arange(8) % 2 == 1
 

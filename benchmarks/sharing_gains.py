@@ -50,7 +50,7 @@ def parse_gain_options() -> argparse.Namespace:
 
 
 def measure_gains(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Arm → comparison with `single` as plain data."""
+    """Train all arms and return arm → comparison with `single` as plain data."""
     from polytask.evaluation import compare_runs, evaluate
     from polytask.training import train
 
@@ -69,7 +69,7 @@ def measure_gains(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def format_gain_lines(comparisons: dict[str, Any]) -> list[str]:
-    """A line per arm and task."""
+    """Format a line for each arm and task."""
     text = []
     for arm, comparison in comparisons.items():
         for task, task_comparison in comparison["tasks"].items():
@@ -81,7 +81,7 @@ def format_gain_lines(comparisons: dict[str, Any]) -> list[str]:
 
 
 def format_gain(estimate: dict[str, float]) -> str:
-    """`+0.012 (95 % -0.003 to +0.030, n 66)`."""
+    """Format an estimate as `+0.012 (95 % -0.003 to +0.030, n 66)`."""
     words = f"95 % {estimate['low']:+.3f} to {estimate['high']:+.3f}, n {estimate['n']}"
     return f"{estimate['estimate']:+.3f} ({words})"
 

@@ -34,7 +34,7 @@ def time_command(command: list[str], clock: str) -> float:
 
 
 def list_heavy_imports() -> list[str]:
-    """Heavy packages that `import polytask` loads."""
+    """List the heavy packages that `import polytask` loads."""
     code = f"import sys, polytask; print(*[m for m in {HEAVY_PACKAGES!r} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return ran.stdout.split()

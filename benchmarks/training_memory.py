@@ -25,7 +25,7 @@ MIB = 1024**2
 
 
 def train_here(work: Path, steps: int) -> None:
-    """Train and print what this process holds, in MiB."""
+    """Train and print the memory that this process holds, in MiB."""
     from polytask.training.rehearsal import load_rehearsal
 
     rehearsal = load_rehearsal(work, device="cpu")
@@ -46,7 +46,7 @@ def train_here(work: Path, steps: int) -> None:
 
 
 def measure_process_memory(work: Path, steps: int) -> dict[str, float]:
-    """The same in a process of its own."""
+    """Measure the memory of a training in its own process."""
     command = [sys.executable, __file__, "--inside", str(work), "--steps", str(steps)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(ran.stdout.splitlines()[-1]))

@@ -1,4 +1,4 @@
-"""What it costs that training sets are not drawn: false words about real linear learners of equal risk.
+"""False verdicts about two linear learners of equal risk, because intervals leave out the luck of the training sets.
 
     python benchmarks/training_sets.py [--studies 1000] [--subjects 60 99 200] [--folds 3] [--features 3 6 12]
                                        [--seed 0] [--json]
@@ -6,9 +6,10 @@
 A study cross-validates two ridge regressions on one sample: x ~ N(0, I), y = xβ + noise, |β|² = noise variance = 1. One
 sees the first half of the features, the other the second half, and β is alike on both, so that over training sets their
 risks are equal by symmetry. The folds' training sets overlap and come from one sample, which the interval of a study
-holds fixed. Differences of squared errors go through the package's own variance and pivot, one training each (a ridge
-has no luck of its own). Printed: false words, the true variance ÷ the mean of the estimated one, and the false words
-were the variance multiplied by 1.1, 1.2, 1.3. There is no bound: the excess depends on the learner, and is said.
+treats as fixed. Differences of squared errors go through the package's own variance and pivot, with one training each
+(a ridge regression has no random training). Printed are the share of false verdicts, the true variance ÷ the mean of
+the estimated one, and the share of false verdicts if the variance were multiplied by 1.1, 1.2 or 1.3. There is no
+bound, because the excess depends on the learner.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CHUNK = 250
 
 @dataclass(frozen=True)
 class Excess:
-    """False words of one size: shares of studies in percent, by `FACTORS`."""
+    """The false verdicts at one size: shares of studies in percent, one for each of `FACTORS`."""
 
     subjects: int
     folds: int
@@ -52,7 +53,7 @@ class Excess:
 def draw_error_differences(
     rng: np.random.Generator, subjects: int, folds: int, features: int
 ) -> list[Floats]:
-    """One study: differences of squared errors of the two learners, by fold `[subjects]`."""
+    """Draw one study: the differences of the squared errors of both learners, by fold `[subjects]`."""
     x = rng.normal(size=(subjects, 2 * features))
     y = x.sum(1) / np.sqrt(2 * features) + rng.normal(size=subjects)
     differences = []
@@ -68,7 +69,7 @@ def draw_error_differences(
 
 
 def measure_excess(subjects: int, folds: int, features: int, studies: int, seed: int) -> Excess:
-    """Measure the share of false words over so many studies."""
+    """Measure the share of false verdicts over this number of studies."""
     rng = np.random.default_rng(seed)
     estimates, variances, p = [], [], []
     for start in range(0, studies, CHUNK):

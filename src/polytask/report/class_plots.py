@@ -56,9 +56,9 @@ def make_class_pictures(material: ReportMaterial, name: str) -> list[Picture]:
     asked = what.get(find_answer_form(task.kind), "each class against the others")
     roc_note = f"ROC: {asked}. AUC: 0.5 is chance, 1 perfect."
     gap_note = (
-        "How often it happened (95 % Wilson interval) among cases of like predicted probability; ECE is the mean gap "
-        "to the diagonal, on which predictions come true as often as they say, without what chance adds (0: no larger "
-        "than chance), with its 95 % interval."
+        "Observed share (95 % Wilson interval) in groups of cases with similar predicted probability. On the diagonal, "
+        "predictions come true as often as they say. ECE: the mean distance to the diagonal minus what chance adds (0: "
+        "no larger than by chance), with its 95 % interval."
     )
     tall = 3.3 + 0.17 * len(questions)
     pictures = []

@@ -15,7 +15,7 @@ from polytask.report.run_facts import format_step_time, format_training_time
 
 ONE_TRAINING_WARNING = (
     "One training each: this compares two trained models, not two ways of training. With another seed the difference "
-    "may turn; `polytask study` with several seeds says which way is better."
+    "may have the other sign; `polytask study` with several seeds shows which way of training is better."
 )
 
 
@@ -25,7 +25,7 @@ def build_comparison_table(comparison: RunComparison, names: DisplayNames = PLAI
     for name, task in comparison.tasks.items():
         better = "" if task.higher else ", less is better"
         values = [TableCell(format_number(v)) for v in task.values]
-        why = "one of the two has no such figure"
+        why = "one of the two runs has no such value"
         gaps = [build_estimate_cell(e, difference=True, why=why) for e in (task.difference, task.skill)]
         rows.append(
             (

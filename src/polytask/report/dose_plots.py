@@ -50,7 +50,7 @@ def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
             titled = {material.names.word(masks_of, s): pair for s, pair in curves.items()}
             draw_histograms(drawn.subplots(), titled, unit)
             who = " ".join(p for p in shown[middle].who if p)
-            note = f"Share of each structure that gets at least a dose, {shown[middle].word} case ({who})."
+            note = f"Share of each structure that receives at least a given dose, {shown[middle].word} case ({who})."
             pictures.append(Picture(encode_svg(drawn), f"Dose-volume histograms of {title}", note, width=4.4))
     return pictures
 
@@ -72,7 +72,7 @@ def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> lis
     # The 99.5 % quantile, because one wrong voxel would make all other differences pale. A color scale needs a width,
     # so 0 becomes 1.
     reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
-    where = "Axial cut where the true dose is largest. " if voxel_case.grid.dims == 3 else ""
+    where = "Axial slice with the largest area of high true dose. " if voxel_case.grid.dims == 3 else ""
     place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""
     note = f"{where}{place}{window.text}. {describe_orientation(voxel_case)}".strip()
     pictures = []

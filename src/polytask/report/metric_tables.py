@@ -241,7 +241,7 @@ def build_sites_table(material: ReportMaterial) -> ReportTable | None:
 def build_site_effect_cells(effect: Mapping[str, Any] | None) -> list[TableCell]:
     """Build the cells of a metric over all sites, within sites, and of their difference, bold if clearly not 0."""
     if effect is None:
-        return [TableCell(DASH, why="a mean over cases: the same within sites")] * 3
+        return [TableCell(DASH, why="a mean over cases, which is the same within sites")] * 3
     why = "; ".join(f"{site} (n {s['n']}): {s['why']}" for site, s in effect["sites"].items() if s["why"])
     pooled, within = (NAN if effect[k] is None else float(effect[k]) for k in ("pooled", "within"))
     gap = effect["difference"]
@@ -279,5 +279,5 @@ def describe_known_counts(
         if empty:
             parts.append(f"{what} in {', '.join(empty)}")
     if counts["unanswered"]:
-        parts.append(f"{counts['unanswered']} known truths without a prediction")
+        parts.append(f"{counts['unanswered']} known answers without a prediction")
     return "; ".join(parts)

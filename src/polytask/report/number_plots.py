@@ -32,13 +32,13 @@ def make_number_pictures(material: ReportMaterial, name: str) -> list[Picture]:
         draw_scatter(scatter.subplots(), truth, answer, unit)
         draw_agreement(difference.subplots(), truth, answer, unit)
         note = (
-            "Differences against means; lines are the bias and the limits in which 95 % of differences lie."
+            "Differences against means; lines: the bias, and the limits within which 95 % of differences lie."
         )
         return [
             Picture(
                 encode_svg(scatter),
                 f"Predicted against true {title}",
-                "On the dashed line both agree.",
+                "On the dashed line, prediction and truth are equal.",
                 width=3.5,
             ),
             Picture(encode_svg(difference), f"Bland–Altman of {title}", note, width=4.0),

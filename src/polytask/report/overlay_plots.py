@@ -50,7 +50,7 @@ def make_overlay_pictures(material: ReportMaterial, name: str) -> list[Picture]:
         voxel_case = read_voxel_case(material, name, case.who)
         lead = write_case_heading(case, material.tasks[name].primary)
         note = f"{describe_orientation(voxel_case)} Zoomed to the structures."
-        note += " Dark: outside the region that counts." if voxel_case.truth.region is not None else ""
+        note += " Dark: outside the judged region." if voxel_case.truth.region is not None else ""
         alt = f"{case.word.capitalize()} case of {material.names.task(name)}"
         pictures += make_cut_pictures(voxel_case, pair_structures(voxel_case, structures), lead, alt, note)
     return pictures

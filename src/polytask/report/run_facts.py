@@ -45,7 +45,10 @@ def list_run_facts(material: ReportMaterial) -> list[Fact]:
         details.insert(1, Fact("trained on", str(evaluation.external["trained_on"])))
         if evaluation.external["members"] > 1:
             details.append(
-                Fact("members", f"{evaluation.external['members']}, averaged; fold and seed are the first's")
+                Fact(
+                    "members",
+                    f"{evaluation.external['members']}, averaged; fold and seed are those of the first",
+                )
             )
     else:
         details.append(Fact("test part", format_test_looks(evaluation.test_touched)))

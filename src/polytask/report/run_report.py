@@ -55,8 +55,8 @@ def ensure_evaluated(folder: Path, part: PartName, progress: Progress | None = N
     # Every look at the test part is counted, so it must be asked for explicitly.
     if part == "test":
         raise PolytaskError(
-            f"{folder}: not evaluated on the test part with its present weights; a report does not touch it; "
-            f"run `polytask evaluate {folder} --part test` first"
+            f"{folder}: not evaluated on the test part with its present weights, and a report never does that; run "
+            f"`polytask evaluate {folder} --part test` first"
         )
     evaluate(folder, part, progress=progress)
 

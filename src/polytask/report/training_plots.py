@@ -77,7 +77,7 @@ def explain_missing_curves(material: ReportMaterial) -> list[str]:
         skills = [e["tune"].get("skill") for es in material.log.values() for e in _select_tune_entries(es)]
         values = ", ".join(f"{v:.2f}" for v in skills if isinstance(v, int | float))
         once = f"; the mean skill was {values}" if values else ""
-        sentences.append(f"No curve of the skill on tune: it was looked at fewer than two times{once}.")
+        sentences.append(f"No curve of the skill on tune: it was evaluated fewer than two times{once}.")
     return sentences
 
 
@@ -195,7 +195,7 @@ def draw_skills(
             axes.plot(*best, "o", color=INK, ms=6, ls="", label=f"best: {best[1]:.2f}")
             drawn = True
     if not drawn:
-        draw_empty_panel(axes, "no curve: tune was looked at\nfewer than two times")
+        draw_empty_panel(axes, "no curve: fewer than two\nevaluations on tune")
         return
     low, _ = axes.get_ylim()
     axes.set_ylim(max(low, -0.5), 1.05)

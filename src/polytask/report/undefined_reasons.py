@@ -16,7 +16,7 @@ from polytask.tasks.mask_sizes import LENGTH_METRICS, SIZE_METRICS
 from polytask.tasks.survival_metrics import is_horizon_defined
 from polytask.tasks.task import Task
 
-GENERIC_REASON = "these cases lack what it needs"
+GENERIC_REASON = "these cases lack data that the metric needs"
 
 
 def explain_undefined_metric(
@@ -67,9 +67,7 @@ def _explain_voxel_metric(task: Task, cases: list[Any], base: str, rest: str, na
     if not cases:
         return f"the {what} is known for no case"
     if find_answer_form(task.kind) == "field":
-        return (
-            "no structure with a known mask lies where the dose counts" if base == "dvh" else GENERIC_REASON
-        )
+        return "no structure with a known mask lies in the judged region" if base == "dvh" else GENERIC_REASON
     # Metrics over all structures have no name after the dot, so `structure` stays empty for them.
     structure = next((n for n in list_class_names(task) if rest == n), "")
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
@@ -79,9 +77,9 @@ def _explain_voxel_metric(task: Task, cases: list[Any], base: str, rest: str, na
         and getattr(task, "unit", "") == "mm"
         and _lacks_physical_sizes(cases, task)
     ):
-        return "the plan counts in mm, but no image here says how large a pixel is"
+        return "the plan measures in mm, but no image here says how large a pixel is"
     if base in ("hd95", "surface_dice"):
-        return "no case has both a true and a predicted surface where the masks count"
+        return "no case has both a true and a predicted surface in the judged region"
     return GENERIC_REASON
 
 

@@ -104,7 +104,7 @@ def make_gone_case_error(cohort: Cohort, case: Case, name: str) -> PolytaskError
     """Make the error for a case that was judged, but whose image or truth is no longer in the table."""
     who = f"{case.subject} {case.visit}".rstrip()
     return PolytaskError(
-        f"{cohort.table}: {who} was judged and has no {name} any more; "
+        f"{cohort.table}: {who} was evaluated but no longer has {name}; "
         "restore the table, or plan, train and evaluate again"
     )
 

@@ -207,11 +207,11 @@ def refuse_other_budget(design: StudyDesign, request: StudyRequest, folder: Path
         if requested is None or requested == has:
             continue
         # None and () both mean that the option was not used when the study began.
-        ours = "that was not given" if has in (None, ()) else f"it has {_format_option_value(has)}"
+        ours = "without this option" if has in (None, ()) else f"it has {_format_option_value(has)}"
         raise PolytaskError(
             f"{folder}: {option} {_format_option_value(requested)}: the study began with another budget or other "
-            f"values ({ours}), and "
-            f"runs must stay comparable; leave {option} out to go on, or begin another study with -o"
+            f"values ({ours}), and all its runs must stay comparable; leave {option} out to continue, or begin another "
+            "study with -o"
         )
 
 
@@ -258,7 +258,7 @@ def _format_option_value(value: object) -> str:
 
 def _render_study_yaml(design: StudyDesign) -> str:
     content = {"polytask": 1, **asdict(design)}
-    head = "# A study: written by `polytask study`; all its runs rest on what stands here.\n"
+    head = "# A study, written by `polytask study`. All its runs use the values in this file.\n"
     return head + yaml.safe_dump(_convert_to_lists(content), sort_keys=False, allow_unicode=True, width=110)
 
 

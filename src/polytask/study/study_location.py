@@ -43,7 +43,7 @@ def locate_study(source: Path | str, out: Path | str | None, name: str = "study"
     if (source / STUDY_FILE).is_file():
         if out is not None and Path(out).resolve() != source.resolve():
             raise PolytaskError(
-                f"{source}: is a study; leave -o out to go on with it, or name its work folder"
+                f"{source}: is a study; leave -o out to continue it, or name its work folder for another study"
             )
         return StudyLocation(source, (source / StudyDesign.read(source).work).resolve())
     if (source / PLAN).is_file():
@@ -51,21 +51,22 @@ def locate_study(source: Path | str, out: Path | str | None, name: str = "study"
         return StudyLocation(_refuse_nameless_folder(folder), source)
     if (source / HEADER_FILE).is_file():
         if out is None:
-            raise PolytaskError(f"{source}: is a cohort: say where the study goes with -o STUDY")
+            raise PolytaskError(f"{source}: is a cohort; say with -o STUDY where the study is written")
         return StudyLocation(_refuse_nameless_folder(Path(out)), Path(out) / "work", source)
     if not source.is_dir():
         raise PolytaskError(f"{source}: no such folder; expected a cohort, a work folder or a study")
     raise PolytaskError(
-        f"{source}: neither a cohort ({HEADER_FILE}), a work folder ({PLAN}) nor a study ({STUDY_FILE}); name one "
-        "of them, or run "
-        f"`polytask plan COHORT -o {source}` first"
+        f"{source}: neither a cohort ({HEADER_FILE}), a work folder ({PLAN}) nor a study ({STUDY_FILE}); name one of "
+        f"them, or run `polytask plan COHORT -o {source}` first"
     )
 
 
 def _refuse_nameless_folder(folder: Path) -> Path:
     """Return the folder, or refuse one without a name: the names of the runs begin with it."""
     if folder.resolve().name in ("", ".", ".."):
-        raise PolytaskError(f"-o {folder}: expected a folder with a name: its runs are called after it")
+        raise PolytaskError(
+            f"-o {folder}: expected a folder with a name, because the runs are named after it"
+        )
     return folder
 
 

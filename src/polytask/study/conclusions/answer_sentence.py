@@ -30,8 +30,8 @@ def write_answer_sentence(
     if not subject_counts or not (claims_difference or recommendation.basis in ("saving", "no saving")):
         return f"{phrase}."
     return (
-        f"{phrase}; training sets are not drawn, so with {min(subject_counts)} subjects words come more easily than "
-        "they say."
+        f"{phrase}; the intervals leave out the luck of the training sets, so with {min(subject_counts)} subjects "
+        "“better” and “worse” come up by chance more often than stated."
     )
 
 
@@ -54,14 +54,16 @@ def _phrase_recommendation(
         return f"Recommended: {arm}: {cost}, and {within}"
     single = "Recommended: single networks"
     if r.basis == "one seed":
-        return f"{single}: one training each, so no claim; add seeds (--seeds 3)"
+        return (
+            f"{single}: only one training of each network, so nothing can be claimed; add seeds (--seeds 3)"
+        )
     if r.basis == "tune":
         return f"{single}: no joint arm did better on the tune part"
     if r.basis == "nothing learned":
         tasks = ", ".join(c.task for c in own_comparisons if c.verdict.word == "nothing learned yet")
         return f"{single}: nothing was learned yet on {tasks}, so nothing can be compared there; train longer"
     if r.basis == "no saving":
-        return f"{single}: {arm} neither helps nor saves: {within}; {cost}"
+        return f"{single}: {arm} neither helps nor saves training: {within}; {cost}"
     if r.basis == "worse":
         return f"{single}: {arm}, which did best on the tune part, {effects}"
     helps, whom = (f"{arm} {effects}, but ", "it") if effects else ("", arm)
@@ -122,7 +124,7 @@ def _phrase_open_losses(
     if few:
         parts.append(f"too few patients to judge {', '.join(few)}")
     if other := [t for t in unknown if t not in few]:
-        parts.append(f"nothing can be said on {', '.join(other)}")
+        parts.append(f"no judgment is possible on {', '.join(other)}")
     return "; ".join(parts) or "nothing could be compared"
 
 
@@ -172,7 +174,7 @@ def _phrase_training_cost(arm_costs: Mapping[str, ArmCosts], arm: str) -> str:
     """Phrase the training cost of an arm relative to the single networks."""
     cost_scale, shares = compare_training_costs(arm_costs, [a for a in arm_costs if a in (arm, BASELINE)])
     if cost_scale == "seconds" or arm not in shares:
-        return "what it costs beside single networks is not known"
+        return "its training cost relative to single networks is not known"
     share = shares[arm]
     return (
         f"{1 / share:.1f} × less {cost_scale}"

@@ -165,12 +165,12 @@ def _write_reader_notes(
     if uneven:
         timed_in_rounds = all(price.compute for price in arm_costs.values())
         advice = (
-            "compute was timed in turns, and its quartiles say how well"
+            "compute was timed in rounds; its quartiles show how precisely"
             if timed_in_rounds
             else "costs are rough"
         )
         notes.append(
-            f"the machine did other work: runs of one arm differ in training time ({', '.join(uneven)}); the quickest "
-            f"counts; {advice}"
+            f"the machine did other work: runs of the same arm differ in training time ({', '.join(uneven)}); the "
+            f"fastest run counts; {advice}"
         )
     return notes

@@ -122,7 +122,7 @@ def group_tasks(
     apart = {(i, j) for i, j in judged_pairs if cosine[i, j] + wide * spread[i, j] < -NEGLIGIBLE_COSINE}
     if not apart:
         reason = f"no pair of the {len(judged_pairs)} that can be judged has gradients that clearly oppose each other"
-        return (), f"{NOT_VISIBLE} which tasks to part: {reason}"
+        return (), f"{NOT_VISIBLE} which tasks to separate: {reason}"
     groups: list[list[int]] = []
     # The tasks with the most conflicts choose their group first; the result is a group to which nobody in it objects.
     for task in sorted(range(len(tasks)), key=lambda k: -sum(k in pair for pair in apart)):

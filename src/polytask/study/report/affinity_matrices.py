@@ -20,11 +20,12 @@ MATRIX_CELL_INCHES = 0.62
 MIN_COSINE_LIMIT = 0.25
 """The color scale reaches at least this cosine, so that small cosines look small."""
 COSINE_EXPLANATION = (
-    "A cosine says whether two tasks ask the shared features to move the same way: 1 the same, 0 unrelated, below 0 "
-    "against each other. It is taken at the cut, where the tasks part, and averaged over the looks of a run and then "
-    "over runs. It can show a conflict in training; it cannot show that parting two tasks would help a patient — "
-    "that is what the effects above are for — and values near 0 are what unrelated tasks have too. Where two tasks "
-    "are seldom known in one sample, features of different patients are compared, and little is to be seen."
+    "The cosine of two tasks’ gradients says whether both tasks change the shared features in the same direction: 1 "
+    "the same direction, 0 unrelated, below 0 opposite directions. It is measured where the tasks’ paths separate "
+    "(the cut), and averaged over the logged steps of a run and then over runs. It can show a conflict in training; it "
+    "cannot show that separating two tasks would help a patient (only the effects above can show that), and values "
+    "near 0 are also what unrelated tasks have. Where two tasks are seldom known in the same sample, features of "
+    "different patients are compared, and little can be concluded."
 )
 
 
@@ -52,14 +53,14 @@ def make_affinity_picture(affinity: Affinity) -> Picture | None:
         )
         runs = (
             f"{count_with_noun(affinity.runs, 'run')} of {affinity.arm}, "
-            f"{count_with_noun(affinity.looks, 'look')} at the gradients in all"
+            f"gradients logged at {count_with_noun(affinity.looks, 'step')} in all"
         )
         precision = (
             "± twice the standard error over runs"
             if affinity.runs >= MIN_RUNS_FOR_ERROR
-            else f"{MIN_RUNS_FOR_ERROR} runs would say how sure"
+            else f"a standard error needs {MIN_RUNS_FOR_ERROR} runs"
         )
-        note = f"{runs}; {precision}. Purple: the same way; orange: against each other."
+        note = f"{runs}; {precision}. Purple: same direction; orange: opposite directions."
         return Picture(encode_svg(drawn), affinity_alt_text(affinity), note, narrow=encode_svg(narrow))
 
 

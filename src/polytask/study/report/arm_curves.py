@@ -54,11 +54,11 @@ def make_curves_picture(conclusions: Conclusions) -> Picture | None:
             if several and len(arms) <= MAX_ARMS_WITH_BANDS
             else ""
         )
-        means = f"Means over the runs of an arm. {band}" if several else "One run an arm. "
+        means = f"Means over the runs of an arm. {band}" if several else "One run per arm. "
         note = (
-            f"{means}A loss of 1 is that of the best constant answer; losses are those "
-            "of training, before weighting. Skill: chance 0, perfect 1; the best checkpoint is chosen by it, in every "
-            "arm by the same rule. Of single networks it is the mean over them."
+            f"{means}A loss of 1 is that of the best constant answer; losses are those of training, before weighting. "
+            "Skill: chance 0, perfect 1; it chooses the best checkpoint, by the same rule in every arm. For single "
+            "networks it is the mean over the networks."
         )
         return Picture(
             encode_svg(drawn),

@@ -46,11 +46,11 @@ MAX_SHARED_SCALE_RATIO = 4.0
 
 
 FOREST_NOTE = (
-    "Dot: effect against single networks, to the right of 0 better. Broad band: interval at the level at which Holm’s "
-    "procedure judged the comparison among all those made; it leaves 0 out where a difference is shown (filled dot). "
-    "“Too few” and “one training each” make no claim, wherever the band lies. Thin line: plain 95 % interval. An "
-    "arrow: it goes on beyond the drawing. “Would have shown ≥ X”: a true effect of that size would have been shown "
-    "four times out of five."
+    "Dot: effect against single networks; to the right of 0 is better. Broad band: interval at the confidence level at "
+    "which Holm’s procedure judged this comparison among all comparisons; it excludes 0 where a difference is shown "
+    "(filled dot). “Too few” and “one training each” make no claim, wherever the band lies. Thin line: plain 95 % "
+    "interval. Arrow: the interval continues beyond the drawing. “Would have shown ≥ X”: a true effect of that size "
+    "would have been shown in four of five studies."
 )
 
 
@@ -76,7 +76,7 @@ def make_task_forest(rows: Sequence[ArmComparison], task_info: TaskInfo, span: f
             axes, k, *format_comparison(c, task_info), color=VERDICT_INKS[c.verdict.word], fontweight=strong
         )
     if first:
-        write_row_text(axes, TITLE_ROW, "effect [interval]", "what it says", color=SOFT_INK)
+        write_row_text(axes, TITLE_ROW, "effect [interval]", "verdict", color=SOFT_INK)
     narrow, axes = create_forest_axes(len(rows), NARROW_NAMES_WIDTH, NARROW_PLOT_WIDTH, 0.1)
     draw_task_rows(axes, rows, task_info, span, NARROW_NAMES_WIDTH / NARROW_PLOT_WIDTH)
     return Picture(encode_svg(drawn), alt_text(rows, task_info), wide=True, narrow=encode_svg(narrow))
@@ -98,7 +98,7 @@ def write_forest_note(conclusions: Conclusions) -> str:
     spans = choose_axis_spans({t: rows for t, rows in panels.items() if rows}, conclusions.asked)
     units = {conclusions.asked[t].unit for t in spans}
     own = len({(conclusions.asked[t].unit, span) for t, span in spans.items()}) > len(units)
-    return f"{FOREST_NOTE} Tasks have scales of their own." if own else FOREST_NOTE
+    return f"{FOREST_NOTE} Each task has its own scale." if own else FOREST_NOTE
 
 
 def choose_axis_spans(

@@ -79,7 +79,7 @@ def collect_arm_gains(conclusions: Conclusions) -> tuple[list[ArmGain], list[str
     cost_scale, costs = compare_training_costs(conclusions.prices, known)
     for arm in known if counted else ():
         if cost_scale == "seconds" or not costs.get(arm, 0) > 0:
-            left_out.append(f"{arm} (what its training costs beside single networks is not known)")
+            left_out.append(f"{arm} (its training cost relative to single networks is not known)")
             continue
         own = {t: effects[arm][t].effect.estimate for t in counted}
         # A mean over several tasks gets no interval: their effects share subjects and are not independent.
@@ -106,19 +106,19 @@ def make_gain_picture(conclusions: Conclusions) -> tuple[Picture | None, str]:
             draw_gain_scatter(figure.subplots(), gains)
         if len(counted) == 1:
             averaging_note = (
-                f"Effect on {counted[0]}, the only task told in points; lines are plain 95 % intervals."
+                f"Effect on {counted[0]}, the only task measured in points; lines are plain 95 % intervals."
             )
         else:
             averaging_note = (
                 f"Large dots: mean effect over {join_with_and(counted)}; small dots: each of these tasks. The "
-                "mean has no "
-                "interval here, because the tasks’ effects are not independent; each task’s own stands above."
+                "mean has no interval here, because the tasks’ effects are not independent; the interval of each task "
+                "is above."
             )
         arm_texts = ", ".join(f"{g.arm}: {g.price:.2f} × the {g.what}, {g.mean:+.1f} points" for g in gains)
         note = f"Upper left is better: more gain for less training. {averaging_note}"
         return Picture(
             encode_svg(drawn),
-            f"Mean effect against what training costs. {arm_texts}",
+            f"Mean effect against training cost. {arm_texts}",
             note,
             narrow=encode_svg(narrow),
         ), left_out_note

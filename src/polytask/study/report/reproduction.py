@@ -40,8 +40,8 @@ def list_version_facts(conclusions: Conclusions) -> list[Fact]:
         *facts,
         Fact("device", design.device),
         Fact("precision", design.precision),
-        Fact("threads a run", str(design.threads)),
-        Fact("runs begun", span),
+        Fact("threads per run", str(design.threads)),
+        Fact("runs started", span),
     ]
 
 
@@ -67,7 +67,7 @@ def list_common_settings(conclusions: Conclusions) -> list[Fact]:
     design = conclusions.gathered.study.design
     facts = [
         Fact("steps of every network", f"{design.steps} ({design.how})"),
-        Fact("tune looked at every", f"{design.tune_every} epochs" if design.tune_every > 1 else "epoch"),
+        Fact("evaluated on tune every", f"{design.tune_every} epochs" if design.tune_every > 1 else "epoch"),
         Fact("resamples of a comparison", str(conclusions.gathered.resamples)),
     ]
     if design.cut:

@@ -74,7 +74,7 @@ def build_effects_table(rows: Sequence[ArmComparison], task_info: TaskInfo) -> R
         f"difference in {format_effect_unit(task_info)}",
         "plain 95 % interval",
         "p, adjusted",
-        "what it says",
+        "verdict",
         "known cases",
         "difference by fold",
         "cross-checks",

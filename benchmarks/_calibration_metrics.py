@@ -31,7 +31,7 @@ POSITIVE = {"auc": 0.5, "auc-rare": 0.2}
 
 
 @dataclass(frozen=True)
-class Observed:
+class SimulatedFold:
     """The simulated subjects of a fold, and functions that judge scores of these subjects.
 
     Args:
@@ -48,14 +48,14 @@ class Observed:
     rare: dict[str, int]
 
 
-def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Observed:
+def simulate_subjects(metric: str, rng: np.random.Generator, n: int, scale: float) -> SimulatedFold:
     """Draw subjects with their truth; `scale` is the standard deviation of a score."""
     z = rng.normal(size=n)
     if metric in POSITIVE:
         y = np.arange(n) < round(POSITIVE[metric] * n)
         rare = {"cases of the rarer class": int(min(y.sum(), n - y.sum()))}
         first = y[:, None] & ~y
-        return Observed(
+        return SimulatedFold(
             y.astype(np.float64),
             lambda s: find_auc_shares(s, y),
             lambda s, w: resample_pairs(s, first, w),
@@ -65,7 +65,7 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
         event, left = rng.exponential(size=n) * np.exp(-z), rng.exponential(size=n) / CENSORING[metric]
         times, happened = np.minimum(event, left), event <= left
         sooner = happened[:, None] & (times[:, None] < times)
-        return Observed(
+        return SimulatedFold(
             z,
             lambda s: find_concordance_shares(s, times, happened),
             lambda s, w: resample_pairs(s, sooner, w),
@@ -77,11 +77,11 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
         def cut(s: Floats) -> Floats:
             return np.searchsorted(CUTS, s / scale).astype(np.float64)
 
-        return Observed(
+        return SimulatedFold(
             z, lambda s: find_kappa_shares(grade, cut(s)), lambda s, w: resample_kappa(grade, cut(s), w), {}
         )
     shrink = 1.3 / scale**2
-    return Observed(
+    return SimulatedFold(
         z, lambda s: find_r2_shares(z, shrink * s), lambda s, w: resample_r2(z, shrink * s, w), {}
     )
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from _calibration_metrics import observe
+from _calibration_metrics import simulate_subjects
 from _calibration_worlds import PLAIN_DEVIATIONS, WORLDS, draw_scores
 from _measure import print_and_exit
 from polytask.array_types import Floats
@@ -134,7 +134,7 @@ def draw_metric(
     for _ in range(studies):
         effects, pair_parts = [], []
         for k, n in enumerate(sizes):
-            observed = observe(metric, rng, n, scale)
+            observed = simulate_subjects(metric, rng, n, scale)
             sides = draw_scores(world, rng, seeds, n, observed.sense, SEPARATION, 0.0)
             rare[k] = {name: rare[k].get(name, 0) + count for name, count in observed.rare.items()}
             counts = next(draw_counts(n, max(PAIR_DRAWS, 5 * n), (seed, k)))

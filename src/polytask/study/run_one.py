@@ -54,15 +54,15 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
     """
     started = time.perf_counter()
 
-    def outcome(ended: RunEnding) -> RunOutcome:
+    def make_outcome(ended: RunEnding) -> RunOutcome:
         return RunOutcome(spec.name, ended, time.perf_counter() - started)
 
     if find_run_state(spec, Path(work) / "runs" / spec.name)[0] == "done":
-        return outcome("done")
+        return make_outcome("done")
     if stop_request.is_requested:
-        return outcome("stopped")
+        return make_outcome("stopped")
     if not wait_for_orphan(spec, stop_request):
-        return outcome("elsewhere")
+        return make_outcome("elsewhere")
     order = WorkerOrder(Path(work).resolve(), spec, replace(stop_request, parent=os.getpid()))
     threads = str(spec.threads)
     child = subprocess.Popen(
@@ -81,7 +81,7 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
     if ended is None or (ended == "failed" and not spec.failed.exists()):
         note_failure(spec, describe_process_end(child.returncode), error_output.decode(errors="replace"))
         ended = "failed"
-    return outcome(ended)
+    return make_outcome(ended)
 
 
 def wait_for_orphan(spec: RunSpec, stop_request: StopRequest) -> bool:

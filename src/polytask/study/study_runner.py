@@ -88,14 +88,14 @@ def run_study(
     say(f"{location.folder}: {design.steps} steps a network ({design.how})") if new else None
     study = Study.of(location.folder, design)
 
-    def update(snapshot: MatrixSnapshot) -> None:
+    def save_and_watch(snapshot: MatrixSnapshot) -> None:
         if results.is_due(len(snapshot.of("done"))):
             _write_results(results, snapshot.study)
         watch(snapshot)
 
     stopped = 0
     if any(run.state != "done" for run in study.runs):
-        stopped = run_matrix(study, lambda now: estimate_runs(now, workspace), jobs, backend, update)
+        stopped = run_matrix(study, lambda now: estimate_runs(now, workspace), jobs, backend, save_and_watch)
         study = Study.of(location.folder, design)
     _write_results(results, study)
     _sweep_active_folder(study)

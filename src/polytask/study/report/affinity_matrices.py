@@ -61,7 +61,7 @@ def make_affinity_picture(affinity: Affinity) -> Picture | None:
             else f"a standard error needs {MIN_RUNS_FOR_ERROR} runs"
         )
         note = f"{runs}; {precision}. Purple: same direction; orange: opposite directions."
-        return Picture(encode_svg(drawn), affinity_alt_text(affinity), note, narrow=encode_svg(narrow))
+        return Picture(encode_svg(drawn), write_affinity_alt_text(affinity), note, narrow=encode_svg(narrow))
 
 
 def draw_both_matrices(affinity: Affinity, side_by_side: bool) -> Any:
@@ -133,7 +133,7 @@ def format_common_share(affinity: Affinity, i: int, j: int) -> str:
     return f"{100 * affinity.common[i, j]:.0f} %" if isfinite(affinity.common[i, j]) else "–"
 
 
-def affinity_alt_text(affinity: Affinity) -> str:
+def write_affinity_alt_text(affinity: Affinity) -> str:
     """Describe both matrices in words for readers who cannot see them."""
     pairs = [(i, j) for i in range(len(affinity.tasks)) for j in range(i)]
     pair_texts = [

@@ -79,7 +79,9 @@ def make_task_forest(rows: Sequence[ArmComparison], task_info: TaskInfo, span: f
         write_row_text(axes, TITLE_ROW, "effect [interval]", "verdict", color=SOFT_INK)
     narrow, axes = create_forest_axes(len(rows), NARROW_NAMES_WIDTH, NARROW_PLOT_WIDTH, 0.1)
     draw_task_rows(axes, rows, task_info, span, NARROW_NAMES_WIDTH / NARROW_PLOT_WIDTH)
-    return Picture(encode_svg(drawn), alt_text(rows, task_info), wide=True, narrow=encode_svg(narrow))
+    return Picture(
+        encode_svg(drawn), write_forest_alt_text(rows, task_info), wide=True, narrow=encode_svg(narrow)
+    )
 
 
 def create_forest_axes(rows: int, left: float, plot: float, right: float) -> tuple[Any, Any]:
@@ -230,7 +232,7 @@ def format_comparison(c: ArmComparison, task_info: TaskInfo) -> tuple[str, str]:
     return numbers, f"{v.word}{detectable}"
 
 
-def alt_text(rows: Sequence[ArmComparison], task_info: TaskInfo) -> str:
+def write_forest_alt_text(rows: Sequence[ArmComparison], task_info: TaskInfo) -> str:
     """Describe the drawing in words for readers who cannot see it."""
     row_texts = "; ".join(f"{c.arm} {' '.join(format_comparison(c, task_info))}" for c in rows)
     return f"Effect of joint arms against single networks on {task_info.title}: {row_texts}"

@@ -92,9 +92,11 @@ VERBS = {
     ),
     "report": Verb("report {}/work/runs/a", UNTIL_EVALUATED),
     "export": Verb("export {}/work/runs/a -o {}/model", UNTIL_EVALUATED),
+    # A study chooses `tune_every` from measured times; given by hand, it is the same in the undisturbed and the killed
+    # study, so that their plans can be compared.
     "study": Verb(
         "study {}/work --sharing hard --folds 1 --seeds 1 --steps 3 --resamples 10 --tasks grade,os --device cpu "
-        "--backend threading",
+        "--backend threading --set training.tune_every=1",
         UNTIL_PREPARED,
         share=2,
     ),

@@ -1,8 +1,8 @@
-"""AUC, Harrell's C, κ and R² of simulated subjects: a truth behind a latent z ~ N(0, 1), and what a score answers.
+"""AUC, Harrell's C, κ and R² of simulated subjects, whose truth follows from a latent z ~ N(0, 1).
 
-The metrics and what each subject contributes are the package's own (`statistics/influence.py`). On resamples they are
-written once more, as sums over subjects or over pairs of them, so that all resamples of a study are one product of
-matrices; `tests/statistics/test_calibration.py` holds one against the other.
+The metrics and the contribution of each subject come from the package (`statistics/influence.py`). For resamples they
+are written a second time, as sums over subjects or pairs of subjects, so that all resamples of a study are one product
+of matrices; `tests/statistics/test_calibration.py` compares both.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from polytask.statistics.influence import (
 )
 
 CENSORING = {"c": 0.6, "c-rare": 4.0}
-"""Rate of leaving the study; the event's is e^z: 40 and 77 % of subjects are censored."""
+"""Rate at which subjects leave the study. The rate of the event is e^z, so 40 and 77 % of subjects are censored."""
 CUTS = stats.norm.ppf([0.4, 0.7, 0.9])
-"""Cut points of z that make four classes of 40, 30, 20 and 10 %."""
+"""Cut points of z that give four classes with 40, 30, 20 and 10 % of the subjects."""
 POSITIVE = {"auc": 0.5, "auc-rare": 0.2}
 """Share of positives in a fold."""
 
 
 @dataclass(frozen=True)
-class Observed:
-    """The simulated subjects of a fold, and how scores of theirs are judged.
+class SimulatedFold:
+    """The simulated subjects of a fold, and functions that judge scores of these subjects.
 
     Args:
-        sense: what a score's slope acts on `[n]`.
-        judge: scores `[n]` → the metric and its shares.
+        sense: the part of the truth `[n]` that a good score follows; the slope of a score multiplies it.
+        judge: scores `[n]` → the metric and the share of each subject.
         resample: (scores `[seeds, n]`, counts `[resamples, n]`) → the metric `[seeds, resamples]`, NaN where it is not
             defined.
-        rare: how many cases of the rarer class, or events.
+        rare: number of cases of the rarer class, or of events.
     """
 
     sense: Floats
@@ -48,14 +48,14 @@ class Observed:
     rare: dict[str, int]
 
 
-def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Observed:
-    """Subjects with their truth; `scale` is the standard deviation of a score."""
+def simulate_subjects(metric: str, rng: np.random.Generator, n: int, scale: float) -> SimulatedFold:
+    """Draw subjects with their truth; `scale` is the standard deviation of a score."""
     z = rng.normal(size=n)
     if metric in POSITIVE:
         y = np.arange(n) < round(POSITIVE[metric] * n)
         rare = {"cases of the rarer class": int(min(y.sum(), n - y.sum()))}
         first = y[:, None] & ~y
-        return Observed(
+        return SimulatedFold(
             y.astype(np.float64),
             lambda s: find_auc_shares(s, y),
             lambda s, w: resample_pairs(s, first, w),
@@ -65,7 +65,7 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
         event, left = rng.exponential(size=n) * np.exp(-z), rng.exponential(size=n) / CENSORING[metric]
         times, happened = np.minimum(event, left), event <= left
         sooner = happened[:, None] & (times[:, None] < times)
-        return Observed(
+        return SimulatedFold(
             z,
             lambda s: find_concordance_shares(s, times, happened),
             lambda s, w: resample_pairs(s, sooner, w),
@@ -77,17 +77,17 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
         def cut(s: Floats) -> Floats:
             return np.searchsorted(CUTS, s / scale).astype(np.float64)
 
-        return Observed(
+        return SimulatedFold(
             z, lambda s: find_kappa_shares(grade, cut(s)), lambda s, w: resample_kappa(grade, cut(s), w), {}
         )
     shrink = 1.3 / scale**2
-    return Observed(
+    return SimulatedFold(
         z, lambda s: find_r2_shares(z, shrink * s), lambda s, w: resample_r2(z, shrink * s, w), {}
     )
 
 
 def resample_pairs(scores: Floats, pairs: np.ndarray, counts: Floats) -> Floats:
-    """Share of the `pairs [n, n]` whose first has the higher score; scores without ties."""
+    """Compute the share of the `pairs [n, n]` in which the first has the higher score; the scores have no ties."""
     first, second = np.nonzero(pairs)
     both = (counts[:, first] * counts[:, second]).T
     won = (scores[:, first] > scores[:, second]).astype(np.float64) @ both
@@ -96,7 +96,7 @@ def resample_pairs(scores: Floats, pairs: np.ndarray, counts: Floats) -> Floats:
 
 
 def resample_kappa(truth: Floats, answer: Floats, counts: Floats) -> Floats:
-    """1 − Σ w (t − a)² / what it is by chance: sums of whole numbers, hence exact."""
+    """Compute quadratic κ: 1 − Σ w (t − a)² / its value by chance. Sums of whole numbers are exact."""
     n = counts.sum(1)
     wrong, by_a, a_2 = (x @ counts.T for x in ((truth - answer) ** 2, answer, answer**2))
     by_t, t_2 = counts @ truth, counts @ truth**2
@@ -105,7 +105,7 @@ def resample_kappa(truth: Floats, answer: Floats, counts: Floats) -> Floats:
 
 
 def resample_r2(truth: Floats, answer: Floats, counts: Floats) -> Floats:
-    """1 − Σ w (t − a)² / Σ w (t − t̄)², t̄ the resample's own mean."""
+    """Compute R²: 1 − Σ w (t − a)² / Σ w (t − t̄)², where t̄ is the mean of the resample."""
     n = counts.sum(1)
     total = counts @ truth**2 - (counts @ truth) ** 2 / n
     return np.asarray(1 - ((answer - truth) ** 2 @ counts.T) / np.where(total > 1e-12 * n, total, np.nan))

@@ -1,8 +1,8 @@
-"""Worlds of studies in which two arms differ by exactly nothing (or by a given shift), subject by subject.
+"""Worlds of simulated studies in which the true effect between two arms is exactly 0 (or a given shift).
 
-A world of means draws differences of two arms `[studies, seeds, subjects]` of a fold, in points; their mean over all
-subjects and trainings is 0. A world of the other metrics draws scores of both arms, which are exchangeable: the effect
-is 0 whatever the metric.
+A world for means draws the differences of two arms `[studies, seeds, subjects]` of a fold, in points; their mean over
+all subjects and trainings is 0. A world for other metrics draws the scores of both arms in the same way, so that the
+effect is 0 for every metric.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLAIN_DEVIATIONS = {
     "seeds": (0.3, 0.25, 0.3),
     "retraining": (0.0, 0.0, 1.0),
 }
-"""Standard deviations of arm × subject, training, and training × subject, each of the difference of two arms."""
+"""Standard deviations in the difference of two arms: of arm × subject, of the training, and of training × subject."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class World:
     """A world in which the metric is a mean over subjects.
 
     Args:
-        draw: see `Drawn`. skewed: whether few lose much for what the others gain. unseen: whether what makes the effect
-            0 is so rare that studies without it are common: no method can hold there, and no bound is set.
+        draw: see `DrawDifferences`. skewed: whether a few subjects lose much and the others gain a little.
+        unseen: whether the losses are so rare that many studies contain none of them; there no method can keep its
+            error rate, so no bound is set.
     """
 
     draw: DrawDifferences
@@ -52,7 +53,10 @@ def make_normal_draws(a: float, b: float, c: float) -> DrawDifferences:
 def make_partial_draws(
     share: float, loss: float, luck: float, rest: float, each: bool = False
 ) -> DrawDifferences:
-    """A share of the subjects differs by `loss` (under `each` training another draw), the others by what makes it 0."""
+    """Let a share of the subjects differ by `loss`, and the others by as much as makes the mean 0.
+
+    With `each`, every training draws these subjects anew.
+    """
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
         who = rng.random(shape if each else (shape[0], 1, shape[2])) < share
@@ -64,18 +68,20 @@ def make_partial_draws(
 
 
 def draw_missed_lesions(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
-    """Dice of small lesions: each has a chance of its own to be missed by a training (7 % on average), else 75 ± 12."""
+    """Draw the Dice of small lesions: each lesion has its own chance to be missed by a training (7 % on average); found
+    ones have 75 ± 12."""
     k, _, n = shape
-    chance, found = rng.beta(0.2, 2.5, size=(k, 1, n)), rng.beta(9, 3, size=(k, 1, n))
+    chance, dice = rng.beta(0.2, 2.5, size=(k, 1, n)), rng.beta(9, 3, size=(k, 1, n))
     arms = [
-        100 * np.where(rng.random(shape) < chance, 0, np.clip(found + 0.05 * rng.normal(size=shape), 0, 1))
+        100 * np.where(rng.random(shape) < chance, 0, np.clip(dice + 0.05 * rng.normal(size=shape), 0, 1))
         for _ in range(2)
     ]
     return np.asarray(arms[0] - arms[1] + make_normal_draws(0, 1, 0)(rng, shape, fold))
 
 
 def make_collapsing_draws(both: bool) -> DrawDifferences:
-    """One training in ten loses 20 points on every subject: of both arms, or of the first, which gains 2 otherwise."""
+    """Let one training in ten lose 20 points on every subject: in both arms, or only in the first one, whose other
+    trainings gain 2 points."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
         lost = [20.0 * (rng.random((*shape[:2], 1)) < 0.1) for _ in range(2)]
@@ -86,18 +92,18 @@ def make_collapsing_draws(both: bool) -> DrawDifferences:
 
 
 def draw_uneven_folds(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
-    """The trainings of the first fold have four times the luck of the others."""
+    """Draw four times as much chance variation between trainings in the first fold as in the others."""
     return make_normal_draws(0.7, 0.1 if fold else 0.4, 0.7)(rng, shape, fold)
 
 
 def draw_lognormal(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
-    """Differences as skewed as a lognormal with σ = 0.75 (skewness 4.3)."""
+    """Draw differences as skewed as a lognormal distribution with σ = 0.75 (skewness 4.3)."""
     own = np.exp(0.75 * rng.normal(size=(shape[0], 1, shape[2]))) - np.exp(0.75**2 / 2)
     return np.asarray(own + make_normal_draws(0, 0.1, 0.5)(rng, shape, fold))
 
 
 def draw_heavy_tails(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
-    """Student's t with 3 degrees of freedom."""
+    """Draw differences from Student's t with 3 degrees of freedom."""
     own = rng.standard_t(3, size=(shape[0], 1, shape[2]))
     return np.asarray(own + make_normal_draws(0, 0.1, 0.5)(rng, shape, fold))
 
@@ -127,10 +133,11 @@ WORLDS = {
 def draw_scores(
     name: str, rng: np.random.Generator, seeds: int, n: int, sense: Floats, separation: float, shift: float
 ) -> list[Floats]:
-    """Scores of two arms `[seeds, n]`: own difficulty + slope × `sense` + what arm and training do to each subject.
+    """Draw the scores of two arms `[seeds, n]`: difficulty of the subject + slope × `sense` + effects of the arm and of
+    the training on each subject.
 
-    `PLAIN` worlds have their deviations; `failing`: each arm has an eighth of the subjects' scores turned around, each
-    training one in ten without any separation (a collapse).
+    The worlds in `PLAIN_DEVIATIONS` have their own deviations. In `failing`, each arm reverses the scores of 8 % of the
+    subjects, and one training in ten does not separate at all (a collapse).
     """
     a, b, c = (x / np.sqrt(2) for x in PLAIN_DEVIATIONS.get(name, PLAIN_DEVIATIONS["mixed"]))
     own = 0.8 * rng.normal(size=n)

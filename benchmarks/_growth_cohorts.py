@@ -19,7 +19,8 @@ TINY_EDGE = 12
 
 
 def write_table_cohort(folder: Path, subjects: int, columns: int, seed: int = 0) -> Path:
-    """A cohort without files: `columns` numbers and a category in, a class, a number and a survival time asked."""
+    """Write a cohort without files: inputs are `columns` numbers and a category; tasks are a class, a number and a
+    survival time."""
     random = np.random.default_rng([seed, subjects, columns])
     names = [f"x{k:05d}" for k in range(columns)]
     inputs: dict[str, Any] = {name: {"type": "number"} for name in names}
@@ -44,7 +45,7 @@ def write_table_cohort(folder: Path, subjects: int, columns: int, seed: int = 0)
 
 
 def write_image_cohort(folder: Path, subjects: int, seed: int = 0) -> Path:
-    """A cohort of one gray PNG of 12 × 12 pixels a subject, with the same questions."""
+    """Write a cohort with one gray PNG of 12 × 12 pixels per subject and the same tasks."""
     from PIL import Image
 
     random = np.random.default_rng([seed, subjects])
@@ -66,9 +67,9 @@ def write_image_cohort(folder: Path, subjects: int, seed: int = 0) -> Path:
 
 
 def write_ct_cohort(folder: Path, shapes: Sequence[tuple[int, int, int]], seed: int = 0) -> Path:
-    """CTs in int16 (a body of about 40 HU in air), uncompressed, one for each shape, with a number as the question.
+    """Write a cohort with an uncompressed int16 CT for each shape (a body of about 40 HU in air) and a number as task.
 
-    Slices are made one by one, so that the maker needs little memory.
+    Slices are written one by one, so that this function needs little memory.
     """
     import nibabel
 
@@ -123,7 +124,7 @@ def _make_identity_cells(number: int) -> list[str]:
 
 
 def _draw_answers(risk: float, random: np.random.Generator) -> list[str]:
-    """A number, a class, a time and an event that go with the risk; each unknown for some."""
+    """Draw a number, a class, a time and an event that depend on the risk; some numbers and classes are unknown."""
     score = f"{10 + 2 * risk + random.normal():.3f}" if random.random() >= EMPTY_CELL_SHARE else ""
     grade = (
         CLASSES[int(np.digitize(risk + random.normal(), [-0.7, 0.7]))]

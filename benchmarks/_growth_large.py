@@ -1,4 +1,4 @@
-"""The large cases of `growth.py`: very many subjects, very many columns, one large CT; each with its bound."""
+"""The large cases of `growth.py`, each with its bound: very many subjects, very many columns, one large CT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from _growth_process import MIB, run_polytask
 
 CT = (512, 512, 600)
 VOXELS = prod(CT) * 2
-"""Bytes of the CT's voxels as its file and the store hold them: int16."""
+"""Bytes of the voxels of the CT, which its file and the store hold as int16."""
 PLANS = {"voxels kept": "[0.8,0.8,1.0]", "resampled": "[0.9,0.9,1.1]", "shrunk": "[1.6,1.6,2.0]"}
 PATCHES = (
     *("images.scan.field=patch", "images.scan.view=null", "images.scan.view_spacing=null"),
@@ -25,7 +25,7 @@ PATCHES = (
 
 @dataclass(frozen=True)
 class Bound:
-    """One figure and the most it may be."""
+    """One figure and its upper bound."""
 
     name: str
     value: float
@@ -43,10 +43,10 @@ class Bound:
 
 
 def measure_large(folder: Path, subjects: int, columns: int) -> list[Bound]:
-    """`check`, `plan` and `prepare` of a cohort of table cells alone: minutes together, and memory."""
+    """Measure `check`, `plan` and `prepare` on a cohort without files: the minutes of all three, and the memory."""
     what = f"{subjects} subjects × {columns} columns"
     cohort, work = write_table_cohort(folder / "large", subjects, columns), folder / "work"
-    found, total, most = [], 0.0, 0
+    bounds, total, most = [], 0.0, 0
     commands = (["check", str(cohort)], ["plan", str(cohort), "-o", str(work)], ["prepare", str(work)])
     for command in commands:
         started = time.perf_counter()
@@ -57,13 +57,13 @@ def measure_large(folder: Path, subjects: int, columns: int) -> list[Bound]:
             file=sys.stderr,
         )
         total, most = total + cost.seconds, max(most, cost.peak)
-    found.append(Bound(f"check + plan + prepare, {what}", total / 60, 5, "minutes of processor time"))
-    found.append(Bound(f"the most memory of these, {what}", most / 1e9, 4, "GB"))
-    found.append(
+    bounds.append(Bound(f"check + plan + prepare, {what}", total / 60, 5, "minutes of processor time"))
+    bounds.append(Bound(f"the most memory of these, {what}", most / 1e9, 4, "GB"))
+    bounds.append(
         Bound(f"files in the store, {what}", sum(1 for p in (work / "store").rglob("*")), 1000, "files")
     )
     shutil.rmtree(cohort)
-    return found
+    return bounds
 
 
 def measure_molecular(folder: Path, subjects: int, columns: int = 20_000) -> list[Bound]:
@@ -76,15 +76,17 @@ def measure_molecular(folder: Path, subjects: int, columns: int = 20_000) -> lis
 
 
 def measure_ct(folder: Path) -> list[Bound]:
-    """Peak memory of `check` and `prepare` on a cohort of one large and five tiny CTs, above that of the same verb on
-    the tiny ones alone, in bytes of the large CT's voxels. The plan keeps the voxels as they are, or resamples them."""
+    """Measure the additional peak memory of `check` and `prepare` for one large CT, as a multiple of its bytes.
+
+    The same verb on a cohort of five tiny CTs is subtracted. The plan keeps the voxels as they are, or resamples them.
+    """
     tiny = [(24, 24, 24)] * 5
     cohorts = {
         "base": write_ct_cohort(folder / "tiny", tiny),
         "ct": write_ct_cohort(folder / "ct", [*tiny, CT]),
     }
     peaks = {name: run_polytask(["check", str(cohort)]).peak for name, cohort in cohorts.items()}
-    found = [_measure_over_tiny("check", peaks, 1.5)]
+    bounds = [_measure_over_tiny("check", peaks, 1.5)]
     for way, spacing in PLANS.items():
         for name, cohort in cohorts.items():
             work = folder / f"{name}-work"  # its fingerprint serves all three plans
@@ -102,8 +104,8 @@ def measure_ct(folder: Path) -> list[Bound]:
             )
             peaks[name] = run_polytask(["prepare", str(work), "--jobs", "1"]).peak
             shutil.rmtree(work / "store")
-        found.append(_measure_over_tiny(f"prepare ({way})", peaks, 4.0))
-    return found
+        bounds.append(_measure_over_tiny(f"prepare ({way})", peaks, 4.0))
+    return bounds
 
 
 def _measure_over_tiny(verb: str, peaks: dict[str, int], most: float) -> Bound:

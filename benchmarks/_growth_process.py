@@ -1,4 +1,4 @@
-"""A verb in a process of its own: what it took of the processor and of memory."""
+"""Runs a verb in its own process and measures its processor time and its memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Cost:
 
 
 def run_polytask(words: list[str]) -> Cost:
-    """`polytask WORDS…`; a failure ends the benchmark with what it said."""
+    """Run `polytask WORDS…`; if it fails, the benchmark ends with its output."""
     return run_python(["-m", "polytask", *words])
 
 
 def run_python(words: list[str]) -> Cost:
-    """`python WORDS…` in a new process; children that it waited for are counted with it."""
+    """Run `python WORDS…` in a new process; child processes that it waited for count too."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, *words],

@@ -26,10 +26,10 @@ class World:
     """Answers of a run on subjects.
 
     Args:
-        metric: how it is measured, a key of `MEASURE`.
-        name: in words.
-        draw: (generator, subjects) → what was true and answered.
-        second: the same for another run; it gets the first one's data too, so that both are about the same subjects.
+        metric: the metric, a key of `MEASURE`.
+        name: the world in words.
+        draw: (generator, subjects) → truth and answers.
+        second: the same for another run; it also gets the data of the first run, so that both have the same subjects.
     """
 
     metric: str
@@ -39,7 +39,8 @@ class World:
 
 
 def make_dice_world(rate: float, mean: float, size: float) -> World:
-    """Beta-distributed Dice, a share of lesions missed; the second run misses others and is as good otherwise."""
+    """Make a world of beta-distributed Dice with a share of missed lesions; the second run misses other lesions and is
+    as good otherwise."""
 
     def draw(rng: Rng, n: int) -> Data:
         hard = rng.normal(size=n)
@@ -57,7 +58,7 @@ def _draw_dice(rng: Rng, hard: Floats, rate: float, mean: float, size: float) ->
 
 
 def make_accuracy_world(share: float, second_share: float) -> World:
-    """Subjects that are right or wrong; the second run is right where the first is, but for a few."""
+    """Make a world in which subjects are right or wrong; the second run differs from the first in a few subjects."""
 
     def draw(rng: Rng, n: int) -> Data:
         hard = rng.normal(size=n)
@@ -75,7 +76,7 @@ def _draw_right_answers(rng: Rng, hard: Floats, share: float) -> Floats:
 
 
 def make_error_world(name: str, spread: float, blow: float) -> World:
-    """Log-normal absolute errors (of a dose, of a number), a share of them five times as large."""
+    """Make a world of log-normal absolute errors (of a dose or a number); a share of them is five times as large."""
 
     def draw(rng: Rng, n: int) -> Data:
         hard = rng.normal(size=n)
@@ -95,7 +96,7 @@ def _draw_absolute_errors(rng: Rng, hard: Floats, spread: float, blow: float) ->
 
 
 def make_auc_world(name: str, gap: float, width: float, hidden: float, positives: float = 0.5) -> World:
-    """Binormal scores; a share of the positives looks like negatives."""
+    """Make a world of binormal scores, in which a share of the positives looks like negatives."""
 
     def draw(rng: Rng, n: int) -> Data:
         truth = np.arange(n) < round(n * positives)
@@ -116,7 +117,8 @@ def _draw_binormal_scores(rng: Rng, signal: Floats, seen: np.ndarray[Any, Any], 
 
 
 def make_class_world(name: str, gap: float) -> World:
-    """Three classes, one against the rest: a score each, higher by `gap` for the true class."""
+    """Make a world of three classes, each against the others, with a score per class that is higher by `gap` for the
+    true class."""
 
     def draw(rng: Rng, n: int) -> Data:
         truth = np.arange(n) % 3
@@ -129,7 +131,7 @@ def make_class_world(name: str, gap: float) -> World:
 
 
 def make_label_world(name: str, gap: float, share: float) -> World:
-    """Three findings that go together over subjects, and whose scores do too."""
+    """Make a world of three findings that are correlated over subjects, as are their scores."""
 
     def draw(rng: Rng, n: int) -> Data:
         value = (0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, 3))) > _find_normal_quantile(share)
@@ -143,7 +145,7 @@ def make_label_world(name: str, gap: float, share: float) -> World:
 
 
 def make_grade_world(name: str, noise: float, shares: tuple[float, ...], blow: float = 0.0) -> World:
-    """Grades cut from a latent number, answered with noise, a share at random."""
+    """Make a world of grades that are cut from a latent number and answered with noise, a share of them at random."""
 
     def draw(rng: Rng, n: int) -> Data:
         latent = rng.normal(size=n)
@@ -156,7 +158,10 @@ def make_grade_world(name: str, noise: float, shares: tuple[float, ...], blow: f
 
 
 def make_number_world(name: str, noise: float, heavy: bool) -> World:
-    """A number and its answer, the best linear one of a noisy look; noise is normal or has three degrees of freedom."""
+    """Make a world of a number whose answer is the best linear estimate from a noisy measurement.
+
+    The noise is normal, or has a t distribution with three degrees of freedom.
+    """
 
     def draw(rng: Rng, n: int) -> Data:
         latent = rng.normal(size=n)
@@ -179,7 +184,8 @@ def _draw_noisy_grade(rng: Rng, latent: Floats, noise: float, blow: float) -> Fl
 
 
 def make_survival_world(name: str, slope: float, censored: float, hidden: float = 0.0) -> World:
-    """Exponential times with log rate slope · x, answered by x; censoring of its own rate; a share answered wrongly."""
+    """Make a world of exponential times with log rate slope · x, answered by x, and independent censoring; a share is
+    answered wrongly."""
 
     def draw(rng: Rng, n: int) -> Data:
         x = rng.normal(size=n)
@@ -200,11 +206,11 @@ def _find_normal_quantile(share: float) -> float:
 
 
 def measure_world(world: World, data: Data, resamples: int) -> MeasuredMetric:
-    """Measure the metric as the package does it."""
+    """Measure the metric in the same way as the package."""
     n = len(next(iter(data.values())))
     of = MetricCalculator(n, np.arange(n), resamples)
-    found: MeasuredMetric = MEASURE[world.metric](data, of)
-    return found
+    metric: MeasuredMetric = MEASURE[world.metric](data, of)
+    return metric
 
 
 def _measure_macro_auc(data: Data, of: MetricCalculator) -> MeasuredMetric:
@@ -219,8 +225,8 @@ def _measure_label_auc(data: Data, of: MetricCalculator) -> MeasuredMetric:
     value = np.asarray(data["value"], np.float64)
     scores = 1 / (1 + np.exp(-(data["noise"] + data["gap"] * value)))
     items = PooledAnswers((), {"p": scores}, value, np.ones(value.shape, bool))
-    found: MeasuredMetric = measure_multilabel(MULTILABEL, items, of)["auc"]
-    return found
+    metric: MeasuredMetric = measure_multilabel(MULTILABEL, items, of)["auc"]
+    return metric
 
 
 def _measure_kappa(data: Data, of: MetricCalculator) -> MeasuredMetric:

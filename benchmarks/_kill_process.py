@@ -1,4 +1,4 @@
-"""A command of ours in a process of its own that is killed at a file event, and what a work folder says afterwards."""
+"""Runs a command in its own process, kills it at a file event, and describes the content of a work folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 FILE_EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
-"""Events of Python that change a folder, besides files opened for writing."""
+"""Audit events of Python that change a folder, in addition to files opened for writing."""
 CLOCK_KEYS = {
     "created",
     "paces",
@@ -30,10 +30,11 @@ CLOCK_KEYS = {
     "memory",
     "environment",
 }
-"""Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and who asked for them."""
+"""Keys in our JSON files whose values differ between two undisturbed runs: times, costs, and the commands."""
 RANDOM_KEYS = {"seen", "seal"}
+"""Keys whose values contain a random salt."""
 TIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|[\d.]+ (s|ms|min|minutes|seconds)\b")
-"""Times in a page."""
+"""Times that stand in a page."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class KillMoment:
 
 @dataclass(frozen=True)
 class CommandEnd:
-    """How a command ended: its exit code (-9 where it was killed), what it said, and its events by kind, none where it
-    was killed."""
+    """How a command ended: its exit code (-9 if it was killed), its output, and the number of its events by kind (none
+    if it was killed)."""
 
     code: int
     said: str
@@ -63,7 +64,7 @@ class CommandEnd:
 
 
 def count_events(root: Path, strike: KillMoment | None) -> dict[str, int]:
-    """Count the file events of this process below `root` from now on, and kill it at the strike."""
+    """Count the file events of this process below `root` from now on, and kill it at the moment `strike`."""
     mine, below, counts = os.getpid(), str(root), {"any": 0, "write": 0}
 
     def watch(event: str, args: tuple[Any, ...]) -> None:
@@ -73,7 +74,8 @@ def count_events(root: Path, strike: KillMoment | None) -> dict[str, int]:
             writes = True
         else:
             return
-        # A process forked to read data inherits this; names relative to an open folder are of a tree that is removed.
+        # A data worker inherits this hook by fork, so other processes are left out. A name relative to an open folder
+        # belongs to a tree that is being removed.
         if os.getpid() != mine or not isinstance(args[0], str | bytes | os.PathLike):
             return
         path = os.fsdecode(args[0])
@@ -89,7 +91,7 @@ def count_events(root: Path, strike: KillMoment | None) -> dict[str, int]:
 
 
 def kill_this_process(delay: float) -> None:
-    """SIGKILL now, or from a thread a little later."""
+    """Send SIGKILL to this process, now or from a thread after the delay."""
 
     def kill() -> None:
         time.sleep(delay)
@@ -102,7 +104,7 @@ def kill_this_process(delay: float) -> None:
 
 
 def run_command(words: list[str], root: Path, strike: KillMoment | None = None) -> CommandEnd:
-    """Run `polytask WORDS` in a fork of this process, which has loaded everything already."""
+    """Run `polytask WORDS` in a fork of this process, which has loaded all libraries already."""
     reading, writing = os.pipe()
     output = root.parent / f"{root.name}.said"
     child = os.fork()
@@ -137,8 +139,10 @@ def _run_here(words: list[str], root: Path, strike: KillMoment | None, output: P
 
 
 def describe_folder(root: Path) -> dict[str, str]:
-    """File → digest of what it says, without clocks and random salt: equal for two undisturbed ends, and also naming
-    every file and folder, so that leftovers are a difference."""
+    """Return file → digest of its content without times and random salt, which is equal after two undisturbed runs.
+
+    Every file and folder is listed, so that leftovers are a difference too.
+    """
     return {
         path.relative_to(root).as_posix(): digest_file(path) if path.is_file() else ""
         for path in sorted(root.rglob("*"))
@@ -147,12 +151,12 @@ def describe_folder(root: Path) -> dict[str, str]:
 
 
 def digest_file(path: Path) -> str:
-    """Digest the content of a file, without clocks and random salt."""
+    """Digest the content of a file without times and random salt."""
     data = path.read_bytes()
     if path.suffix == ".parquet":
         return digest_text(_read_result_rows(path))
     if path.name == "conclusions.json" or (path.with_name("study.yaml").exists() and path.suffix == ".html"):
-        return "there"  # what a study says is of costs too; its results are compared
+        return "there"  # depends on measured costs; the results of the study are compared instead
     if path.suffix in (".json", ".jsonl"):
         lines = data.decode().splitlines() if path.suffix == ".jsonl" else [data.decode()]
         return digest_text("\n".join(json.dumps(_drop_clock_keys(json.loads(line))) for line in lines))
@@ -175,7 +179,7 @@ def _drop_clock_keys(value: Any) -> Any:
 
 
 def _read_result_rows(path: Path) -> str:
-    """The rows of a study's results but its costs."""
+    """Read the rows of the results of a study, without the costs."""
     import pyarrow.parquet as pq
 
     return json.dumps([row for row in pq.read_table(path).to_pylist() if row["kind"] != "cost"])

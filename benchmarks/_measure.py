@@ -1,4 +1,4 @@
-"""What the benchmarks share: a prepared phantom, turns in one process, ratios with their spread, a verdict."""
+"""Shared by the benchmarks: a prepared phantom, alternating timing in one process, and ratios with their bounds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ os.environ.setdefault(
 )  # as the command line has it; OpenMP reads it when torch is loaded
 Clock = Callable[[], float]
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
-"""`cpu` with one thread counts this process' work alone: the figure to take while others use the machine."""
+"""`cpu` with one thread counts only the work of this process: use it while other work runs on the machine."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Ratio:
 
 
 def summarize_ratio(name: str, values: Sequence[float], bound: float, wanted: str = "at most") -> Ratio:
-    """Summarise one value per round. `wanted` is "at most" or "at least"."""
+    """Summarize one value per round. `wanted` is "at most" or "at least"."""
     ordered = sorted(values)
     low, high = _interval_of_the_median(ordered)
     first, _, third = quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else ordered * 3
@@ -59,7 +59,7 @@ def summarize_ratio(name: str, values: Sequence[float], bound: float, wanted: st
 
 
 def _interval_of_the_median(ordered: Sequence[float]) -> tuple[float, float]:
-    """Order statistics that enclose the median with at least 95 % (all there are, when fewer than six)."""
+    """Return the order statistics that enclose the median with at least 95 %; with fewer than six values, the ends."""
     n, below, k = len(ordered), 0.0, 0
     while k < n // 2:
         below += math.comb(n, k) / 2**n
@@ -73,8 +73,10 @@ def _interval_of_the_median(ordered: Sequence[float]) -> tuple[float, float]:
 def time_in_turns(
     sides: Mapping[str, Callable[[], object]], rounds: int, clock: Clock, warm: int = 1
 ) -> dict[str, list[float]]:
-    """Seconds of each side in each round. Sides take turns, every other round in reverse order: never compare two
-    processes, for they differ more than what is measured."""
+    """Return the seconds of each side in each round. The sides alternate, every second round in reverse order.
+
+    Both sides must run in one process: two processes differ by more than what is measured.
+    """
     for _ in range(warm):
         for run in sides.values():
             run()
@@ -89,7 +91,7 @@ def time_in_turns(
 
 
 def parse_options(doc: str | None, rounds: int, **more: Any) -> argparse.Namespace:
-    """Command line: what all benchmarks take, and `more` (name → default)."""
+    """Parse the command line: the options of all benchmarks, and those in `more` (name → default)."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -102,15 +104,15 @@ def parse_options(doc: str | None, rounds: int, **more: Any) -> argparse.Namespa
     return parser.parse_args()
 
 
-def print_and_exit(found: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | None = None) -> None:
-    """Print the figures and leave: 1 when a bound is missed beyond noise."""
-    missed = any(r.missed for r in found)
+def print_and_exit(figures: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | None = None) -> None:
+    """Print the figures and exit, with code 1 if a bound is missed by more than the noise."""
+    missed = any(r.missed for r in figures)
     if as_json:
         load = os.getloadavg()[0]
-        ratios = [asdict(r) | {"missed": r.missed} for r in found]
+        ratios = [asdict(r) | {"missed": r.missed} for r in figures]
         print(json.dumps({"ratios": ratios, "details": dict(details or {}), "load": load}, indent=1))
     else:
-        for r in found:
+        for r in figures:
             print(r)
         for name, value in (details or {}).items():
             print(f"  {name}: {value}")
@@ -126,7 +128,7 @@ def make_phantom_work(
     tasks: Sequence[str] | None = None,
     settings: Sequence[str] = (),
 ) -> Iterator[Path]:
-    """A planned and prepared phantom in a folder that goes away afterwards."""
+    """Make a planned and prepared phantom in a temporary folder."""
     from polytask.cohort.phantom import make_phantom
     from polytask.plan.work_folder import plan_into
     from polytask.prepare import prepare

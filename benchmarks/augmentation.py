@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def write_volumes(root: Path, cases: int, size: int) -> Cohort:
-    """Noise with a ball in it, and its mask."""
+    """Write images of noise with a ball in it, and the mask of the ball."""
     root.mkdir()
     header = {
         "polytask": 1,
@@ -141,7 +141,7 @@ def make_our_epoch(root: Path, cohort: Cohort, size: int, elastic: float, rounds
 
 
 def make_monai_epochs(root: Path, cohort: Cohort, elastic: float) -> dict[str, Callable[[], None]]:
-    """One epoch of each of MONAI's caching data sets, with the same operations."""
+    """Make a function for each caching data set of MONAI that reads one epoch with the same operations."""
     import monai.transforms as mt
     from monai.data import CacheDataset, DataLoader, PersistentDataset, set_track_meta
 

@@ -33,7 +33,7 @@ BenchmarkSide = Callable[[], None]
 
 
 def compute_mean_squares(outputs: Mapping[str, TaskOutput]) -> dict[str, Tensor]:
-    """The mean square of each task's outputs."""
+    """Compute the mean square of the outputs of each task."""
     lists = {t: o if isinstance(o, list) else [o] for t, o in outputs.items()}
     return {t: torch.stack([o.float().square().mean() for o in many]).sum() for t, many in lists.items()}
 
@@ -55,7 +55,7 @@ def make_balancer(network: Network, rule: str, every: int = 1) -> Balancer:
 def take_balanced_step(
     network: Network, balance: Balancer, inputs: object, precision: str, number: int
 ) -> None:
-    """Forward and backward, and what the rule does beside."""
+    """Take a step: forward, backward, and the work of the balancing rule."""
 
     def forward(cut: object) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
@@ -75,7 +75,7 @@ def take_balanced_step(
 
 
 def take_torchjd_step(network: Network, inputs: object, precision: str) -> None:
-    """TorchJD: the Jacobian of the shared parameters, aggregated by MGDA."""
+    """Take a step with TorchJD: the Jacobian of the shared parameters, aggregated by MGDA."""
     from torchjd.aggregation import MGDA
     from torchjd.autojac import jac_to_grad, mtl_backward
 
@@ -113,7 +113,7 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     keep_freed_memory()
     precision = probe_precision("cpu")[0]
-    found = []
+    ratios = []
     details: dict[str, object] = {"precision": precision, "threads": chosen.threads, "clock": chosen.clock}
     for mix, sharing, rule, bound, every in (
         ("one-voxel", "hard", "upgrad", 1.05, 1),
@@ -139,13 +139,13 @@ def main() -> None:
         words = f"{sharing}, {'3 voxel tasks' if mix == 'all-voxel' else '1 voxel + 2 pooled tasks'}"
         more = f" every {every} steps" if every > 1 else ""
         pairs = [b / a for a, b in zip(seconds["plain"], seconds[rule], strict=True)]
-        found.append(summarize_ratio(f"{words}: {rule}{more} / plain sum", pairs, bound))
+        ratios.append(summarize_ratio(f"{words}: {rule}{more} / plain sum", pairs, bound))
         if "torchjd" in sides:
             theirs = [b / a for a, b in zip(seconds["plain"], seconds["torchjd"], strict=True)]
             details[f"{words}: torchjd mtl_backward / plain sum"] = str(
                 summarize_ratio("", theirs, 9e9)
             ).split(";")[0]
-    print_and_exit(found, chosen.json, details)
+    print_and_exit(ratios, chosen.json, details)
 
 
 if __name__ == "__main__":

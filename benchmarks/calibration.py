@@ -1,19 +1,19 @@
-"""Calibration of a study's words: how often "better" or "worse" is said of arms that are alike, and what that costs.
+"""Calibration of a study's verdicts: how often "better" or "worse" is said of arms without any true difference.
 
     python benchmarks/calibration.py [--metric mean|auc|auc-rare|c|c-rare|kappa|r2] [--studies 4000] [--sizes 20 20 20]
                                      [--seeds 3] [--worlds …] [--seed 0] [--resamples 998] [--json]
 
 Each simulated study has two arms on the same subjects, folds and seeds (`_calibration_worlds.py`). Variance, pivot, p,
-interval and the rule for "too few" are the package's own, on batches of studies. A line tells of a world:
+interval and the rule for "too few" are the package's own, on batches of studies. Each line describes a world:
 
-- said: false words, two-sided and in each tail, at p ≤ 0.05, of all studies ("too few" says none);
-- p: the same without the rule for "too few"; t: the same of Student's t test with the same error (as before);
-- coverage of the 95 % interval; too few: the share of studies without a word;
-- power (means only): words where the first arm is better by 2.8 standard errors of the mean, and of Student's t.
+- said: false verdicts at p ≤ 0.05 as a share of all studies, two-sided and in each tail ("too few" is no verdict);
+- p: the same without the rule for "too few"; t: the same for Student's t test with the same standard error;
+- coverage of the 95 % interval; too few: the share of studies without a verdict;
+- power (means only): verdicts where the first arm is better by 2.8 standard errors, also for Student's t test.
 
 Bounds: said ≤ 6 %, ≤ 3.5 % in each tail, coverage ≥ 93 %, and p ≥ 3 % in worlds without skew; a bound is missed when it
-lies more than two standard errors of the simulation away. Worlds that no method can hold, since the studies that err
-contain no failure, have no bound.
+lies more than two standard errors of the simulation away. Worlds whose rare failures are absent from many studies have
+no bound, because no method can see them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from _calibration_metrics import observe
+from _calibration_metrics import simulate_subjects
 from _calibration_worlds import PLAIN_DEVIATIONS, WORLDS, draw_scores
 from _measure import print_and_exit
 from polytask.array_types import Floats
@@ -72,7 +72,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Studies:
-    """A batch: estimate, p, Student's p, whether there is a word, and the interval's ends `[studies]`."""
+    """A batch of studies: estimate, p, Student's p, whether subjects are too few, the interval; each `[studies]`."""
 
     estimate: Floats
     p: Floats
@@ -92,21 +92,23 @@ def judge_effects(
     """Judge the effects `[studies, seeds, subjects]` of each fold as a study does."""
     w = np.array([x.shape[-1] for x in rows], np.float64)
     w = w / w.sum()
-    found = split_variance(rows, w.tolist(), pairs)
+    variance = split_variance(rows, w.tolist(), pairs)
     counts = [draw_counts(x.shape[-1], resamples, (seed, k)) for k, x in enumerate(rows)]
     drawn = studentize_batch([x.mean(1) for x in rows], w.tolist(), counts)
-    pivot = make_pivot(drawn, found.by_subjects, found.luck, found.by_seeds, found.retraining, places=998)
-    error = np.where(found.error > 0, found.error, np.inf)
+    pivot = make_pivot(
+        drawn, variance.by_subjects, variance.luck, variance.by_seeds, variance.retraining, places=998
+    )
+    error = np.where(variance.error > 0, variance.error, np.inf)
     below, above = pivot.ends(0.95)
     few = [bool(find_study_shortage([x[k] for x in rows], w.tolist(), rare)) for k in range(len(error))]
-    ratio = found.estimate / error
+    ratio = variance.estimate / error
     return Studies(
-        found.estimate,
+        variance.estimate,
         pivot.p(ratio),
-        np.asarray(2 * stats.t.sf(np.abs(ratio), found.freedom())),
+        np.asarray(2 * stats.t.sf(np.abs(ratio), variance.freedom())),
         np.array(few, np.float64),
-        found.estimate - below * found.error,
-        found.estimate + above * found.error,
+        variance.estimate - below * variance.error,
+        variance.estimate + above * variance.error,
     )
 
 
@@ -119,7 +121,10 @@ def draw_means(world: str, sizes: Sequence[int], seeds: int, studies: int, seed:
 def draw_metric(
     metric: str, world: str, sizes: Sequence[int], seeds: int, studies: int, seed: int
 ) -> tuple[list[Floats], list[dict[str, int]], list[Floats]]:
-    """Effects by fold in points, what is rare (mean over studies), and the pairs' part; of studies that are defined."""
+    """Draw the effects by fold in points, the mean number of rare cases, and the variance part of pairs.
+
+    Studies in which the metric is not defined are left out.
+    """
     rng = np.random.default_rng((seed, 2))
     a, _, c = (x / np.sqrt(2) for x in PLAIN_DEVIATIONS.get(world, PLAIN_DEVIATIONS["mixed"]))
     scale = float(np.sqrt(SEPARATION**2 + 0.8**2 + a**2 + c**2))
@@ -127,21 +132,21 @@ def draw_metric(
     pairs: list[list[Floats]] = [[] for _ in sizes]
     rare: list[dict[str, int]] = [{} for _ in sizes]
     for _ in range(studies):
-        one, less = [], []
+        effects, pair_parts = [], []
         for k, n in enumerate(sizes):
-            seen = observe(metric, rng, n, scale)
-            sides = draw_scores(world, rng, seeds, n, seen.sense, SEPARATION, 0.0)
-            rare[k] = {name: rare[k].get(name, 0) + count for name, count in seen.rare.items()}
+            observed = simulate_subjects(metric, rng, n, scale)
+            sides = draw_scores(world, rng, seeds, n, observed.sense, SEPARATION, 0.0)
+            rare[k] = {name: rare[k].get(name, 0) + count for name, count in observed.rare.items()}
             counts = next(draw_counts(n, max(PAIR_DRAWS, 5 * n), (seed, k)))
             values, drawn = [], []
             for side in sides:
-                whole = [seen.judge(s) for s in side]
+                whole = [observed.judge(s) for s in side]
                 values.append(np.stack([v + np.sqrt(n * (n - 1)) * (x - x.mean()) for v, x in whole]))
-                drawn.append(seen.resample(side, counts))
-            one.append(100 * (values[0] - values[1]))
-            less.append(1e4 * estimate_pair_covariance(drawn[0] - drawn[1], counts))
-        if all(np.isfinite(x).all() for x in one):
-            for k, (x, q) in enumerate(zip(one, less, strict=True)):
+                drawn.append(observed.resample(side, counts))
+            effects.append(100 * (values[0] - values[1]))
+            pair_parts.append(1e4 * estimate_pair_covariance(drawn[0] - drawn[1], counts))
+        if all(np.isfinite(x).all() for x in effects):
+            for k, (x, q) in enumerate(zip(effects, pair_parts, strict=True)):
                 rows[k].append(x)
                 pairs[k].append(q)
     mean = [{name: round(count / studies) for name, count in r.items()} for r in rare]
@@ -151,7 +156,7 @@ def draw_metric(
 def measure_rates(
     metric: str, world: str, sizes: Sequence[int], seeds: int, studies: int, resamples: int, seed: int
 ) -> Rates:
-    """Count what is said, in percent of the studies of one world."""
+    """Count the verdicts in percent of the studies of one world."""
     alike, apart = [], []
     for start in range(0, studies, CHUNK):
         number, count = 1000 * seed + start, min(CHUNK, studies - start)
@@ -196,21 +201,21 @@ def measure_rates(
 
 
 def find_problems(percent: dict[str, float], studies: int, skewed: bool) -> list[str]:
-    """Bounds that are missed by more than two standard errors."""
+    """List the bounds that are missed by more than two standard errors."""
 
     def slack(bound: float) -> float:
         return 2 * float(np.sqrt(bound * (100 - bound) / studies))
 
-    found = [
+    problems = [
         name
         for name, most in (("said", 6.0), ("better", 3.5), ("worse", 3.5))
         if percent[name] > most + slack(most)
     ]
     if percent["coverage"] < 93 - slack(93):
-        found.append("coverage")
+        problems.append("coverage")
     if not skewed and percent["p"] < 3 - slack(3):
-        found.append("p below 3")
-    return found
+        problems.append("p below 3")
+    return problems
 
 
 def main() -> None:
@@ -229,9 +234,9 @@ def main() -> None:
     chosen = parser.parse_args()
     started = time.perf_counter()
     worlds = chosen.worlds or (list(WORLDS) if chosen.metric == "mean" else [*PLAIN_DEVIATIONS, "failing"])
-    found = []
+    rates = []
     for world in worlds:
-        found.append(
+        rates.append(
             measure_rates(
                 chosen.metric,
                 world,
@@ -242,11 +247,11 @@ def main() -> None:
                 chosen.seed,
             )
         )
-        print(found[-1], file=sys.stderr, flush=True)
+        print(rates[-1], file=sys.stderr, flush=True)
     size = (
         f"{sum(chosen.sizes)} subjects in folds of {', '.join(map(str, chosen.sizes))}, {chosen.seeds} seeds"
     )
-    print_and_exit(found, chosen.json, {"studies of": f"{size}; {time.perf_counter() - started:.0f} s"})
+    print_and_exit(rates, chosen.json, {"studies of": f"{size}; {time.perf_counter() - started:.0f} s"})
 
 
 if __name__ == "__main__":

@@ -50,11 +50,11 @@ def main() -> None:
             "threads": settings_used.threads,
             "clock": chosen.clock,
         }
-    found = [
+    ratios = [
         summarize_ratio("hard / the voxel task alone", alone, MAX_COST_RATIO),
         summarize_ratio("five single networks / hard", apart, MIN_SAVING_RATIO, "at least"),
     ]
-    print_and_exit(found, chosen.json, details)
+    print_and_exit(ratios, chosen.json, details)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     keep_freed_memory()
     precision = probe_precision("cpu")[0]
-    found, details = [], {"precision": precision, "threads": chosen.threads, "clock": chosen.clock}
+    ratios, details = [], {"precision": precision, "threads": chosen.threads, "clock": chosen.clock}
     for mix, (mtan, ctan, singles) in BOUNDS.items():
         setting = CostSetting(mix, 3, chosen.size, precision=precision)
         costs = measure_sharing_costs(setting, SHARINGS, ("light",), chosen.rounds, CLOCKS[chosen.clock])
@@ -41,7 +41,7 @@ def main() -> None:
         ):
             name = "three single networks" if sharing == "single" else sharing
             pairs = zip(by[sharing].seconds, by["hard"].seconds, strict=True)
-            found.append(
+            ratios.append(
                 summarize_ratio(f"{WORDS[mix]}: {name} / hard", [a / b for a, b in pairs], bound, wanted)
             )
         details[WORDS[mix]] = {
@@ -53,7 +53,7 @@ def main() -> None:
             }
             for name, c in by.items()
         }
-    print_and_exit(found, chosen.json, details)
+    print_and_exit(ratios, chosen.json, details)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def make_planned_phantom(root: Path, size: int) -> tuple[Cohort, Plan, Store]:
-    """A phantom with its plan (batch 2) and store."""
+    """Make a phantom with its plan (batch 2) and its store."""
     make_phantom(root / "cohort", subjects=12, size=size, seed=0, visits=1)
     plan_into(root / "cohort", root / "work", folds=3, settings=["training.batch=2"])
     store = prepare(root / "work").store
@@ -93,7 +93,7 @@ def make_planned_phantom(root: Path, size: int) -> tuple[Cohort, Plan, Store]:
 
 
 def time_batch_reading(store: Store, cohort: Cohort, plan: Plan, count: int = 30) -> float:
-    """CPU seconds of reading and augmenting one batch, by one thread as in a worker."""
+    """Measure the CPU seconds of reading and augmenting one batch with one thread, as a data worker does."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     batches = Loader(store, cohort, plan, 0, "train", seed=0, workers=0, steps=count + 1).batches(0)
@@ -107,7 +107,7 @@ def time_batch_reading(store: Store, cohort: Cohort, plan: Plan, count: int = 30
 
 
 def make_fresh_state(cohort: Cohort, plan: Plan) -> FitState:
-    """The plan's network with its optimizer."""
+    """Make the network of the plan with its optimizer."""
     tasks = make_tasks(plan.folds[0])
     network = make_network(make_network_spec(plan, plan.folds[0], cohort.header), tasks, 0)
     criteria = NamedModules({name: task.criterion() for name, task in tasks.items()})
@@ -119,7 +119,7 @@ def make_fresh_state(cohort: Cohort, plan: Plan) -> FitState:
 
 
 def time_training_steps(state: FitState, plan: Plan, batches: Iterator[Batch]) -> float:
-    """Seconds of a training step on each batch."""
+    """Measure the seconds of a training step on each of the batches."""
     settings = plan.shared.training
     state.network.train()
     world = World(0, 1, torch.device("cpu"))

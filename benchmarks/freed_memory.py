@@ -1,4 +1,4 @@
-"""What it is worth that freed memory is kept for the next step (`training.freed_memory`). At most 0.95 × the time.
+"""Time saved by keeping freed memory for the next step (`training.freed_memory`): at most 0.95 × the time without.
 
     python benchmarks/freed_memory.py [--size 64] [--steps 12] [--rounds 7] [--threads N] [--json]
 
@@ -31,7 +31,7 @@ LEARNS_BY_WORK = {"training step": True, "prediction": False}
 
 
 def time_step(network: Network, inputs: object, precision: str, learn: bool) -> float:
-    """Seconds of forward, and of backward if asked."""
+    """Measure the seconds of a forward pass, and of the backward pass if `learn`."""
     started = time.perf_counter()
     with torch.set_grad_enabled(learn), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         outputs = network(inputs, no_cut)  # type: ignore[arg-type]
@@ -43,19 +43,19 @@ def time_step(network: Network, inputs: object, precision: str, learn: bool) -> 
 
 
 def run_one_side(side: str, size: int, steps: int, threads: int) -> None:
-    """One side: print the median seconds and the peak in MiB."""
+    """Measure one side and print its median seconds and its peak memory in MiB."""
     if side == "kept":
         keep_freed_memory()
     torch.set_num_threads(threads)
     precision = probe_precision("cpu")[0]
     setting = CostSetting("one-voxel", 3, size, precision=precision)
     inputs, network = make_noise_inputs(setting), make_cost_network(setting, make_cost_tasks(setting), "hard")
-    found: dict[str, object] = {"precision": precision}
+    measured: dict[str, object] = {"precision": precision}
     for what, learn in LEARNS_BY_WORK.items():
         seconds = [time_step(network, inputs, precision, learn) for _ in range(UNTIMED_STEPS + steps)]
-        found[what] = median(seconds[UNTIMED_STEPS:])
-    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(found))
+        measured[what] = median(seconds[UNTIMED_STEPS:])
+    measured["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(measured))
 
 
 def main() -> None:
@@ -71,13 +71,13 @@ def main() -> None:
         return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
     turns = [(side("kept"), side("given back")) for _ in range(chosen.rounds)]
-    found = [
+    ratios = [
         summarize_ratio(f"{w}: memory kept / given back", [a[w] / b[w] for a, b in turns], BOUND)
         for w in LEARNS_BY_WORK
     ]
     peaks = [f"{median(one):.0f}" for one in zip(*((a["peak"], b["peak"]) for a, b in turns), strict=True)]
     details = {"precision": turns[0][0]["precision"], "threads": chosen.threads}
-    print_and_exit(found, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
+    print_and_exit(ratios, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
 
 
 if __name__ == "__main__":

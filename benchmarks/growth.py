@@ -74,14 +74,14 @@ class Growth:
 
 
 def measure_kind(kind: str, subjects: int, verbs: list[str], repeats: int, folder: Path) -> list[Growth]:
-    """All verbs on one kind of cohort, with `SMALL`, N and 2 N subjects."""
+    """Measure all verbs on one kind of cohort, with `START_UP_SUBJECTS`, N and 2 N subjects."""
     sizes = (START_UP_SUBJECTS, subjects, 2 * subjects)
     costs = [measure_size(kind, size, verbs, repeats, folder / f"{kind}{size}") for size in sizes]
-    return [Growth(kind, verb, subjects, *(found[verb] for found in costs)) for verb in verbs]
+    return [Growth(kind, verb, subjects, *(seconds[verb] for seconds in costs)) for verb in verbs]
 
 
 def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folder: Path) -> dict[str, float]:
-    """Verb → seconds of processor time on a new cohort of that many subjects."""
+    """Return verb → seconds of processor time on a new cohort with this number of subjects."""
     folder.mkdir()
     cohort, work = folder / "cohort", folder / "work"
     if kind == "table":
@@ -104,7 +104,7 @@ def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folde
             study,
         ),
     }  # fmt: skip
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for verb in add_earlier_verbs(verbs):
         command, made = commands[verb]
         if verb == "evaluate":
@@ -116,18 +116,18 @@ def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folde
             if verb == "study":
                 shutil.rmtree(work / "runs", ignore_errors=True)
             times.append(run_polytask(command).seconds)
-        found[verb] = min(times)
+        seconds[verb] = min(times)
         print(
             f"  {kind} {subjects} {verb}: {' '.join(f'{t:.2f}' for t in times)} s",
             file=sys.stderr,
             flush=True,
         )
     shutil.rmtree(folder)
-    return found
+    return seconds
 
 
 def add_earlier_verbs(verbs: list[str]) -> list[str]:
-    """The verbs asked for and those that come before them."""
+    """Return the requested verbs and those that have to run before them."""
     wanted = set(verbs)
     if wanted & VERBS_ON_A_RUN:
         wanted |= {"plan", "prepare", "evaluate"}
@@ -160,7 +160,7 @@ def main() -> None:
     verbs = [v.strip() for v in chosen.verbs.split(",")]
     if odd := [v for v in verbs if v not in VERBS]:
         sys.exit(f"--verbs {odd[0]}: expected some of {', '.join(VERBS)}")
-    found: list[Growth | Bound] = []
+    figures: list[Growth | Bound] = []
     with tempfile.TemporaryDirectory(dir=chosen.folder) as place:
         folder = Path(place)
         large: list[tuple[bool, Callable[[], list[Bound]]]] = [
@@ -170,16 +170,16 @@ def main() -> None:
         ]
         if any(asked for asked, _ in large):
             for asked, measure in large:
-                found += measure() if asked else []
+                figures += measure() if asked else []
         else:
             for kind in chosen.kinds.split(","):
-                found += measure_kind(kind, chosen.subjects or 2000, verbs, chosen.repeats, folder)
+                figures += measure_kind(kind, chosen.subjects or 2000, verbs, chosen.repeats, folder)
     if chosen.json:
-        plain = [asdict(f) | ({"ratio": f.ratio} if isinstance(f, Growth) else {}) for f in found]
+        plain = [asdict(f) | ({"ratio": f.ratio} if isinstance(f, Growth) else {}) for f in figures]
         print(json.dumps({"found": plain, "load": os.getloadavg()[0]}, indent=1))
     else:
-        print("\n".join(map(str, found)))
-    sys.exit(1 if any(f.missed for f in found) else 0)
+        print("\n".join(map(str, figures)))
+    sys.exit(1 if any(f.missed for f in figures) else 0)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
     python benchmarks/intervals.py [--studies 1000] [--resamples 1000] [--only share|Dice|…] [--sizes 2] [--before]
 
 Every study draws subjects from a world whose true metric is known (`_interval_worlds.py`: Dice with missed lesions,
-errors with skew, scores with a hidden group, grades, numbers with heavy tails, censored times), judges them by the
-package's own way and looks whether the interval holds the truth. Studies below the floor print no interval: they are
-counted apart and not in the coverage. Shares are gone through exactly, by their binomial probabilities. `--before`
-adds the percentile bootstrap that was used until November 2026 where it failed. With 1,000 studies a coverage of 95 %
-has a standard error of 0.7 points. A coverage below 93 % is a miss.
+errors with skew, scores with a hidden group, grades, numbers with heavy tails, censored times), judges them as the
+package does and checks whether the interval contains the truth. Studies with too few subjects get no interval: they
+are counted separately and not in the coverage. Shares are computed exactly from their binomial probabilities.
+`--before` adds the percentile bootstrap that was used until November 2026, for the figures where it failed. With 1,000
+studies a coverage of 95 % has a standard error of 0.7 points. A coverage below 93 % is a miss.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class CoverageRow(NamedTuple):
 
 
 def find_truth(world: World, rng: np.random.Generator) -> tuple[float, float]:
-    """The metric and the difference of two runs, on very many subjects."""
+    """Measure the metric, and the difference of two runs, on very many subjects."""
     n, repeats = TRUTH_DRAWS.get(world.metric, (50_000, 3))
-    found = []
+    values = []
     for _ in range(repeats):
         data = world.draw(rng, n)
         pair = [measure_world(world, d, 2).estimate for d in (data, world.second(rng, data))]
-        found.append((pair[0], pair[0] - pair[1]))
-    one, gap = np.mean(found, axis=0)
+        values.append((pair[0], pair[0] - pair[1]))
+    one, gap = np.mean(values, axis=0)
     return float(one), float(gap)
 
 
@@ -73,19 +73,22 @@ def run_world(world: World, n: int, truth: tuple[float, float], options: Any) ->
     ]
 
 
-def count_coverage(metric: str, world: str, n: int, found: list[MeasuredMetric], truth: float) -> CoverageRow:
-    """How often the truth lies within, below and above."""
-    ends = np.array([(m.low, m.high) for m in found if np.isfinite(m.low)])
+def count_coverage(
+    metric: str, world: str, n: int, metrics: list[MeasuredMetric], truth: float
+) -> CoverageRow:
+    """Count how often the truth lies within, below and above the interval."""
+    ends = np.array([(m.low, m.high) for m in metrics if np.isfinite(m.low)])
     if len(ends) < 50:
-        return CoverageRow(metric, world, n, len(ends) / len(found), *[float("nan")] * 4)
+        return CoverageRow(metric, world, n, len(ends) / len(metrics), *[float("nan")] * 4)
     below, above = truth < ends[:, 0] - 1e-12, truth > ends[:, 1] + 1e-12
     inside = 1 - below.mean() - above.mean()
     width = float((ends[:, 1] - ends[:, 0]).mean())
-    return CoverageRow(metric, world, n, len(ends) / len(found), inside, below.mean(), above.mean(), width)
+    return CoverageRow(metric, world, n, len(ends) / len(metrics), inside, below.mean(), above.mean(), width)
 
 
 def cover_shares(n: int) -> tuple[float, float, float]:
-    """(mean, least coverage over p from 0.5 to 0.99, where it is least) of a share of n cases, exactly."""
+    """Compute the exact coverage for a share of n cases over p from 0.5 to 0.99: the mean, the least, and p at the
+    least."""
     hits = np.arange(n + 1)
     ends = np.array([find_share_interval(np.r_[np.ones(h), np.zeros(n - h)], np.ones(n)) for h in hits])
     grid = np.linspace(0.5, 0.99, 99)
@@ -94,7 +97,8 @@ def cover_shares(n: int) -> tuple[float, float, float]:
 
 
 def cover_visits(n: int, visits: int, studies: int, seed: int) -> tuple[float, float]:
-    """Coverage of a share of 0.8 when a subject's visits go together, with and without regard to that."""
+    """Simulate the coverage for a share of 0.8 when the visits of a subject are correlated, with and without regard to
+    that."""
     rng = np.random.default_rng((seed, n, visits))
     held = np.zeros(2)
     for _ in range(studies):
@@ -111,7 +115,7 @@ def cover_visits(n: int, visits: int, studies: int, seed: int) -> tuple[float, f
 def cover_percentile(
     statistic: Callable[[Any, Any], float], draw: Callable[[Any], Any], truth: float, n: int, studies: int
 ) -> float:
-    """Coverage of the percentile bootstrap over subjects, as it was."""
+    """Simulate the coverage of the percentile bootstrap over subjects, which was used before."""
     rng, held, judged = np.random.default_rng(n), 0, 0
     for _ in range(studies):
         data = draw(rng)
@@ -124,26 +128,26 @@ def cover_percentile(
 
 
 def print_before(studies: int) -> None:
-    """The percentile bootstrap on the figures that were found wrong."""
+    """Print the coverage of the percentile bootstrap for the figures whose intervals were wrong."""
     print("\n| percentile bootstrap, until November 2026 | n | coverage |\n|---|---|---|")
     truth = np.arange(8) % 2 == 1
 
     def scores(rng: Any) -> Any:
         return rng.normal(size=8) + 2.087 * truth
 
-    found = cover_percentile(lambda s, i: compute_auc(s[i], truth[i]), scores, 0.93, 8, studies)
-    print(f"| AUC 0.93 | 8 | {100 * found:.1f} % |")
+    coverage = cover_percentile(lambda s, i: compute_auc(s[i], truth[i]), scores, 0.93, 8, studies)
+    print(f"| AUC 0.93 | 8 | {100 * coverage:.1f} % |")
     for n in (8, 20, 40):
-        found = cover_percentile(
+        coverage = cover_percentile(
             lambda x, i: float(x[i].mean()),
             lambda rng, n=n: np.where(rng.random(n) < 0.06, 0.0, rng.beta(17, 3, n)),
             0.94 * 0.85,
             n,
             studies,
         )
-        print(f"| Dice, 6 % missed | {n} | {100 * found:.1f} % |")
-    found = cover_percentile(lambda x, i: float(x[i].mean()), lambda r: r.normal(size=7), 0.0, 7, studies)
-    print(f"| paired difference of a mean, no effect | 7 | {100 * found:.1f} % |")
+        print(f"| Dice, 6 % missed | {n} | {100 * coverage:.1f} % |")
+    coverage = cover_percentile(lambda x, i: float(x[i].mean()), lambda r: r.normal(size=7), 0.0, 7, studies)
+    print(f"| paired difference of a mean, no effect | 7 | {100 * coverage:.1f} % |")
 
 
 def format_percent(value: float) -> str:

@@ -1,12 +1,13 @@
-"""Kills at random file events over all verbs: how many end whole when the same command is given again.
+"""Kills every verb at random file events and checks that the same command, given again, ends as if nothing happened.
 
     python benchmarks/kills.py [--count 50] [--seed 0] [--verbs train,study] [--keep FOLDER]
 
 On a tiny phantom every verb is first run undisturbed. Then it is run again from the same folder and killed (SIGKILL)
-at a file event drawn by the seed: before a file is opened, renamed or removed, or a few milliseconds later; of a study
-also one of its runs' processes. The same command is then given again, a training that has appeared with `--resume`. An
-end is whole when that exits as the undisturbed one did, and the folder holds the same files with the same content,
-clocks and random salt left out: weights bit for bit, answers, metrics, plans, the log, and nothing half written.
+at a file event drawn by the seed: before a file is opened, renamed or removed, or a few milliseconds later. In a study,
+the process of a run is killed in half of the trials. Then the same command is given again, or `train --resume` if the
+folder of the run exists. An end is whole if the exit code is that of the undisturbed command and the folder holds the
+same files with the same content (weights bit for bit, answers, metrics, plans, the log) and nothing half written. Times
+and random salt are not compared.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ QUICK = (
 )
 TASKS = "lesion,grade,os"
 RUN_STRIKE = "POLYTASK_KILL_RUN"
-"""Tells a study's run process at which file event it is killed."""
+"""Environment variable that tells the process of a run in a study at which file event it is killed."""
 DELAYS = (0.0, 0.0, 0.001, 0.004, 0.02)
 """Seconds after the event, drawn evenly."""
 
@@ -42,11 +43,11 @@ class Verb:
     """A command and where it begins.
 
     Args:
-        words: the command; `{}` is the playground's folder.
+        words: the command; `{}` stands for the folder in which all happens.
         needs: verbs that are run before it, in order.
-        again: the command after a kill, once the folder `appears` is there; the same one by default.
-        refusal: what the same command says when the killed one had written everything.
-        share: how many kills it gets beside the others.
+        again: the command after a kill, if the folder `appears` exists; otherwise, and by default, the same command.
+        refusal: the message of the same command when the killed one had already written everything.
+        share: number of its kills relative to the other verbs.
     """
 
     words: str
@@ -91,9 +92,11 @@ VERBS = {
     ),
     "report": Verb("report {}/work/runs/a", UNTIL_EVALUATED),
     "export": Verb("export {}/work/runs/a -o {}/model", UNTIL_EVALUATED),
+    # A study chooses `tune_every` from measured times; given by hand, it is the same in the undisturbed and the killed
+    # study, so that their plans can be compared.
     "study": Verb(
         "study {}/work --sharing hard --folds 1 --seeds 1 --steps 3 --resamples 10 --tasks grade,os --device cpu "
-        "--backend threading",
+        "--backend threading --set training.tune_every=1",
         UNTIL_PREPARED,
         share=2,
     ),
@@ -101,7 +104,7 @@ VERBS = {
 
 
 class Trial(NamedTuple):
-    """One kill: which verb, when, and what was wrong with its end ("" when it was whole)."""
+    """One kill: the verb, the moment, and the fault of its end ("" when it was whole)."""
 
     verb: str
     strike: str
@@ -109,7 +112,7 @@ class Trial(NamedTuple):
 
 
 class RestoredFolder:
-    """A folder that is put back to what it was before a verb."""
+    """A folder that can be restored to its state before a verb."""
 
     def __init__(self, place: Path):
         self.root, self.saved = place / "p", place / "saved"
@@ -120,7 +123,7 @@ class RestoredFolder:
         return run_command(words.format(*[self.root] * words.count("{}")).split(), self.root, strike)
 
     def restore(self, needs: tuple[str, ...]) -> None:
-        """What these verbs left, made once."""
+        """Restore the folder to the state after these verbs; each state is made once and then copied."""
         saved = self.saved / "-".join(("cohort", *needs))
         if not saved.exists():
             if needs:
@@ -135,14 +138,14 @@ class RestoredFolder:
         shutil.copytree(saved, self.root)
 
     def must(self, words: str) -> CommandEnd:
-        """A command that is not killed and goes well."""
+        """Run a command that must succeed, without a kill."""
         ended = self.run(words)
         if ended.code:
             raise SystemExit(f"{words}: exit code {ended.code}\n{ended.said}")
         return ended
 
     def undisturbed(self, name: str) -> tuple[CommandEnd, dict[str, str]]:
-        """How a verb ends that nobody kills."""
+        """Run a verb without a kill, once, and return how it ended and the content of the folder."""
         if name not in self.ends:
             self.restore(VERBS[name].needs)
             ended = self.must(VERBS[name].words)
@@ -174,17 +177,17 @@ class RestoredFolder:
         return Trial(name, said, find_fault(again, whole, describe_folder(self.root), wanted))
 
 
-def find_fault(again: CommandEnd, whole: CommandEnd, found: dict[str, str], wanted: dict[str, str]) -> str:
-    """What is wrong with an end; "" when nothing is."""
+def find_fault(again: CommandEnd, whole: CommandEnd, contents: dict[str, str], wanted: dict[str, str]) -> str:
+    """Find the fault of an end; "" when there is none."""
     if again.code != whole.code:
         return f"exit code {again.code}: {again.said.strip().splitlines()[-1:]}"
     if "Traceback" in again.said:
         return "a traceback"
-    if left := sorted(found.keys() - wanted.keys()):
+    if left := sorted(contents.keys() - wanted.keys()):
         return f"left: {', '.join(left[:4])}"
-    if lost := sorted(wanted.keys() - found.keys()):
+    if lost := sorted(wanted.keys() - contents.keys()):
         return f"missing: {', '.join(lost[:4])}"
-    other = sorted(name for name in wanted if wanted[name] != found[name])
+    other = sorted(name for name in wanted if wanted[name] != contents[name])
     return f"other content: {', '.join(other[:4])}" if other else ""
 
 
@@ -213,7 +216,7 @@ def pass_kill_to_runs(strike: KillMoment) -> Iterator[None]:
 
 
 def draw_verbs(count: int, names: list[str]) -> list[str]:
-    """`count` verbs, each as often as its share says."""
+    """List `count` verbs, each as often as its share says."""
     shares = [name for name in names for _ in range(VERBS[name].share)]
     return sorted((shares[k % len(shares)] for k in range(count)), key=names.index)
 

@@ -3,8 +3,8 @@
     python benchmarks/loop_overhead.py [--size 64] [--steps 3] [--rounds 20] [--threads N] [--clock wall|cpu] [--json]
 
 3D, batch 2, all tasks of a phantom of one visit, the precision the plan chose; both sides see the same cached batches.
-Ours is `polytask.training.loop.run_training_loop` with log and progress reporter and everything a step looks at: what
-is known, counts, skipped steps, signals, the rate. The bare loop is forward, losses, backward, clip, step, with the
+Ours is `polytask.training.loop.run_training_loop` with log, progress reporter and everything that a step checks: known
+targets, counts, skipped steps, signals, the rate. The bare loop is forward, losses, backward, clip, step, with the
 targets flattened beforehand. Checkpoints and the evaluation on tune are left out on both sides: they
 come once an epoch.
 """
@@ -67,7 +67,7 @@ def run_our_loop(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Ru
 def run_bare_loop(
     rehearsal: Rehearsal, batches: list[Batch], targets: list[dict[str, tuple]], steps: int
 ) -> None:
-    """What one would write by hand for these tasks."""
+    """Train the same steps with a loop as one would write it by hand for these tasks."""
     import torch  # not before _measure has set how its threads wait
 
     network, criteria, optimizer = (
@@ -120,7 +120,7 @@ def main() -> None:
         )
         log.close()
         settings_used = mine.context.plan.shared.training
-        found = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
+        ratios = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
         per_step = {side: sorted(s)[len(s) // 2] / chosen.steps for side, s in seconds.items()}
         details = {
             "seconds per step": {k: round(v, 4) for k, v in per_step.items()},
@@ -130,7 +130,7 @@ def main() -> None:
             "threads": settings_used.threads,
             "clock": chosen.clock,
         }
-    print_and_exit([summarize_ratio("fit loop / bare loop", found, BOUND)], chosen.json, details)
+    print_and_exit([summarize_ratio("fit loop / bare loop", ratios, BOUND)], chosen.json, details)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def parse_gain_options() -> argparse.Namespace:
 
 
 def measure_gains(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Arm → comparison with `single` as plain data."""
+    """Train all arms and return arm → comparison with `single` as plain data."""
     from polytask.evaluation import compare_runs, evaluate
     from polytask.training import train
 
@@ -68,20 +68,20 @@ def measure_gains(chosen: argparse.Namespace) -> dict[str, Any]:
         }
 
 
-def format_gain_lines(found: dict[str, Any]) -> list[str]:
-    """A line per arm and task."""
+def format_gain_lines(comparisons: dict[str, Any]) -> list[str]:
+    """Format a line for each arm and task."""
     text = []
-    for arm, comparison in found.items():
-        for task, one in comparison["tasks"].items():
-            mine, base = one["values"]
-            words = f"{arm} {task} {one['metric']}: {mine:.3f} against {base:.3f}"
-            text.append(f"{words}, difference {format_gain(one['difference'])}")
+    for arm, comparison in comparisons.items():
+        for task, task_comparison in comparison["tasks"].items():
+            mine, base = task_comparison["values"]
+            words = f"{arm} {task} {task_comparison['metric']}: {mine:.3f} against {base:.3f}"
+            text.append(f"{words}, difference {format_gain(task_comparison['difference'])}")
         text.append(f"{arm} mean skill: difference {format_gain(comparison['mean_skill'])}")
     return text
 
 
 def format_gain(estimate: dict[str, float]) -> str:
-    """`+0.012 (95 % -0.003 to +0.030, n 66)`."""
+    """Format an estimate as `+0.012 (95 % -0.003 to +0.030, n 66)`."""
     words = f"95 % {estimate['low']:+.3f} to {estimate['high']:+.3f}, n {estimate['n']}"
     return f"{estimate['estimate']:+.3f} ({words})"
 
@@ -89,15 +89,15 @@ def format_gain(estimate: dict[str, float]) -> str:
 def main() -> None:
     """Train all arms and print their gains."""
     chosen = parse_gain_options()
-    found = measure_gains(chosen)
+    comparisons = measure_gains(chosen)
     if chosen.json:
         keys = ("tasks", "mean_skill")
-        print(json.dumps({arm: {k: c[k] for k in keys} for arm, c in found.items()}, indent=1))
+        print(json.dumps({arm: {k: c[k] for k in keys} for arm, c in comparisons.items()}, indent=1))
         return
     print(
         f"{chosen.subjects} phantoms {chosen.size}² in 2D, {chosen.steps} steps of each network, one fold and seed"
     )
-    print("\n".join(format_gain_lines(found)))
+    print("\n".join(format_gain_lines(comparisons)))
 
 
 if __name__ == "__main__":

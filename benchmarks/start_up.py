@@ -34,7 +34,7 @@ def time_command(command: list[str], clock: str) -> float:
 
 
 def list_heavy_imports() -> list[str]:
-    """Heavy packages that `import polytask` loads."""
+    """List the heavy packages that `import polytask` loads."""
     code = f"import sys, polytask; print(*[m for m in {HEAVY_PACKAGES!r} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return ran.stdout.split()
@@ -44,12 +44,12 @@ def main() -> None:
     """Measure both verbs and print the seconds."""
     chosen = parse_options(__doc__, rounds=7)
     verb = [sys.executable, "-m", "polytask"]
-    found: list[Ratio] = []
+    ratios: list[Ratio] = []
 
     def take(name: str, command: list[str], bound: float) -> None:
         time_command(command, chosen.clock)
         took = [time_command(command, chosen.clock) for _ in range(chosen.rounds)]
-        found.append(summarize_ratio(name, took, bound))
+        ratios.append(summarize_ratio(name, took, bound))
 
     with tempfile.TemporaryDirectory() as folder:
         take("polytask --help [s]", [*verb, "--help"], HELP)
@@ -57,9 +57,9 @@ def main() -> None:
             cohort = make_phantom(Path(folder) / str(size), subjects=24, size=size)
             take(f"polytask check, 24 subjects of {size}³ [s]", [*verb, "check", str(cohort)], CHECK)
     loaded = list_heavy_imports()
-    found.append(summarize_ratio("import polytask loads torch [0 or 1]", [float("torch" in loaded)], 0))
+    ratios.append(summarize_ratio("import polytask loads torch [0 or 1]", [float("torch" in loaded)], 0))
     print_and_exit(
-        found,
+        ratios,
         chosen.json,
         {"heavy packages that import polytask loads": loaded or "none", "clock": chosen.clock},
     )

@@ -25,7 +25,7 @@ MIB = 1024**2
 
 
 def train_here(work: Path, steps: int) -> None:
-    """Train and print what this process holds, in MiB."""
+    """Train and print the memory that this process holds, in MiB."""
     from polytask.training.rehearsal import load_rehearsal
 
     rehearsal = load_rehearsal(work, device="cpu")
@@ -46,7 +46,7 @@ def train_here(work: Path, steps: int) -> None:
 
 
 def measure_process_memory(work: Path, steps: int) -> dict[str, float]:
-    """The same in a process of its own."""
+    """Measure the memory of a training in its own process."""
     command = [sys.executable, __file__, "--inside", str(work), "--steps", str(steps)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(ran.stdout.splitlines()[-1]))
@@ -67,17 +67,20 @@ def main() -> None:
         make_phantom_work(chosen.few, chosen.size, dims=2, settings=settings) as few,
         make_phantom_work(chosen.many, chosen.size, dims=2, settings=settings) as many,
     ):
-        seen = [
+        memory_pairs = [
             (measure_process_memory(few, chosen.steps), measure_process_memory(many, chosen.steps))
             for _ in range(chosen.rounds)
         ]
-    details = {f"MiB with {chosen.few} cases": seen[0][0], f"MiB with {chosen.many} cases": seen[0][1]}
-    found = summarize_ratio(
+    details = {
+        f"MiB with {chosen.few} cases": memory_pairs[0][0],
+        f"MiB with {chosen.many} cases": memory_pairs[0][1],
+    }
+    ratio = summarize_ratio(
         f"memory of training, {chosen.many} / {chosen.few} cases",
-        [b["unique"] / a["unique"] for a, b in seen],
+        [b["unique"] / a["unique"] for a, b in memory_pairs],
         BOUND,
     )
-    print_and_exit([found], chosen.json, details)
+    print_and_exit([ratio], chosen.json, details)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What it costs that training sets are not drawn: false words about real linear learners of equal risk.
+"""False verdicts about two linear learners of equal risk, because intervals leave out the luck of the training sets.
 
     python benchmarks/training_sets.py [--studies 1000] [--subjects 60 99 200] [--folds 3] [--features 3 6 12]
                                        [--seed 0] [--json]
@@ -6,9 +6,10 @@
 A study cross-validates two ridge regressions on one sample: x ~ N(0, I), y = xβ + noise, |β|² = noise variance = 1. One
 sees the first half of the features, the other the second half, and β is alike on both, so that over training sets their
 risks are equal by symmetry. The folds' training sets overlap and come from one sample, which the interval of a study
-holds fixed. Differences of squared errors go through the package's own variance and pivot, one training each (a ridge
-has no luck of its own). Printed: false words, the true variance ÷ the mean of the estimated one, and the false words
-were the variance multiplied by 1.1, 1.2, 1.3. There is no bound: the excess depends on the learner, and is said.
+treats as fixed. Differences of squared errors go through the package's own variance and pivot, with one training each
+(a ridge regression has no random training). Printed are the share of false verdicts, the true variance ÷ the mean of
+the estimated one, and the share of false verdicts if the variance were multiplied by 1.1, 1.2 or 1.3. There is no
+bound, because the excess depends on the learner.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CHUNK = 250
 
 @dataclass(frozen=True)
 class Excess:
-    """False words of one size: shares of studies in percent, by `FACTORS`."""
+    """The false verdicts at one size: shares of studies in percent, one for each of `FACTORS`."""
 
     subjects: int
     folds: int
@@ -52,10 +53,10 @@ class Excess:
 def draw_error_differences(
     rng: np.random.Generator, subjects: int, folds: int, features: int
 ) -> list[Floats]:
-    """One study: differences of squared errors of the two learners, by fold `[subjects]`."""
+    """Draw one study: the differences of the squared errors of both learners, by fold `[subjects]`."""
     x = rng.normal(size=(subjects, 2 * features))
     y = x.sum(1) / np.sqrt(2 * features) + rng.normal(size=subjects)
-    found = []
+    differences = []
     for held_out in np.array_split(np.arange(subjects), folds):
         train = np.setdiff1d(np.arange(subjects), held_out)
         errors = []
@@ -63,12 +64,12 @@ def draw_error_differences(
             gram = seen[train].T @ seen[train] + PENALTY * np.eye(features)
             weights = np.linalg.solve(gram, seen[train].T @ y[train])
             errors.append((y[held_out] - seen[held_out] @ weights) ** 2)
-        found.append(errors[0] - errors[1])
-    return found
+        differences.append(errors[0] - errors[1])
+    return differences
 
 
 def measure_excess(subjects: int, folds: int, features: int, studies: int, seed: int) -> Excess:
-    """Measure the share of false words over so many studies."""
+    """Measure the share of false verdicts over this number of studies."""
     rng = np.random.default_rng(seed)
     estimates, variances, p = [], [], []
     for start in range(0, studies, CHUNK):
@@ -77,13 +78,13 @@ def measure_excess(subjects: int, folds: int, features: int, studies: int, seed:
         ]
         rows = [np.stack([d[k] for d in drawn])[:, None] for k in range(folds)]
         w = [x.shape[-1] / subjects for x in rows]
-        found = split_variance(rows, w)
+        variance = split_variance(rows, w)
         counts = [draw_counts(x.shape[-1], 998, (seed, start, k)) for k, x in enumerate(rows)]
         far = studentize_batch([x[:, 0] for x in rows], w, counts)
-        pivot = make_pivot(far, found.by_subjects, places=998)
-        estimates.append(found.estimate)
-        variances.append(found.error**2)
-        p.append([pivot.p(found.estimate / found.error / np.sqrt(f)) for f in FACTORS])
+        pivot = make_pivot(far, variance.by_subjects, places=998)
+        estimates.append(variance.estimate)
+        variances.append(variance.error**2)
+        p.append([pivot.p(variance.estimate / variance.error / np.sqrt(f)) for f in FACTORS])
     ratio = float(np.var(np.concatenate(estimates)) / np.mean(np.concatenate(variances)))
     said = 100 * (np.concatenate(p, axis=1) <= 0.05).mean(1)
     return Excess(subjects, folds, features, ratio, tuple(float(x) for x in said))
@@ -101,12 +102,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
-    found = [
+    excesses = [
         measure_excess(n, chosen.folds, q, chosen.studies, chosen.seed)
         for n in chosen.subjects
         for q in chosen.features
     ]
-    print_and_exit(found, chosen.json)  # type: ignore[arg-type]
+    print_and_exit(excesses, chosen.json)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

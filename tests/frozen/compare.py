@@ -82,7 +82,7 @@ def rename_plan_keys(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_reasons(tree: Any) -> Any:
-    """The plan without any `why`: reasons may be worded anew."""
+    """A plan or conclusions without any `why`: reasons may be worded anew."""
     if isinstance(tree, dict):
         return {k: drop_reasons(v) for k, v in tree.items() if k != "why"}
     return [drop_reasons(v) for v in tree] if isinstance(tree, list) else tree
@@ -124,7 +124,9 @@ def compare_sides(old: Path, new: Path) -> list[str]:
     found = compare_trees(rename_plan_keys(plans[0]), flatten_values(plans[1]), "plan.yaml")
     if (old / "study").exists():
         one, other = (read_json(side / "study/conclusions.json") for side in (old, new))
+        one, other = drop_reasons(one), drop_reasons(other)
         for said in (one, other):
+            said.pop("sentence")  # the same decision in words, which may be worded anew
             said["notes"] = [note for note in said["notes"] if not note.startswith(BUSY_MACHINE_NOTE)]
         return found + compare_trees(one, other, "conclusions")
     weights = [find_weights(side / "work/runs/run") for side in (old, new)]

@@ -89,7 +89,7 @@ def test_what_numbers_rest_on() -> None:
         "empty_truth": {"a": 1, "b": 0},
     }
     assert describe_known_counts(counts) == (
-        "7 known of 9 answered, 1 subject; 3 events; truth empty in a 1; 2 known truths without a prediction"
+        "7 known of 9 answered, 1 subject; 3 events; truth empty in a 1; 2 known answers without a prediction"
     )
     assert np.isfinite(len(describe_known_counts({"items": 0, "known": 0, "subjects": 0, "unanswered": 0})))
 

@@ -116,7 +116,7 @@ def test_a_short_run_draws_the_steps_and_never_a_single_dot(flat: ReportMaterial
     assert training_plots.make_training_pictures(one) == []
     assert training_plots.explain_missing_curves(one) == [
         "No curve of the losses: fewer than two were logged.",
-        "No curve of the skill on tune: it was looked at fewer than two times; the mean skill was 0.20.",
+        "No curve of the skill on tune: it was evaluated fewer than two times; the mean skill was 0.20.",
     ]
     drawn = replace(flat, log=short)
     assert [p.alt for p in training_plots.make_training_pictures(drawn)] == [

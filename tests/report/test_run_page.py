@@ -122,7 +122,7 @@ def test_the_same_material_gives_the_same_page(flat: ReportMaterial, text: str) 
 def test_three_dimensions(solid: ReportMaterial) -> None:
     found = Reader(render_run_page(solid))
     assert "The patient's right is at the left." in found.text
-    assert "Axial cut where the true dose is largest." in found.text
+    assert "Axial slice with the largest area of high true dose." in found.text
 
 
 def renamed(material: ReportMaterial, old: str, new: str) -> ReportMaterial:

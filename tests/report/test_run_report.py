@@ -42,7 +42,7 @@ def test_a_run_is_evaluated_when_that_is_missing_or_of_other_weights(run: Path, 
 
 
 def test_a_report_never_touches_the_test_part(run: Path, asked: list[Any]) -> None:
-    with pytest.raises(PolytaskError, match="a report does not touch it"):
+    with pytest.raises(PolytaskError, match="a report never does that"):
         run_report.make_report(run, part="test")
     assert asked == []
 

@@ -91,5 +91,5 @@ def test_skewed_values_get_quartiles() -> None:
     values = np.array([1.0, 2.0, 2.0, 3.0, 40.0])
     assert compute_skewness(values) == pytest.approx(abs(skew(values)))
     assert format_spread(values, True, 2) == TableCell("2.0 (2.0 to 3.0)", n="unknown 2")
-    assert format_spread(np.zeros(0), False, 4).why == "known for nobody"
+    assert format_spread(np.zeros(0), False, 4).why == "known for no subject"
     assert compute_skewness(np.ones(5)) == 0

@@ -77,7 +77,7 @@ def test_a_rate_outside_its_bound_is_a_miss(calibration: ModuleType) -> None:
 def test_sums_are_the_package_s_metric_of_repeated_subjects(metrics: ModuleType, metric: str) -> None:
     rng = np.random.default_rng(3)
     n = 24
-    seen = metrics.observe(metric, rng, n, 1.6)
+    seen = metrics.simulate_subjects(metric, rng, n, 1.6)
     scores = 1.3 * seen.sense + rng.normal(size=(2, n))
     counts = np.ones((1, n))
     assert seen.resample(scores, counts)[:, 0] == pytest.approx([seen.judge(s)[0] for s in scores])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -18,10 +17,9 @@ from polytask.locks import hold_lock, read_lock_note
 from polytask.study import run_worker
 from polytask.study.run_spec import RunSpec
 from polytask.study.run_worker import (
-    EXIT_DONE,
-    EXIT_ELSEWHERE,
-    EXIT_FAILED,
-    EXIT_STOPPED,
+    EXIT_CODES,
+    ORDER_JSON,
+    RunEnding,
     RunProgress,
     StopRequest,
     WorkerOrder,
@@ -59,7 +57,7 @@ def order(tmp_path: Path) -> WorkerOrder:
 
 def test_an_order_is_the_same_behind_the_pipe(order: WorkerOrder) -> None:
     orders = [order, replace(order, spec=replace(order.spec, tasks=None, overrides=("training.epochs=4",)))]
-    assert [WorkerOrder.from_dict(json.loads(json.dumps(each.as_dict()))) for each in orders] == orders
+    assert [ORDER_JSON.validate_json(ORDER_JSON.dump_json(each)) for each in orders] == orders
 
 
 def test_who_waits_for_a_run_loads_no_torch() -> None:
@@ -92,20 +90,20 @@ def test_progress_is_told_and_a_stop_is_one_signal(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "code", "noted"),
+    ("trouble", "ending", "noted"),
     [
-        (None, EXIT_DONE, ""),
-        (TrainingInterrupted(signal.SIGTERM, 3), EXIT_STOPPED, ""),
-        (KeyboardInterrupt(), EXIT_STOPPED, ""),
-        (PolytaskError("the store is gone"), EXIT_FAILED, "the store is gone"),
-        (ValueError("odd\nsecond line"), EXIT_FAILED, "ValueError: odd"),
+        (None, "done", ""),
+        (TrainingInterrupted(signal.SIGTERM, 3), "stopped", ""),
+        (KeyboardInterrupt(), "stopped", ""),
+        (PolytaskError("the store is gone"), "failed", "the store is gone"),
+        (ValueError("odd\nsecond line"), "failed", "ValueError: odd"),
     ],
 )
-def test_every_end_has_its_exit_code(
+def test_every_end_has_its_name(
     order: WorkerOrder,
     monkeypatch: pytest.MonkeyPatch,
     trouble: BaseException | None,
-    code: int,
+    ending: RunEnding,
     noted: str,
 ) -> None:
     def perform(order: WorkerOrder, progress: RunProgress) -> None:
@@ -115,14 +113,14 @@ def test_every_end_has_its_exit_code(
 
     monkeypatch.setattr(run_worker, "perform_run", perform)
     note_failure(order.spec, "an earlier try", "")
-    assert execute_run(order) == code
+    assert execute_run(order) == ending
     assert find_run_state(order.spec, order.folder) == ("failed" if noted else "missing", noted)
     assert not order.spec.active.exists()
 
 
 def test_a_run_that_another_process_works_on_is_left_to_it(order: WorkerOrder) -> None:
     with hold_lock(order.spec.active, "works on this run"):
-        assert execute_run(order) == EXIT_ELSEWHERE
+        assert execute_run(order) == "elsewhere"
 
 
 def test_a_folder_of_somebody_else_is_not_touched(order: WorkerOrder) -> None:
@@ -130,12 +128,16 @@ def test_a_folder_of_somebody_else_is_not_touched(order: WorkerOrder) -> None:
     (order.folder / "best").mkdir(parents=True)
     with pytest.raises(PolytaskError, match="not this study's"):
         claim_run_folder(order.folder, order.spec)
-    assert execute_run(order) == EXIT_FAILED
+    assert execute_run(order) == "failed"
     assert "not this study's" in find_run_state(order.spec, order.folder)[1]
     assert [p.name for p in order.folder.iterdir()] == ["best"], "no seconds are noted there either"
     (order.folder / "best").rmdir()
     assert not claim_run_folder(order.folder, order.spec), "killed before anything was learned: begun anew"
     assert not order.folder.exists()
+
+
+def test_every_ending_has_an_exit_code_of_its_own() -> None:
+    assert EXIT_CODES == {"done": 0, "failed": 1, "stopped": 3, "elsewhere": 4}
 
 
 def test_a_failure_is_one_line_and_then_everything(order: WorkerOrder) -> None:

@@ -92,7 +92,7 @@ def test_what_the_plan_does_not_have_is_refused(work: Path) -> None:
 def test_a_source_says_what_it_is(work: Path, tmp_path: Path, finished: Study) -> None:
     assert locate_study(work, None).folder == work / "studies" / "study"
     assert locate_study(finished.folder, None).work == finished.work
-    with pytest.raises(PolytaskError, match="is a cohort: say where the study goes with -o"):
+    with pytest.raises(PolytaskError, match="is a cohort; say with -o STUDY where"):
         locate_study(work.parent / "cohort", None)
     with pytest.raises(PolytaskError, match="neither a cohort"):
         locate_study(tmp_path, None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
+from polytask.array_types import Floats, Indices
 from polytask.kinds import class_words
 from polytask.kinds.class_words import ClassSpec
 from polytask.kinds.constant_losses import find_ordinal_constant
@@ -24,6 +26,13 @@ from polytask.kinds.kind import (
 )
 from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
 from polytask.kinds.task_spec import TaskSpec
+
+
+def find_median_grades(probabilities: Floats) -> Indices:
+    """Find the median grade `[N]` of probabilities `[N, grades]`: the number of thresholds that are passed with a
+    probability above ½."""
+    above = 1 - np.cumsum(np.asarray(probabilities, dtype=np.float64), axis=1)[:, :-1]
+    return np.asarray((above > 0.5).sum(1), dtype=np.int64)
 
 
 class OrdinalSpec(ClassSpec):

@@ -41,7 +41,7 @@ def _write_question(material: ReportMaterial, task: str, visit: str) -> str:
 
 def write_voxel_lines(material: ReportMaterial, task: Task, subject: str) -> list[AnswerLine]:
     """Write one line per visit: the size and overlap of each structure, or the error of a dose."""
-    cases, area, found = material.answers.voxel[task.name], material.find_size_unit(task.name), []
+    cases, area, lines = material.answers.voxel[task.name], material.find_size_unit(task.name), []
     for (who, visit), metrics in zip(cases.ids, cases.metrics, strict=True):
         if who != subject:
             continue
@@ -49,7 +49,7 @@ def write_voxel_lines(material: ReportMaterial, task: Task, subject: str) -> lis
         if find_answer_form(task.kind) == "field":
             unit = getattr(task, "unit", "")
             error = f"mean error {format_number(metrics.get('mae', np.nan))} {unit}".strip()
-            found.append(AnswerLine(question, error, "", "see the dose pictures below"))
+            lines.append(AnswerLine(question, error, "", "see the dose pictures below"))
             continue
         drawn, overlap, known = [], [], []
         for s in list_class_names(task):
@@ -64,9 +64,9 @@ def write_voxel_lines(material: ReportMaterial, task: Task, subject: str) -> lis
                 known.append(f"{shown} {_format_structure_size(true, area)}")
                 overlap.append(f"{shown} {dice:.2f}")
         if drawn:
-            told = f"overlap with the truth (Dice): {', '.join(overlap)}"
-            found.append(AnswerLine(question, ", ".join(drawn), told, ", ".join(known)))
-    return found
+            overlap_text = f"overlap with the truth (Dice): {', '.join(overlap)}"
+            lines.append(AnswerLine(question, ", ".join(drawn), overlap_text, ", ".join(known)))
+    return lines
 
 
 def _format_structure_size(value: float, unit: str) -> str:
@@ -95,24 +95,27 @@ def write_pooled_line(
             question, f"{format_number(float(items.prediction['value'][index]))} {unit}".strip(), "", truth
         )
     p = {w: float(v) for w, v in zip(words, np.asarray(items.prediction["p"])[index], strict=True)}
-    told = ", ".join(f"{names.word(task.name, w)} {100 * v:.0f} %" for w, v in p.items())
+    probabilities = ", ".join(f"{names.word(task.name, w)} {100 * v:.0f} %" for w, v in p.items())
     if find_answer_form(task.kind) == "labels":
-        there = [names.word(task.name, w) for w in words if p[w] > 0.5]
+        answered_labels = [names.word(task.name, w) for w in words if p[w] > 0.5]
         true = [
             names.word(task.name, w)
-            for w, v, here in zip(words, value, known, strict=True)
-            if here and v > 0.5
+            for w, v, is_known in zip(words, value, known, strict=True)
+            if is_known and v > 0.5
         ]
-        unsure = [names.word(task.name, w) for w, here in zip(words, known, strict=True) if not here]
+        unsure = [names.word(task.name, w) for w, is_known in zip(words, known, strict=True) if not is_known]
         truth = ", ".join(true) or "none"
         truth += f" (not known: {', '.join(unsure)})" if unsure and len(unsure) < len(words) else ""
         return AnswerLine(
-            question, ", ".join(there) or "none", told, NOT_KNOWN if len(unsure) == len(words) else truth
+            question,
+            ", ".join(answered_labels) or "none",
+            probabilities,
+            NOT_KNOWN if len(unsure) == len(words) else truth,
         )
     answer = str(cells.get("", ""))
     truth = names.word(task.name, words[int(value)]) if known else NOT_KNOWN
     right = words[int(value)] == answer if known else None
-    return AnswerLine(question, names.word(task.name, answer), told, truth, right)
+    return AnswerLine(question, names.word(task.name, answer), probabilities, truth, right)
 
 
 def _write_survival_line(question: str, task: Any, items: PooledAnswers, index: int) -> AnswerLine:
@@ -125,12 +128,16 @@ def _write_survival_line(question: str, task: Any, items: PooledAnswers, index: 
         else float("nan")
     )
     unit = f" {task.unit}" if task.unit else ""
-    told = [
+    horizon_texts = [
         f"by {h:g}{unit} {100 * float(p):.0f} %"
         for h, p in zip(task.horizons, np.asarray(items.prediction["p"])[index], strict=True)
         if np.isfinite(p)
     ]
-    answer = f"event {', '.join(told)}" if told else f"risk score {format_number(float(risk[index]))}"
+    answer = (
+        f"event {', '.join(horizon_texts)}"
+        if horizon_texts
+        else f"risk score {format_number(float(risk[index]))}"
+    )
     more = f"risk higher than in {below:.0f} % of the judged subjects" if np.isfinite(below) else ""
     if not items.known[index]:
         return AnswerLine(question, answer, more, NOT_KNOWN)

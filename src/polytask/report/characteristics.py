@@ -48,7 +48,7 @@ def build_table_one(material: ReportMaterial) -> tuple[ReportTable | None, str]:
     heads = [f"{FOLD_PART_TITLES[k]} (n {len(v)})" for k, v in parts.items()]
     note = (
         "Numbers: mean (SD), or median (quartiles) where the values are skewed. Others: subjects (percent of those "
-        "known). Of a column that may change between visits: each subject's first row."
+        "known). For a column that may change between visits: the first row of each subject."
     )
     if len(columns) > MAX_TABLE_ONE_COLUMNS:
         note += f" Shown are the first {MAX_TABLE_ONE_COLUMNS} of {len(columns)} columns."
@@ -74,7 +74,7 @@ def format_spread(values: Floats, skewed: bool, unknown: int) -> TableCell:
     """Format the center and spread of the values of a part, and how many are unknown."""
     n = f"unknown {unknown}" if unknown else ""
     if not values.size:
-        return TableCell(DASH, n=n, why="known for nobody")
+        return TableCell(DASH, n=n, why="known for no subject")
     if skewed:
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
         return TableCell(

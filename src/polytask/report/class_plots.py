@@ -14,6 +14,7 @@ from polytask.evaluation.calibration_error import bin_by_probability, estimate_c
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import PooledAnswers
 from polytask.kinds import find_answer_form
+from polytask.kinds.ordinal import find_median_grades
 from polytask.report.drawing import (
     FAINT_INK,
     INK,
@@ -28,7 +29,6 @@ from polytask.report.drawing import (
 )
 from polytask.report.report_material import ReportMaterial
 from polytask.tasks.confusion import build_confusion_matrix
-from polytask.tasks.ordinal import Ordinal
 from polytask.tasks.ranking import compute_auc
 
 CLASS_PICTURE_INCHES = 3.4
@@ -47,38 +47,38 @@ class BinaryQuestion(NamedTuple):
 def make_class_pictures(material: ReportMaterial, name: str) -> list[Picture]:
     """Draw ROC and reliability and, except for labels, the confusion matrix."""
     task, items, names = material.tasks[name], material.answers.pooled[name], material.names
-    asked = [
+    questions = [
         q._replace(name=title_question(material, name, q.name)) for q in list_binary_questions(task, items)
     ]
     words = names.all_words(name, list_class_names(task))
     title = names.task(name)
     what = {"grade": "each grade or a higher one against the lower ones", "labels": "each label"}
-    asked_for = what.get(find_answer_form(task.kind), "each class against the others")
-    roc_note = f"ROC: {asked_for}. AUC: 0.5 is chance, 1 perfect."
+    asked = what.get(find_answer_form(task.kind), "each class against the others")
+    roc_note = f"ROC: {asked}. AUC: 0.5 is chance, 1 perfect."
     gap_note = (
-        "How often it happened (95 % Wilson interval) among cases of like predicted probability; ECE is the mean gap "
-        "to the diagonal, on which predictions come true as often as they say, without what chance adds (0: no larger "
-        "than chance), with its 95 % interval."
+        "Observed share (95 % Wilson interval) in groups of cases with similar predicted probability. On the diagonal, "
+        "predictions come true as often as they say. ECE: the mean distance to the diagonal minus what chance adds (0: "
+        "no larger than by chance), with its 95 % interval."
     )
-    tall = 3.3 + 0.17 * len(asked)
-    found = []
+    tall = 3.3 + 0.17 * len(questions)
+    pictures = []
     with use_report_style():
         drawn = create_figure(CLASS_PICTURE_INCHES, tall)
-        draw_roc(drawn.subplots(), asked)
-        found.append(Picture(encode_svg(drawn), f"ROC of {title}", roc_note, width=CLASS_PICTURE_INCHES))
+        draw_roc(drawn.subplots(), questions)
+        pictures.append(Picture(encode_svg(drawn), f"ROC of {title}", roc_note, width=CLASS_PICTURE_INCHES))
         drawn = create_figure(CLASS_PICTURE_INCHES, tall)
-        draw_reliability(drawn.subplots(), asked)
-        found.append(
+        draw_reliability(drawn.subplots(), questions)
+        pictures.append(
             Picture(encode_svg(drawn), f"Reliability of {title}", gap_note, width=CLASS_PICTURE_INCHES)
         )
         if find_answer_form(task.kind) != "labels":
             drawn = create_figure(CLASS_PICTURE_INCHES, 3.3)
             draw_confusion(drawn.subplots(), words, count_confusion(task, items))
             note = "How often each true answer got each given answer."
-            found.append(
+            pictures.append(
                 Picture(encode_svg(drawn), f"Confusion of {title}", note, width=CLASS_PICTURE_INCHES)
             )
-    return found
+    return pictures
 
 
 def title_question(material: ReportMaterial, task: str, question: str) -> str:
@@ -89,7 +89,7 @@ def title_question(material: ReportMaterial, task: str, question: str) -> str:
 
 def list_binary_questions(task: Any, items: PooledAnswers) -> list[BinaryQuestion]:
     """List the yes/no questions of a task: the positive class, each class against the others, each grade or label."""
-    names, found = list_class_names(task), []
+    names, questions = list_class_names(task), []
     if not items.ids:
         return []
     p = np.asarray(items.prediction["p"], np.float64)
@@ -97,17 +97,19 @@ def list_binary_questions(task: Any, items: PooledAnswers) -> list[BinaryQuestio
     if find_answer_form(task.kind) == "labels":
         for k, label in enumerate(names):
             known = items.known[:, k]
-            found.append(BinaryQuestion(label, p[known, k], items.value[known, k] > 0.5, who[known].tolist()))
-        return found
-    p, truth, mine = p[items.known], items.value[items.known], who[items.known].tolist()
+            questions.append(
+                BinaryQuestion(label, p[known, k], items.value[known, k] > 0.5, who[known].tolist())
+            )
+        return questions
+    p, truth, subjects = p[items.known], items.value[items.known], who[items.known].tolist()
     if find_answer_form(task.kind) == "grade":
         return [
-            BinaryQuestion(f"≥ {c}", p[:, k:].sum(1), truth >= k, mine)
+            BinaryQuestion(f"≥ {c}", p[:, k:].sum(1), truth >= k, subjects)
             for k, c in enumerate(names[1:], start=1)
         ]
     # With two classes, the second question would be the first one mirrored.
-    asked = [(1, names[1])] if len(names) == 2 else list(enumerate(names))
-    return [BinaryQuestion(c, p[:, k], truth == k, mine) for k, c in asked]
+    chosen_classes = [(1, names[1])] if len(names) == 2 else list(enumerate(names))
+    return [BinaryQuestion(c, p[:, k], truth == k, subjects) for k, c in chosen_classes]
 
 
 def count_confusion(task: Any, items: PooledAnswers) -> Floats:
@@ -117,7 +119,7 @@ def count_confusion(task: Any, items: PooledAnswers) -> Floats:
         return np.zeros((count, count))
     p = np.asarray(items.prediction["p"])[items.known]
     # Grades are chosen by their cut-points, which need not be the most probable class.
-    answer = task.grade({"p": p}) if isinstance(task, Ordinal) else p.argmax(1)
+    answer = find_median_grades(p) if find_answer_form(task.kind) == "grade" else p.argmax(1)
     return build_confusion_matrix(items.value[items.known].astype(np.int64), answer, count)
 
 
@@ -136,9 +138,10 @@ def draw_roc(axes: Any, yes_no_questions: Sequence[BinaryQuestion]) -> None:
             )
             drawn += 1
     if not drawn:
-        there = any(q.truth.size for q in yes_no_questions)
+        has_known_items = any(q.truth.size for q in yes_no_questions)
         draw_empty_panel(
-            axes, "not defined: these cases have\nonly one answer" if there else "nothing known here"
+            axes,
+            "not defined: these cases have\nonly one answer" if has_known_items else "nothing known here",
         )
         return
     axes.plot([0, 1], [0, 1], color=FAINT_INK, lw=1, ls="--", zorder=1)
@@ -178,9 +181,9 @@ def draw_reliability(axes: Any, yes_no_questions: Sequence[BinaryQuestion]) -> N
 
 def format_calibration_error(question: BinaryQuestion) -> str:
     """Format the expected calibration error with its interval."""
-    found = estimate_calibration_error(question.p, question.truth, question.subjects)
-    interval = f" ({found.low:.2f} to {found.high:.2f})" if np.isfinite(found.low) else ""
-    return f"{found.estimate:.2f}{interval}"
+    error = estimate_calibration_error(question.p, question.truth, question.subjects)
+    interval = f" ({error.low:.2f} to {error.high:.2f})" if np.isfinite(error.low) else ""
+    return f"{error.estimate:.2f}{interval}"
 
 
 def draw_confusion(axes: Any, names: Sequence[str], counts: Floats) -> None:

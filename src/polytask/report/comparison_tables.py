@@ -15,17 +15,17 @@ from polytask.report.run_facts import format_step_time, format_training_time
 
 ONE_TRAINING_WARNING = (
     "One training each: this compares two trained models, not two ways of training. With another seed the difference "
-    "may turn; `polytask study` with several seeds says which way is better."
+    "may have the other sign; `polytask study` with several seeds shows which way of training is better."
 )
 
 
-def build_comparison_table(found: RunComparison, names: DisplayNames = PLAIN_NAMES) -> ReportTable:
+def build_comparison_table(comparison: RunComparison, names: DisplayNames = PLAIN_NAMES) -> ReportTable:
     """Build the table with the values of both runs and the paired differences of primary metric and skill."""
     rows = []
-    for name, task in found.tasks.items():
+    for name, task in comparison.tasks.items():
         better = "" if task.higher else ", less is better"
         values = [TableCell(format_number(v)) for v in task.values]
-        why = "one of the two has no such figure"
+        why = "one of the two runs has no such value"
         gaps = [build_estimate_cell(e, difference=True, why=why) for e in (task.difference, task.skill)]
         rows.append(
             (
@@ -33,36 +33,36 @@ def build_comparison_table(found: RunComparison, names: DisplayNames = PLAIN_NAM
                 [TableCell(f"{METRIC_TITLES.get(task.metric, task.metric)}{better}"), *values, *gaps],
             )
         )
-    mean = build_estimate_cell(found.mean_skill, difference=True, why="no skill is defined in both")
+    mean = build_estimate_cell(comparison.mean_skill, difference=True, why="no skill is defined in both")
     if not mean.why:
-        mean = mean._replace(n=f"{found.mean_skill.n} tasks")
+        mean = mean._replace(n=f"{comparison.mean_skill.n} tasks")
     rows.append(("mean skill", [TableCell(""), TableCell(""), TableCell(""), TableCell(""), mean]))
-    columns = ["task", "metric", found.run, found.other, "difference", "difference of skill"]
-    return ReportTable(f"{found.run} against {found.other}", columns, rows)
+    columns = ["task", "metric", comparison.run, comparison.other, "difference", "difference of skill"]
+    return ReportTable(f"{comparison.run} against {comparison.other}", columns, rows)
 
 
-def build_cost_comparison(found: RunComparison) -> ReportTable:
+def build_cost_comparison(comparison: RunComparison) -> ReportTable:
     """Build the table with the costs of both runs."""
-    mine, other = found.costs
+    own_costs, other_costs = comparison.costs
     rows = [
-        ("parameters", [TableCell(f"{c.parameters:,}".replace(",", " ")) for c in (mine, other)]),
-        ("steps", [TableCell(str(c.steps)) for c in (mine, other)]),
+        ("parameters", [TableCell(f"{c.parameters:,}".replace(",", " ")) for c in (own_costs, other_costs)]),
+        ("steps", [TableCell(str(c.steps)) for c in (own_costs, other_costs)]),
         (
             "one step of every network",
-            [TableCell(format_step_time(c.seconds_per_step)) for c in (mine, other)],
+            [TableCell(format_step_time(c.seconds_per_step)) for c in (own_costs, other_costs)],
         ),
-        ("training", [TableCell(format_training_time(c.minutes)) for c in (mine, other)]),
+        ("training", [TableCell(format_training_time(c.minutes)) for c in (own_costs, other_costs)]),
     ]
-    return ReportTable("", ["cost", found.run, found.other], rows)
+    return ReportTable("", ["cost", comparison.run, comparison.other], rows)
 
 
-def warn_unequal_training(found: RunComparison) -> str:
+def warn_unequal_training(comparison: RunComparison) -> str:
     """Return a warning when the two runs were not trained for the same number of steps, else ""."""
-    mine, other = (c.steps for c in found.costs)
+    own_steps, other_steps = (c.steps for c in comparison.costs)
     # Up to 5 % more steps, for example after early stopping, are too few to explain a difference.
-    if max(mine, other) <= 1.05 * min(mine, other):
+    if max(own_steps, other_steps) <= 1.05 * min(own_steps, other_steps):
         return ""
     return (
-        f"Not trained equally long: {mine} steps against {other}. Part of the difference may be the training time; "
-        "`train --match` gives a run another one's number of steps."
+        f"Not trained equally long: {own_steps} steps against {other_steps}. Part of the difference may be the "
+        "training time; `train --match RUN` trains for the same number of steps as RUN."
     )

@@ -35,14 +35,14 @@ def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
     if not shown:
         return []
     unit, title = str(getattr(material.tasks[name], "unit", "")) or "dose", material.names.task(name)
-    seen = [read_voxel_case(material, name, s.who) for s in shown]
-    found: list[Picture] = []
-    for case, one in zip(shown, seen, strict=True):
+    voxel_cases = [read_voxel_case(material, name, s.who) for s in shown]
+    pictures: list[Picture] = []
+    for case, voxel_case in zip(shown, voxel_cases, strict=True):
         lead = f"{write_case_heading(case, material.tasks[name].primary).removesuffix('.')} {unit}:"
-        found += make_dose_cuts(one, unit, lead, f"{case.word.capitalize()} case of {title}")
+        pictures += make_dose_cuts(voxel_case, unit, lead, f"{case.word.capitalize()} case of {title}")
     with use_report_style():
         middle = len(shown) // 2
-        curves = collect_structure_doses(material, name, shown[middle], seen[middle])
+        curves = collect_structure_doses(material, name, shown[middle], voxel_cases[middle])
         if curves:
             drawn = create_figure(4.4, 3.6 + 0.17 * len(curves))
             spec = material.cohort.header.tasks[name]
@@ -50,9 +50,9 @@ def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
             titled = {material.names.word(masks_of, s): pair for s, pair in curves.items()}
             draw_histograms(drawn.subplots(), titled, unit)
             who = " ".join(p for p in shown[middle].who if p)
-            note = f"Share of each structure that gets at least a dose, {shown[middle].word} case ({who})."
-            found.append(Picture(encode_svg(drawn), f"Dose-volume histograms of {title}", note, width=4.4))
-    return found
+            note = f"Share of each structure that receives at least a given dose, {shown[middle].word} case ({who})."
+            pictures.append(Picture(encode_svg(drawn), f"Dose-volume histograms of {title}", note, width=4.4))
+    return pictures
 
 
 def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> list[Picture]:
@@ -68,14 +68,14 @@ def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> lis
     hot = truth >= 0.9 * top
     plane = choose_view_planes(voxel_case.grid, hot)[0]
     window = choose_gray_window(voxel_case.image[0], voxel_case.modality, hot)
-    here, gap = plane.cut(inside, voxel_case.grid), answer - truth
+    is_inside, gap = plane.cut(inside, voxel_case.grid), answer - truth
     # The 99.5 % quantile, because one wrong voxel would make all other differences pale. A color scale needs a width,
     # so 0 becomes 1.
     reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
-    where = "Axial cut where the true dose is largest. " if voxel_case.grid.dims == 3 else ""
+    where = "Axial slice with the largest area of high true dose. " if voxel_case.grid.dims == 3 else ""
     place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""
     note = f"{where}{place}{window.text}. {describe_orientation(voxel_case)}".strip()
-    found = []
+    pictures = []
     for word, dose in (("truth", truth), ("prediction", answer), ("prediction − truth", gap)):
         with use_report_style():
             drawn = create_figure(3.2, 2.9)
@@ -84,17 +84,17 @@ def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> lis
             cut = plane.cut(dose, voxel_case.grid)
             if word == "prediction − truth":
                 look_of: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "alpha": 0.85}
-                veil = np.ma.masked_where(~here, cut)
+                veil = np.ma.masked_where(~is_inside, cut)
             else:
                 look_of = {"cmap": "turbo", "vmin": 0, "vmax": top, "alpha": 0.75}
-                veil = np.ma.masked_where(~here | (cut < MIN_DRAWN_DOSE_SHARE * top), cut)
+                veil = np.ma.masked_where(~is_inside | (cut < MIN_DRAWN_DOSE_SHARE * top), cut)
             layer = show_cut(axes, veil, plane, **look_of)
             label = f"Δ {unit}" if word == "prediction − truth" else unit
             drawn.colorbar(layer, ax=axes, shrink=0.8, label=label, aspect=18)
             draw_scale_bar(axes, plane.spacing[1], voxel_case.physical)
-            words = f"{word}. {note}" if word == "truth" else f"{word}."
-            found.append(Picture(encode_png(drawn), f"{alt}: {word}", words, lead=lead, width=3.2))
-    return found
+            caption = f"{word}. {note}" if word == "truth" else f"{word}."
+            pictures.append(Picture(encode_png(drawn), f"{alt}: {word}", caption, lead=lead, width=3.2))
+    return pictures
 
 
 def collect_structure_doses(
@@ -106,15 +106,15 @@ def collect_structure_doses(
         return {}
     row = next(c for c in material.cohort.subjects[case.who[0]] if c.visit == case.who[1])
     masks: dict[str, Mask] = read_structure_masks(material.cohort, row, spec.judging_masks, voxel_case.grid)
-    found = {}
+    doses = {}
     for structure, mask in masks.items():
         judged = mask if voxel_case.truth.region is None else mask & voxel_case.truth.region
         if judged.any():
-            found[structure] = (
+            doses[structure] = (
                 np.asarray(voxel_case.truth.value[judged], np.float64),
                 np.asarray(voxel_case.answer[judged], np.float64),
             )
-    return found
+    return doses
 
 
 def draw_histograms(axes: Any, curves: dict[str, tuple[Floats, Floats]], unit: str) -> None:

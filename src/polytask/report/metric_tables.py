@@ -131,13 +131,17 @@ def build_overview_table(material: ReportMaterial) -> ReportTable:
 
 def build_skills_table(material: ReportMaterial) -> ReportTable:
     """Build the table of the skill of every task and their mean; skill puts all tasks on one scale."""
-    found = material.evaluation
+    evaluation = material.evaluation
     rows = []
-    for name, task in found.tasks.items():
+    for name, task in evaluation.tasks.items():
         why = material.why(name, str(task["primary"]))
-        rows.append((material.names.task(name), [build_estimate_cell(found.skill[name], why=why)]))
-    mean = build_estimate_cell(found.mean_skill, why="no task has one")
-    mean = mean._replace(n=f"{found.mean_skill.n} tasks") if isfinite(found.mean_skill.estimate) else mean
+        rows.append((material.names.task(name), [build_estimate_cell(evaluation.skill[name], why=why)]))
+    mean = build_estimate_cell(evaluation.mean_skill, why="no task has one")
+    mean = (
+        mean._replace(n=f"{evaluation.mean_skill.n} tasks")
+        if isfinite(evaluation.mean_skill.estimate)
+        else mean
+    )
     return ReportTable("", ["task", "skill"], [*rows, ("mean skill", [mean])])
 
 
@@ -182,13 +186,13 @@ def build_detail_tables(material: ReportMaterial, name: str) -> list[ReportTable
 
 def move_n_to_column(table: ReportTable) -> ReportTable:
     """Move n into a column of its own if it is the same in all cells of a row, for every row."""
-    each = [{c.n for c in cells if c.n} for _, cells in table.rows]
+    counts_by_row = [{c.n for c in cells if c.n} for _, cells in table.rows]
     # One row with different n in its cells is enough to keep n beside every value.
-    if any(len(n) > 1 for n in each) or not any(each):
+    if any(len(n) > 1 for n in counts_by_row) or not any(counts_by_row):
         return table
     rows = [
         (name, [*(c._replace(n="") for c in cells), TableCell(n.pop().removeprefix("n ") if n else "0")])
-        for (name, cells), n in zip(table.rows, each, strict=True)
+        for (name, cells), n in zip(table.rows, counts_by_row, strict=True)
     ]
     return ReportTable(table.title, [*table.columns, "n"], rows)
 
@@ -217,27 +221,27 @@ def split_metric_name(metric: str, names: list[str]) -> tuple[str, str]:
 
 def build_sites_table(material: ReportMaterial) -> ReportTable | None:
     """Build the table of primary metrics by site, and pooled against within sites; None with fewer than two sites."""
-    found = material.evaluation
-    if len(found.sites) < 2:
+    evaluation = material.evaluation
+    if len(evaluation.sites) < 2:
         return None
     rows = []
-    for name, task in found.tasks.items():
+    for name, task in evaluation.tasks.items():
         primary, cells = str(task["primary"]), []
-        for site, metrics in found.sites.items():
+        for site, metrics in evaluation.sites.items():
             subjects = {s for s, where in material.answers.sites.items() if where == site}
             cells.append(
                 build_estimate_cell(metrics[name][primary], why=material.why(name, primary, subjects))
             )
-        cells += build_site_effect_cells(found.site_effects.get(name))
+        cells += build_site_effect_cells(evaluation.site_effects.get(name))
         rows.append((f"{material.names.task(name)}: {format_metric_title(primary, task)}", cells))
     together = ["all sites together", "mean within sites", "difference"]
-    return ReportTable("", ["task", *found.sites, *together], rows)
+    return ReportTable("", ["task", *evaluation.sites, *together], rows)
 
 
 def build_site_effect_cells(effect: Mapping[str, Any] | None) -> list[TableCell]:
     """Build the cells of a metric over all sites, within sites, and of their difference, bold if clearly not 0."""
     if effect is None:
-        return [TableCell(DASH, why="a mean over cases: the same within sites")] * 3
+        return [TableCell(DASH, why="a mean over cases, which is the same within sites")] * 3
     why = "; ".join(f"{site} (n {s['n']}): {s['why']}" for site, s in effect["sites"].items() if s["why"])
     pooled, within = (NAN if effect[k] is None else float(effect[k]) for k in ("pooled", "within"))
     gap = effect["difference"]
@@ -275,5 +279,5 @@ def describe_known_counts(
         if empty:
             parts.append(f"{what} in {', '.join(empty)}")
     if counts["unanswered"]:
-        parts.append(f"{counts['unanswered']} known truths without a prediction")
+        parts.append(f"{counts['unanswered']} known answers without a prediction")
     return "; ".join(parts)

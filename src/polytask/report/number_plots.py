@@ -32,13 +32,13 @@ def make_number_pictures(material: ReportMaterial, name: str) -> list[Picture]:
         draw_scatter(scatter.subplots(), truth, answer, unit)
         draw_agreement(difference.subplots(), truth, answer, unit)
         note = (
-            "Differences against means; lines are the bias and the limits in which 95 % of differences lie."
+            "Differences against means; lines: the bias, and the limits within which 95 % of differences lie."
         )
         return [
             Picture(
                 encode_svg(scatter),
                 f"Predicted against true {title}",
-                "On the dashed line both agree.",
+                "On the dashed line, prediction and truth are equal.",
                 width=3.5,
             ),
             Picture(encode_svg(difference), f"Bland–Altman of {title}", note, width=4.0),
@@ -78,13 +78,13 @@ def draw_agreement(axes: Any, truth: Floats, answer: Floats, unit: str) -> None:
     if not truth.size:
         draw_empty_panel(axes, "nothing known here")
         return
-    found = compute_limits_of_agreement(answer, truth)
+    agreement = compute_limits_of_agreement(answer, truth)
     axes.plot((truth + answer) / 2, answer - truth, "o", color=BLUE, ms=4, alpha=0.65, mew=0)
     axes.margins(y=0.15)
     for value, ink, text in (
-        (found.bias, INK, "bias"),
-        (found.low, RED, "− 1.96 sd"),
-        (found.high, RED, "+ 1.96 sd"),
+        (agreement.bias, INK, "bias"),
+        (agreement.low, RED, "− 1.96 sd"),
+        (agreement.high, RED, "+ 1.96 sd"),
     ):
         if np.isfinite(value):
             axes.axhline(value, color=ink, lw=1.1, ls="-" if ink == INK else "--")

@@ -45,24 +45,24 @@ def make_overlay_pictures(material: ReportMaterial, name: str) -> list[Picture]:
     """Draw a picture for each slice of the best, the median and the worst case; in 2D one per case."""
     shown = choose_shown_cases(material, name)
     structures = list(list_class_names(material.tasks[name]))
-    found = []
+    pictures = []
     for case in shown:
-        seen = read_voxel_case(material, name, case.who)
+        voxel_case = read_voxel_case(material, name, case.who)
         lead = write_case_heading(case, material.tasks[name].primary)
-        note = f"{describe_orientation(seen)} Zoomed to the structures."
-        note += " Dark: outside the region that counts." if seen.truth.region is not None else ""
+        note = f"{describe_orientation(voxel_case)} Zoomed to the structures."
+        note += " Dark: outside the judged region." if voxel_case.truth.region is not None else ""
         alt = f"{case.word.capitalize()} case of {material.names.task(name)}"
-        found += make_cut_pictures(seen, pair_structures(seen, structures), lead, alt, note)
-    return found
+        pictures += make_cut_pictures(voxel_case, pair_structures(voxel_case, structures), lead, alt, note)
+    return pictures
 
 
 def list_overlay_legend(material: ReportMaterial, name: str) -> list[LegendEntry]:
     """List the legend: structures by color, and the meaning of filled areas and lines."""
-    found = [
+    entries = [
         LegendEntry(pick_palette_color(k), material.names.word(name, s))
         for k, s in enumerate(list_class_names(material.tasks[name]))
     ]
-    return [*found, LegendEntry("", "filled: truth; line: prediction")]
+    return [*entries, LegendEntry("", "filled: truth; line: prediction")]
 
 
 def make_cut_pictures(
@@ -72,26 +72,26 @@ def make_cut_pictures(
 
     What holds for all planes stands only below the first one.
     """
-    found = []
-    there = locate_structures(voxel_case, parts)
-    shown = choose_gray_window(voxel_case.image[0], voxel_case.modality, there)
+    pictures = []
+    union = locate_structures(voxel_case, parts)
+    window = choose_gray_window(voxel_case.image[0], voxel_case.modality, union)
     with use_report_style():
-        for k, plane in enumerate(choose_view_planes(voxel_case.grid, there)):
+        for k, plane in enumerate(choose_view_planes(voxel_case.grid, union)):
             drawn = create_figure(CUT_PICTURE_INCHES, CUT_PICTURE_INCHES + 0.25)
-            draw_plane(drawn.subplots(), voxel_case, plane, parts, shown)
+            draw_plane(drawn.subplots(), voxel_case, plane, parts, window)
             place = f"{plane.place[:1].upper()}{plane.place[1:]}." if plane.place else ""
-            told = (place, shown.text and f"{shown.text}.", note) if k == 0 else (place,)
-            words = " ".join(w for w in told if w)
-            found.append(
+            sentences = (place, window.text and f"{window.text}.", note) if k == 0 else (place,)
+            caption = " ".join(w for w in sentences if w)
+            pictures.append(
                 Picture(
                     encode_png(drawn),
                     f"{alt} {plane.name}".strip(),
-                    words,
+                    caption,
                     lead=lead,
                     width=CUT_PICTURE_INCHES,
                 )
             )
-    return found
+    return pictures
 
 
 def describe_orientation(voxel_case: VoxelCase) -> str:
@@ -119,21 +119,21 @@ def pair_structures(voxel_case: VoxelCase, structures: Sequence[str], first: int
 
 def locate_structures(voxel_case: VoxelCase, parts: Sequence[StructurePair]) -> Mask:
     """Return the union of the true masks `[*space]`; of the predicted ones when the truth is empty."""
-    there = np.zeros(voxel_case.grid.shape, bool)
+    union = np.zeros(voxel_case.grid.shape, bool)
     for which in (1, 2):
-        if not there.any():
+        if not union.any():
             for part in parts:
-                there = there | part[which]
-    return there
+                union = union | part[which]
+    return union
 
 
 def draw_case(row: Any, voxel_case: VoxelCase, structures: list[str]) -> None:
     """Draw all planes of one case, each on its own axes."""
     parts = pair_structures(voxel_case, structures)
-    there = locate_structures(voxel_case, parts)
-    shown = choose_gray_window(voxel_case.image[0], voxel_case.modality, there)
-    for axes, plane in zip(row, choose_view_planes(voxel_case.grid, there), strict=False):
-        draw_plane(axes, voxel_case, plane, parts, shown)
+    union = locate_structures(voxel_case, parts)
+    window = choose_gray_window(voxel_case.image[0], voxel_case.modality, union)
+    for axes, plane in zip(row, choose_view_planes(voxel_case.grid, union), strict=False):
+        draw_plane(axes, voxel_case, plane, parts, window)
 
 
 def draw_plane(

@@ -82,7 +82,9 @@ def build_other_answer_tables(evaluation: Evaluation, name: str) -> list[ReportT
             )
         if rows:
             tables.append(
-                ReportTable(f"beside {table}, on the same cases", ["", "ours", table, "ours − theirs"], rows)
+                ReportTable(
+                    f"compared with {table}, on the same cases", ["", "ours", table, "ours − theirs"], rows
+                )
             )
     return tables
 

@@ -94,14 +94,17 @@ def refuse_changed_cohort(mine: EvaluatedRun, cohort: Cohort) -> None:
     for name, task in mine.evaluation.tasks.items():
         spec = cohort.header.tasks.get(name)
         if spec is None or spec.kind != task["kind"]:
-            raise PolytaskError(f"{cohort.root}: has no {task['kind']} task {name!r} any more; {plan_again}")
+            raise PolytaskError(
+                f"{cohort.root}: no longer has the {task['kind']} task {name!r}; {plan_again}"
+            )
     cases = {(case.subject, case.visit) for case in cohort.cases}
     for name in mine.tasks:
         for subject, visit in mine.answers.ids(name):
             # A subject task has items without a visit, so there only the subject is looked up.
             if subject not in cohort.subjects or (visit and (subject, visit) not in cases):
                 raise PolytaskError(
-                    f"{cohort.table}: {subject} {visit}".rstrip() + f" was judged and is gone; {plan_again}"
+                    f"{cohort.table}: {subject} {visit}".rstrip()
+                    + f" was evaluated but is no longer in the table; {plan_again}"
                 )
 
 

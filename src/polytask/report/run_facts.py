@@ -34,31 +34,34 @@ class PlanDecision(NamedTuple):
 
 def list_run_facts(material: ReportMaterial) -> list[Fact]:
     """List the facts at the head of the page: which model was judged on which subjects."""
-    found = material.evaluation
-    sites = [s for s in found.sites if s]
+    evaluation = material.evaluation
+    sites = [s for s in evaluation.sites if s]
     details = [
-        Fact("model", found.run),
-        Fact("judged on", f"{PART_TITLES[found.part]}: {len(found.subjects)} subjects"),
+        Fact("model", evaluation.run),
+        Fact("judged on", f"{PART_TITLES[evaluation.part]}: {len(evaluation.subjects)} subjects"),
         Fact("sites", ", ".join(sites) if sites else "not named"),
     ]
-    if found.external:
-        details.insert(1, Fact("trained on", str(found.external["trained_on"])))
-        if found.external["members"] > 1:
+    if evaluation.external:
+        details.insert(1, Fact("trained on", str(evaluation.external["trained_on"])))
+        if evaluation.external["members"] > 1:
             details.append(
-                Fact("members", f"{found.external['members']}, averaged; fold and seed are the first's")
+                Fact(
+                    "members",
+                    f"{evaluation.external['members']}, averaged; fold and seed are those of the first",
+                )
             )
     else:
-        details.append(Fact("test part", format_test_looks(found.test_touched)))
-    if found.tta:
+        details.append(Fact("test part", format_test_looks(evaluation.test_touched)))
+    if evaluation.tta:
         details.append(Fact("predicted", "averaged over mirror images"))
     return details
 
 
 def list_training_facts(material: ReportMaterial) -> list[Fact]:
     """List how the model was trained, and what that cost."""
-    record, found, spent = material.record, material.evaluation, material.costs
+    record, evaluation, spent = material.record, material.evaluation, material.costs
     return [
-        Fact("fold, seed", f"{found.fold}, {found.seed}"),
+        Fact("fold, seed", f"{evaluation.fold}, {evaluation.seed}"),
         *_list_architecture_facts(material),
         Fact("parameters", f"{spent.parameters:,}".replace(",", " ")),
         *_list_step_facts(material),
@@ -79,20 +82,20 @@ def _list_step_facts(material: ReportMaterial) -> list[Fact]:
 def _list_architecture_facts(material: ReportMaterial) -> list[Fact]:
     """List the parts of the architecture; parts that are not used are left out."""
     model, header = material.plan.shared.model, material.cohort.header
-    found = [Fact("preset", model.preset)] if model.preset else []
+    facts = [Fact("preset", model.preset)] if model.preset else []
     form = f" ({model.form} form)" if model.form != "light" else ""
-    found.append(Fact("sharing", f"{material.evaluation.sharing}{form}"))
+    facts.append(Fact("sharing", f"{material.evaluation.sharing}{form}"))
     if material.plan.shared.max_visits > 1:
-        found.append(Fact("over visits", model.visit_fusion))
+        facts.append(Fact("over visits", model.visit_fusion))
     if len(header.inputs) > 1:
-        found.append(Fact("over inputs", model.input_fusion))
+        facts.append(Fact("over inputs", model.input_fusion))
     if model.after:
         title = material.names.task
         chains = [
             f"{title(task)} after {' and '.join(map(title, others))}" for task, others in model.after.items()
         ]
-        found.append(Fact("chains", "; ".join(chains)))
-    return found
+        facts.append(Fact("chains", "; ".join(chains)))
+    return facts
 
 
 def format_timestamp(stamp: str) -> str:

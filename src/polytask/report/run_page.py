@@ -36,34 +36,34 @@ RESEARCH_NOTICE = "Research use only — not a medical device"
 
 def render_run_page(material: ReportMaterial) -> str:
     """Render the report of a run as HTML text."""
-    found = material.evaluation
+    evaluation = material.evaluation
     tasks = [
         {
             "name": material.names.task(name),
             "kind": task["kind"],
             "level": task["level"],
             "unit": task["unit"],
-            "known": metric_tables.describe_known_counts(found.counts[name], name, material.names),
+            "known": metric_tables.describe_known_counts(evaluation.counts[name], name, material.names),
             "tables": [
                 *metric_tables.build_detail_tables(material, name),
                 *build_extra_tables(material, name),
-                *build_reference_tables(found, name),
+                *build_reference_tables(evaluation, name),
             ],
             "keys": overlay_plots.list_overlay_legend(material, name)
             if find_answer_form(task["kind"]) == "masks"
             else [],
             "pictures": PICTURES_BY_ANSWER_FORM[find_answer_form(task["kind"])](material, name),
         }
-        for name, task in found.tasks.items()
+        for name, task in evaluation.tasks.items()
     ]
     table_one, table_one_note = build_table_one(material)
     return fill_page_template(
-        cohort=found.external.get("cohort", material.cohort.header.name),
-        title=found.run,
+        cohort=evaluation.external.get("cohort", material.cohort.header.name),
+        title=evaluation.run,
         notice=RESEARCH_NOTICE,
-        verdicts=found.verdicts,
-        part=PART_TITLES[found.part],
-        external=found.external.get("notes", ()),
+        verdicts=evaluation.verdicts,
+        part=PART_TITLES[evaluation.part],
+        external=evaluation.external.get("notes", ()),
         facts=list_run_facts(material),
         made=list_training_facts(material),
         overview=metric_tables.build_overview_table(material),
@@ -86,24 +86,24 @@ def render_run_page(material: ReportMaterial) -> str:
         ],
         one_training=comparison_tables.ONE_TRAINING_WARNING,
         sites=metric_tables.build_sites_table(material),
-        hidden=build_hidden_inputs_table(found),
-        needed=describe_needed_inputs(found),
+        hidden=build_hidden_inputs_table(evaluation),
+        needed=describe_needed_inputs(evaluation),
         sources=input_weights.build_input_weight_table(material),
         tasks=tasks,
         decisions=list_plan_decisions(material.plan),
-        resamples=found.resamples,
-        created=format_timestamp(found.created),
+        resamples=evaluation.resamples,
+        created=format_timestamp(evaluation.created),
     )
 
 
 def build_extra_tables(material: ReportMaterial, name: str) -> list[metric_tables.ReportTable]:
     """Build the tables that only some kinds of tasks have."""
-    found = (
+    table = (
         survival_plots.build_survival_table(material, name)
         if find_answer_form(material.tasks[name].kind) == "time"
         else None
     )
-    return [found] if found else []
+    return [table] if table else []
 
 
 def fill_page_template(**values: Any) -> str:

@@ -47,16 +47,16 @@ def make_report(
 
 def ensure_evaluated(folder: Path, part: PartName, progress: Progress | None = None) -> None:
     """Evaluate a run on a part unless that was done with its present weights."""
-    run, place = Run.read(folder), locate_results(folder, part)
-    there = (place / EVALUATION_FILE).exists() and (place / ANSWERS).exists()
+    run, results = Run.read(folder), locate_results(folder, part)
+    is_evaluated = (results / EVALUATION_FILE).exists() and (results / ANSWERS).exists()
     # A run that was trained further has other weights, so its old evaluation does not describe it.
-    if there and Evaluation.read(place / EVALUATION_FILE).weights == hash_weights(run):
+    if is_evaluated and Evaluation.read(results / EVALUATION_FILE).weights == hash_weights(run):
         return
     # Every look at the test part is counted, so it must be asked for explicitly.
     if part == "test":
         raise PolytaskError(
-            f"{folder}: not evaluated on the test part with its present weights; a report does not touch it; "
-            f"run `polytask evaluate {folder} --part test` first"
+            f"{folder}: not evaluated on the test part with its present weights, and a report never does that; run "
+            f"`polytask evaluate {folder} --part test` first"
         )
     evaluate(folder, part, progress=progress)
 

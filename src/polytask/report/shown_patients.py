@@ -94,13 +94,13 @@ def _make_patient_pictures(material: ReportMaterial, subject: str) -> tuple[list
             if any(p is not None for p in image_paths(cohort, case, image).values()):
                 volume, modality, physical = read_first_channel(cohort, case, image)
                 truth = VoxelTruth(np.zeros(0), np.zeros(0, bool), None)
-                seen = VoxelCase(volume.array, volume.grid, truth, np.zeros(0), modality, physical)
+                voxel_case = VoxelCase(volume.array, volume.grid, truth, np.zeros(0), modality, physical)
                 return make_cut_pictures(
-                    seen,
+                    voxel_case,
                     [],
                     _write_image_caption(image, case),
                     f"Image of {subject}",
-                    describe_orientation(seen),
+                    describe_orientation(voxel_case),
                 ), []
     return [], []
 
@@ -110,26 +110,26 @@ def _make_mask_pictures(
 ) -> tuple[list[Picture], list[LegendEntry]]:
     parts: list[StructurePair] = []
     keys: list[LegendEntry] = []
-    seen = None
+    voxel_case = None
     for task in tasks:
         words = list(list_class_names(material.tasks[task]))
-        seen = read_voxel_case(material, task, (case.subject, case.visit))
-        parts += pair_structures(seen, words, len(keys))
+        voxel_case = read_voxel_case(material, task, (case.subject, case.visit))
+        parts += pair_structures(voxel_case, words, len(keys))
         keys += [
             LegendEntry(pick_palette_color(len(keys) + k), material.names.word(task, w))
             for k, w in enumerate(words)
         ]
-    assert seen is not None
+    assert voxel_case is not None
     spec = material.cohort.header.tasks[tasks[0]]
     assert isinstance(spec, MaskSpec)
-    found = make_cut_pictures(
-        seen,
+    pictures = make_cut_pictures(
+        voxel_case,
         parts,
         _write_image_caption(spec.image, case),
         f"Masks of {case.subject}",
-        describe_orientation(seen),
+        describe_orientation(voxel_case),
     )
-    return found, [*keys, LegendEntry("", "filled: truth; line: prediction")]
+    return pictures, [*keys, LegendEntry("", "filled: truth; line: prediction")]
 
 
 def _write_image_caption(image: str, case: Case) -> str:

@@ -85,27 +85,27 @@ def pluralize_count(number: int, noun: str) -> str:
 
 def _describe_part_content(cohort: Cohort, subjects: Sequence[str]) -> tuple[str, ...]:
     cases = [c for s in subjects for c in cohort.subjects[s]]
-    found = [pluralize_count(len(subjects), "subject")]
+    lines = [pluralize_count(len(subjects), "subject")]
     if cohort.header.visits and len(cohort.header.visits) > 1:
-        found.append(pluralize_count(len(cases), "visit"))
+        lines.append(pluralize_count(len(cases), "visit"))
     for name in cohort.header.images:
-        there = sum(any(p is not None for p in image_paths(cohort, c, name).values()) for c in cases)
-        found.append(f"{name}: {pluralize_count(there, 'image')}")
+        count = sum(any(p is not None for p in image_paths(cohort, c, name).values()) for c in cases)
+        lines.append(f"{name}: {pluralize_count(count, 'image')}")
     for name, slide in cohort.header.slides.items():
         # `slide_path` searches all rows of the subject, so one row is enough and each slide counts once.
         of = [cohort.subjects[s][0] for s in subjects] if slide.level == "subject" else cases
-        found.append(
+        lines.append(
             f"{name}: {pluralize_count(sum(slide_path(cohort, c, name) is not None for c in of), 'slide')}"
         )
     for name, table in cohort.header.tables.items():
-        there = sum(
+        count = sum(
             any(
                 column_value(cohort, cohort.subjects[s], name, column) is not None for column in table.columns
             )
             for s in subjects
         )
-        found.append(f"{name}: {pluralize_count(there, 'subject')} with data")
-    return tuple(found)
+        lines.append(f"{name}: {pluralize_count(count, 'subject')} with data")
+    return tuple(lines)
 
 
 def _build_known_answers_table(material: ReportMaterial, parts: dict[str, list[str]]) -> ReportTable:
@@ -122,8 +122,8 @@ def _build_known_answers_cell(material: ReportMaterial, name: str, subjects: Seq
     cohort, spec = material.cohort, material.cohort.header.tasks[name]
     cases = [c for s in subjects for c in cohort.subjects[s]]
     if isinstance(spec, VoxelSpec):
-        there = sum(voxel_source(cohort, c, name) is not None for c in cases)
-        return TableCell(str(there), pluralize_count(there, find_voxel_kind(spec.kind).noun).split()[1])
+        count = sum(voxel_source(cohort, c, name) is not None for c in cases)
+        return TableCell(str(count), pluralize_count(count, find_voxel_kind(spec.kind).noun).split()[1])
     of: list[tuple[Case, ...]] = (
         [cohort.subjects[s] for s in subjects] if spec.level == "subject" else [(c,) for c in cases]
     )

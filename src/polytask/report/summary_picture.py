@@ -43,12 +43,13 @@ def draw_summary_figure(material: ReportMaterial) -> Any:
     )
     drawn = create_figure(14, 11.2 if name else 7.4)
     parts: Any = drawn.subfigures(3 if name else 2, 1, height_ratios=(3.6, 3.8, 3.8) if name else (1, 1))
-    found = material.evaluation
-    title = f"{material.cohort.header.name}, {found.run}: {len(found.subjects)} {found.part.replace('_', '-')} subjects"
+    evaluation = material.evaluation
+    subjects = f"{len(evaluation.subjects)} {evaluation.part.replace('_', '-')} subjects"
+    title = f"{material.cohort.header.name}, {evaluation.run}: {subjects}"
     drawn.suptitle(f"{title} · research use only, not a medical device", fontsize=11, x=0.01, ha="left")
     left, middle, right = parts[0].subplots(1, 3, width_ratios=(1.25, 1, 1))
     titles = material.names.tasks
-    training_plots.draw_skill_forest(left, [found], titles)
+    training_plots.draw_skill_forest(left, [evaluation], titles)
     left.set_title("Skill with 95 % intervals")
     training_plots.draw_losses(middle, material.log, list(material.tasks), titles)
     training_plots.draw_skills(right, material.log, material.tasks, titles)
@@ -65,20 +66,20 @@ def draw_summary_figure(material: ReportMaterial) -> Any:
 def draw_overlays(part: Any, material: ReportMaterial, name: str) -> None:
     """Draw three slices: the planes of the median case, or in 2D the best, median and worst case."""
     shown = choose_shown_cases(material, name)
-    seen = [read_voxel_case(material, name, s.who) for s in shown]
+    voxel_cases = [read_voxel_case(material, name, s.who) for s in shown]
     structures = list(getattr(material.tasks[name], "structures", ()))
     axes = part.subplots(1, 3)
-    if seen[0].grid.dims == 3:
-        middle = len(seen) // 2
-        overlay_plots.draw_case(axes, seen[middle], structures)
+    if voxel_cases[0].grid.dims == 3:
+        middle = len(voxel_cases) // 2
+        overlay_plots.draw_case(axes, voxel_cases[middle], structures)
         axes[0].set_title(
             overlay_plots.write_case_heading(shown[middle], material.tasks[name].primary), fontsize=9
         )
     else:
-        for panel, case, found in zip(axes, shown, seen, strict=False):
-            overlay_plots.draw_case([panel], found, structures)
+        for panel, case, voxel_case in zip(axes, shown, voxel_cases, strict=False):
+            overlay_plots.draw_case([panel], voxel_case, structures)
             panel.set_title(overlay_plots.write_case_heading(case, material.tasks[name].primary), fontsize=9)
-        for panel in axes[len(seen) :]:
+        for panel in axes[len(voxel_cases) :]:
             panel.set_axis_off()
     overlay_plots.draw_overlay_legend(part, material.names.all_words(name, structures))
 

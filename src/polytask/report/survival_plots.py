@@ -43,13 +43,13 @@ def make_survival_pictures(material: ReportMaterial, name: str) -> list[Picture]
         axes, below = drawn.subplots(2, 1, height_ratios=(5, max(1, 0.55 * len(groups))))
         draw_survival(axes, groups, getattr(task, "unit", ""), below, choose_shown_horizons(material, name))
         how = (
-            "Groups by predicted risk, cut where the risks of the training subjects were cut"
+            "Groups by predicted risk, divided at the cut-offs from the training subjects"
             if compared.get("cutoffs")
-            else "All subjects (the run has no cut-offs of its training risks)"
+            else "All subjects (the run has no cut-offs from its training subjects)"
         )
         note = (
-            f"{how}; ticks are subjects who were followed no longer. Below: how many are still followed. Dotted: the "
-            f"times of the table. {describe_group_comparison(compared)}"
+            f"{how}; ticks: subjects whose follow-up ended without the event. Below: subjects still followed. "
+            f"Dotted lines: the times in the table. {describe_group_comparison(compared)}"
         ).strip()
         title = f"Kaplan–Meier curves of {material.names.task(name)} by predicted risk"
         return [Picture(encode_svg(drawn), title, note, width=5.2)]
@@ -87,11 +87,11 @@ def describe_group_comparison(compared: Mapping[str, Any]) -> str:
 def choose_shown_horizons(material: ReportMaterial, name: str) -> list[float]:
     """Choose the times to show: those of the header; else 1, 2 and 5 years within the follow-up; else the plan's."""
     spec, task = material.cohort.header.tasks.get(name), material.tasks[name]
-    asked = list(spec.horizons) if isinstance(spec, EventTimeSpec) else []
+    header_horizons = list(spec.horizons) if isinstance(spec, EventTimeSpec) else []
     groups = group_task_by_risk(material, name)
     longest = max((t for g in groups for t in g.follow_up_times), default=0.0)
     usual = [h for h in list_usual_horizons(str(getattr(task, "unit", ""))) if h < longest]
-    return asked or usual or [h for h in getattr(task, "horizons", ()) if h < longest]
+    return header_horizons or usual or [h for h in getattr(task, "horizons", ()) if h < longest]
 
 
 def build_survival_table(material: ReportMaterial, name: str) -> ReportTable | None:
@@ -127,7 +127,7 @@ def build_survival_cell(group: RiskGroup, at: float) -> TableCell:
     # log(−log) is not defined at 0 and 1.
     if not 0 < survival < 1:
         return TableCell(
-            f"{survival:.2f}", "", f"{left} still followed", why="no interval: all or none had it"
+            f"{survival:.2f}", "", f"{left} still followed", why="no interval: all or none had the event"
         )
     z, scale = NormalDist().inv_cdf(0.975), sqrt(variance) / abs(log(survival))
     # On this scale the interval stays between 0 and 1; the larger exponent gives the lower end.

@@ -34,14 +34,14 @@ LogByNetwork = Mapping[str, Sequence[RunLogEntry]]
 
 def make_training_pictures(material: ReportMaterial) -> list[Picture]:
     """Draw losses and skill on tune, if enough values were logged for a curve."""
-    found, titles = [], material.names.tasks
+    pictures, titles = [], material.names.tasks
     tasks = len(material.tasks)
     with use_report_style():
         if has_losses(material.log, list(material.tasks)):
             drawn = create_figure(CURVE_PICTURE_INCHES, 2.9 + 0.1 * tasks)
             draw_losses(drawn.subplots(), material.log, list(material.tasks), titles)
             note = "Divided by the loss of the best constant answer: 1 means nothing learned yet."
-            found.append(
+            pictures.append(
                 Picture(
                     encode_svg(drawn),
                     "Loss of each task over training steps",
@@ -55,7 +55,7 @@ def make_training_pictures(material: ReportMaterial) -> list[Picture]:
             note = (
                 "Skill on the tune part: chance 0, perfect 1; the checkpoint with the highest mean is kept."
             )
-            found.append(
+            pictures.append(
                 Picture(
                     encode_svg(drawn),
                     "Skill on the tune part over training steps",
@@ -63,22 +63,22 @@ def make_training_pictures(material: ReportMaterial) -> list[Picture]:
                     width=CURVE_PICTURE_INCHES,
                 )
             )
-    return found
+    return pictures
 
 
 def explain_missing_curves(material: ReportMaterial) -> list[str]:
     """Explain in sentences why a curve is missing; nothing for an exported model, which has no log."""
     if material.evaluation.external and not any(material.log.values()):
         return []
-    found = []
+    sentences = []
     if not has_losses(material.log, list(material.tasks)):
-        found.append("No curve of the losses: fewer than two were logged.")
+        sentences.append("No curve of the losses: fewer than two were logged.")
     if not has_skills(material.log):
-        looks = [e["tune"].get("skill") for es in material.log.values() for e in _select_tune_entries(es)]
-        values = ", ".join(f"{v:.2f}" for v in looks if isinstance(v, int | float))
+        skills = [e["tune"].get("skill") for es in material.log.values() for e in _select_tune_entries(es)]
+        values = ", ".join(f"{v:.2f}" for v in skills if isinstance(v, int | float))
         once = f"; the mean skill was {values}" if values else ""
-        found.append(f"No curve of the skill on tune: it was looked at fewer than two times{once}.")
-    return found
+        sentences.append(f"No curve of the skill on tune: it was evaluated fewer than two times{once}.")
+    return sentences
 
 
 def make_skill_forest(material: ReportMaterial) -> Picture:
@@ -165,8 +165,8 @@ def draw_skills(
     axes.set(title="Skill on tune", xlabel="step", ylabel="skill")
     drawn = False
     for name, entries in log.items():
-        looked = _select_tune_entries(entries)
-        if len(looked) < 2:
+        tune_entries = _select_tune_entries(entries)
+        if len(tune_entries) < 2:
             continue
         for k, task in enumerate(tasks):
             # A network is named after its tasks, joined with "+"; "" is the joint network of all tasks.
@@ -174,7 +174,7 @@ def draw_skills(
                 continue
             points = [
                 (e["step"], _compute_logged_skill(tasks[task], e["tune"].get(task, {})))
-                for e in looked
+                for e in tune_entries
                 if task in e["tune"]
             ]
             if sum(bool(np.isfinite(v)) for _, v in points) > 1:
@@ -188,14 +188,14 @@ def draw_skills(
                 )
                 drawn = True
         if not name:
-            points = [(e["step"], _convert_to_float(e["tune"].get("skill"))) for e in looked]
+            points = [(e["step"], _convert_to_float(e["tune"].get("skill"))) for e in tune_entries]
             # Comparisons with NaN are always false, so `max` could return one; as −∞ it is never the best.
             best = max(points, key=lambda p: -np.inf if np.isnan(p[1]) else p[1])
             axes.plot(*zip(*points, strict=True), color=INK, lw=2.4, label="mean of tasks")
             axes.plot(*best, "o", color=INK, ms=6, ls="", label=f"best: {best[1]:.2f}")
             drawn = True
     if not drawn:
-        draw_empty_panel(axes, "no curve: tune was looked at\nfewer than two times")
+        draw_empty_panel(axes, "no curve: fewer than two\nevaluations on tune")
         return
     low, _ = axes.get_ylim()
     axes.set_ylim(max(low, -0.5), 1.05)

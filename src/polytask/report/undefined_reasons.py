@@ -16,7 +16,7 @@ from polytask.tasks.mask_sizes import LENGTH_METRICS, SIZE_METRICS
 from polytask.tasks.survival_metrics import is_horizon_defined
 from polytask.tasks.task import Task
 
-GENERIC_REASON = "these cases lack what it needs"
+GENERIC_REASON = "these cases lack data that the metric needs"
 
 
 def explain_undefined_metric(
@@ -43,8 +43,8 @@ def explain_undefined_metric(
     if items is None or not items.ids:
         lost = answers.unanswered.get(task.name, 0)
         return f"nothing was predicted for {lost} known {whom}s" if lost else f"no {whom} was answered"
-    place = np.array([subjects is None or s in subjects for s, _ in items.ids], bool)
-    chosen = items.take(np.flatnonzero(place))
+    is_selected = np.array([subjects is None or s in subjects for s, _ in items.ids], bool)
+    chosen = items.take(np.flatnonzero(is_selected))
     if not chosen.known.any():
         return f"the answer is known for no {whom}"
     if find_answer_form(task.kind) == "time":
@@ -67,9 +67,7 @@ def _explain_voxel_metric(task: Task, cases: list[Any], base: str, rest: str, na
     if not cases:
         return f"the {what} is known for no case"
     if find_answer_form(task.kind) == "field":
-        return (
-            "no structure with a known mask lies where the dose counts" if base == "dvh" else GENERIC_REASON
-        )
+        return "no structure with a known mask lies in the judged region" if base == "dvh" else GENERIC_REASON
     # Metrics over all structures have no name after the dot, so `structure` stays empty for them.
     structure = next((n for n in list_class_names(task) if rest == n), "")
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
@@ -79,9 +77,9 @@ def _explain_voxel_metric(task: Task, cases: list[Any], base: str, rest: str, na
         and getattr(task, "unit", "") == "mm"
         and _lacks_physical_sizes(cases, task)
     ):
-        return "the plan counts in mm, but no image here says how large a pixel is"
+        return "the plan measures in mm, but no image here says how large a pixel is"
     if base in ("hd95", "surface_dice"):
-        return "no case has both a true and a predicted surface where the masks count"
+        return "no case has both a true and a predicted surface in the judged region"
     return GENERIC_REASON
 
 
@@ -127,13 +125,13 @@ def _explain_number_metric(items: PooledAnswers, whom: str, base: str) -> str:
 def _explain_label_metric(
     task: Task, items: PooledAnswers, label: str, whom: str, names: DisplayNames
 ) -> str:
-    found = []
+    reasons = []
     for k, name in enumerate(list_class_names(task)):
         if label in ("", name):
             known = items.known[:, k]
-            there = items.value[known, k] > 0.5
-            found.append(_explain_one_sided_truth(names.word(task.name, name), there, whom))
-    return found[0] if label and found else f"no label is both present and absent in known {whom}s"
+            is_present = items.value[known, k] > 0.5
+            reasons.append(_explain_one_sided_truth(names.word(task.name, name), is_present, whom))
+    return reasons[0] if label and reasons else f"no label is both present and absent in known {whom}s"
 
 
 def _explain_class_metric(

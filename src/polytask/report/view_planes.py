@@ -56,15 +56,15 @@ def choose_view_planes(grid: Grid, target_mask: Mask) -> list[ViewPlane]:
         return [_make_flat_plane(grid)]
     turned = orient_to_ras(Volume(target_mask[None], grid))
     mask, spacing = np.flip(turned.array[0], (0, 1, 2)), turned.grid.spacing
-    found = []
+    planes = []
     for name, axis, rows, columns in (("axial", 2, 1, 0), ("coronal", 1, 2, 0), ("sagittal", 0, 2, 1)):
         counts = mask.sum(tuple(a for a in range(3) if a != axis))
         index = int(np.argmax(counts)) if counts.any() else mask.shape[axis] // 2
         # The mask was mirrored above, so the index is counted back to the orientation of the grid.
         place = describe_slice(turned.grid, axis, mask.shape[axis] - 1 - index, name)
         edges = (spacing[rows], spacing[columns])
-        found.append(ViewPlane(name, rows, columns, (axis, index), (0, 1, 2), edges, place))
-    return found
+        planes.append(ViewPlane(name, rows, columns, (axis, index), (0, 1, 2), edges, place))
+    return planes
 
 
 def describe_slice(grid: Grid, axis: int, index: int, name: str) -> str:
@@ -97,13 +97,13 @@ def choose_zoom_ranges(
     spans = [np.flatnonzero(union.any(1 - axis)) for axis in (0, 1)]
     longest = max((int(h[-1]) - int(h[0]) + 1) * s for h, s in zip(spans, spacing, strict=True))
     edge = max(longest * (1 + 2 * ZOOM_MARGIN), MIN_VIEW_SHARE * max(sizes))
-    found = []
+    ranges = []
     for hit, n, s in zip(spans, shape, spacing, strict=True):
         middle, half = (int(hit[0]) + int(hit[-1]) + 1) / 2, edge / s / 2
         # Shifted instead of cut off at the border, so that the field of view stays square.
         low = max(0, min(round(middle - half), n - round(2 * half)))
-        found.append((low, min(n, low + max(1, round(2 * half)))))
-    return found[0], found[1]
+        ranges.append((low, min(n, low + max(1, round(2 * half)))))
+    return ranges[0], ranges[1]
 
 
 def show_cut(axes: Any, picture: Array, plane: ViewPlane, **how: Any) -> Any:

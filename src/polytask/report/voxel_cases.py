@@ -92,10 +92,10 @@ def read_voxel_case(material: ReportMaterial, name: str, who: CaseId) -> VoxelCa
 def read_first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, bool]:
     """Read the first existing channel of an image: the volume, its modality, and whether it has a physical scale."""
     spec = cohort.header.images[input]
-    there = [(c, p) for c, p in image_paths(cohort, case, input).items() if p is not None]
-    if not there:
+    channels = [(c, p) for c, p in image_paths(cohort, case, input).items() if p is not None]
+    if not channels:
         raise make_gone_case_error(cohort, case, input)
-    channel, path = there[0]
+    channel, path = channels[0]
     image = read_image_file(path, dims=spec.dims)
     return image, spec.channels[channel], image.grid.physical
 
@@ -104,7 +104,7 @@ def make_gone_case_error(cohort: Cohort, case: Case, name: str) -> PolytaskError
     """Make the error for a case that was judged, but whose image or truth is no longer in the table."""
     who = f"{case.subject} {case.visit}".rstrip()
     return PolytaskError(
-        f"{cohort.table}: {who} was judged and has no {name} any more; "
+        f"{cohort.table}: {who} was evaluated but no longer has {name}; "
         "restore the table, or plan, train and evaluate again"
     )
 

@@ -108,11 +108,11 @@ def time_arms(
             yield build_rehearsal(work, cohort, plans[arm], fold, names, world)
 
     try:
-        found = time_arms_in_turns({arm: networks(arm) for arm in plans}, say)
+        timings = time_arms_in_turns({arm: networks(arm) for arm in plans}, say)
         for arm in plans:
-            if arm not in found and len(plans) > 1:  # perhaps only for lack of memory beside the others
-                found |= time_arms_in_turns({arm: networks(arm)}, say)
-        return found
+            if arm not in timings and len(plans) > 1:  # perhaps only for lack of memory beside the others
+                timings |= time_arms_in_turns({arm: networks(arm)}, say)
+        return timings
     finally:
         torch.set_num_threads(threads)
 

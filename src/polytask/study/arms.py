@@ -42,15 +42,15 @@ class Arm:
         """
         named = [] if self.preset else [f"model.sharing={self.sharing}"]
         start = apply_preset(plan, self.preset, header) if self.preset else plan
-        found = set_values(start, [*named, f"training.balance.rule={self.balance}", *changes])
-        model, rule = found.shared.model, found.shared.training.balance.rule
+        changed_plan = set_values(start, [*named, f"training.balance.rule={self.balance}", *changes])
+        model, rule = changed_plan.shared.model, changed_plan.shared.training.balance.rule
         # Runs of one arm must be comparable, so a change may not turn an arm silently into another one.
         if (model.sharing, rule) != (self.sharing, self.balance):
             raise PolytaskError(
                 f"arm {self.name}: --set {' '.join(changes)} makes it {model.sharing} with {rule}, another arm; leave "
                 "out what changes sharing or balance"
             )
-        return found
+        return changed_plan
 
 
 def list_arms(
@@ -66,12 +66,12 @@ def list_arms(
     Args:
         sharing_names: names of all sharing blocks; a preset with one of these names gets the prefix `preset-`.
     """
-    found = {BASELINE: Arm(BASELINE, "single")}
+    arms_by_name = {BASELINE: Arm(BASELINE, "single")}
     for member in sharing:
         for rule in () if member == BASELINE else balance:
             name = member if rule == "equal" else f"{member}+{rule}"
             # The first definition of a name stays: repeated members on the command line add no second arm.
-            found.setdefault(name, Arm(name, member, rule))
+            arms_by_name.setdefault(name, Arm(name, member, rule))
     for preset in presets:
         if preset == BASELINE:
             continue
@@ -81,6 +81,6 @@ def list_arms(
             if rule == own.training.balance.rule != "equal" and "equal" in balance:
                 continue  # what the preset brings by itself
             name = label if rule == "equal" else f"{label}+{rule}"
-            mine = own.training.balance.rule if rule == "equal" else rule
-            found.setdefault(name, Arm(name, own.model.sharing, mine, preset))
-    return tuple(found.values())
+            balance_rule = own.training.balance.rule if rule == "equal" else rule
+            arms_by_name.setdefault(name, Arm(name, own.model.sharing, balance_rule, preset))
+    return tuple(arms_by_name.values())

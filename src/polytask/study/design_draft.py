@@ -147,19 +147,21 @@ def _draft_continued_design(
         )
     new = [arm for arm in arms if arm not in design.arms]
     # `single` is timed again with new arms: only times from the same rounds give a fair ratio.
-    beside = [arm for arm in arms if new and arm not in new and (arm.baseline or not design.timed(arm.name))]
-    plans = _plan_arms(workspace, [*beside, *new], design.tasks, design.list_plan_overrides())
+    timed_again = [
+        arm for arm in arms if new and arm not in new and (arm.baseline or not design.timed(arm.name))
+    ]
+    plans = _plan_arms(workspace, [*timed_again, *new], design.tasks, design.list_plan_overrides())
     paces = _time_planned_arms(
         workspace, plans, design.folds[0], workspace.tasks(design.tasks), design.device, say
     )
-    other = {
+    values = {
         **vars(design),
         "arms": arms,
         "folds": workspace.folds(request.folds) if request.folds else design.folds,
         "seeds": tuple(range(request.seeds)) if request.seeds else design.seeds,
         "paces": paces,
     }
-    return design.extended(StudyDesign(**other), command)
+    return design.extended(StudyDesign(**values), command)
 
 
 def _list_requested_arms(

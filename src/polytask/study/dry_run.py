@@ -69,18 +69,18 @@ def forecast_study(
     """
     request = request or StudyRequest()
     request.refuse_invalid_values()
-    place = locate_study(source, out, name)
-    prepare_workspace(place, request.folds, say)
-    ground = Workspace.read(place.work)
-    design = draft_design(place, ground, request, jobs, say=say)
-    study = Study.of(place.folder, design)
-    by_arm = estimate_runs(study, ground)
+    location = locate_study(source, out, name)
+    prepare_workspace(location, request.folds, say)
+    workspace = Workspace.read(location.work)
+    design = draft_design(location, workspace, request, jobs, say=say)
+    study = Study.of(location.folder, design)
+    by_arm = estimate_runs(study, workspace)
     todo = [run for run in study.runs if run.state != "done"]
     # A killed run continues where it stopped, so only the rest of it counts.
     seconds = [by_arm[r.arm.name].seconds * (1 - r.progress[0]) for r in todo if r.arm.name in by_arm]
     return Forecast(
-        study=str(place.folder),
-        work=str(place.work),
+        study=str(location.folder),
+        work=str(location.work),
         arms=tuple(arm.name for arm in design.arms),
         folds=len(design.folds),
         seeds=len(design.seeds),
@@ -93,8 +93,8 @@ def forecast_study(
         tune_every=design.tune_every,
         threads=design.threads,
         jobs=jobs,
-        minutes={arm: one.seconds / 60 for arm, one in by_arm.items()},
-        measured=tuple(arm for arm, one in by_arm.items() if one.measured),
+        minutes={arm: estimate.seconds / 60 for arm, estimate in by_arm.items()},
+        measured=tuple(arm for arm, estimate in by_arm.items() if estimate.measured),
         # More jobs than open runs do not make the study faster; an empty list must not divide by 0.
         hours=sum(seconds) / max(1, min(jobs, len(seconds))) / 3600,
         gigabytes=sum(by_arm[r.arm.name].megabytes for r in todo if r.arm.name in by_arm) / 1000,

@@ -82,48 +82,48 @@ def run_matrix(
     """
     todo = [run for run in study.runs if run.state != "done"]
     stop_request = StopRequest.of_this_process(study.folder / "active")
-    stop = Path(stop_request.stop)
-    stop.parent.mkdir(parents=True, exist_ok=True)
-    stop.unlink(missing_ok=True)
-    troubles: list[BaseException] = []
-    by_arm, known = expect(study), len(study.runs) - len(todo)
+    stop_file = Path(stop_request.stop)
+    stop_file.parent.mkdir(parents=True, exist_ok=True)
+    stop_file.unlink(missing_ok=True)
+    errors: list[BaseException] = []
+    by_arm, done_before = expect(study), len(study.runs) - len(todo)
 
     def dispatch() -> None:
         try:
             _dispatch_runs(study.work, todo, stop_request, jobs, backend)
         # An exception in a thread would only be printed; it is kept and raised by the main thread below.
         except BaseException as trouble:
-            troubles.append(trouble)
+            errors.append(trouble)
 
-    with catch_stop_signals() as asked:
+    with catch_stop_signals() as stop_signal:
         # Signal handlers run in the main thread only, so joblib works in another one and the main thread stays free.
         thread = Thread(target=dispatch, daemon=True)
         thread.start()
         while thread.is_alive():
             thread.join(POLL_SECONDS)
-            if asked.signal and not stop.exists():
-                stop.touch()
+            if stop_signal.signal and not stop_file.exists():
+                stop_file.touch()
             study = study.read_states_again()
             done = sum(run.state == "done" for run in study.runs)
-            if done != known:
-                by_arm, known = expect(study), done
+            if done != done_before:
+                by_arm, done_before = expect(study), done
             watch(
                 MatrixSnapshot(
                     study,
                     estimate_remaining_seconds([r for r in study.runs if r.state == "missing"], by_arm, jobs),
                 )
             )
-        if asked.signal:
+        if stop_signal.signal:
             _wait_for_saving(todo)
-    stop.unlink(missing_ok=True)
+    stop_file.unlink(missing_ok=True)
     # After a signal, errors of joblib are expected: its workers may have been ended by it.
-    if troubles and not asked.signal:
-        what = (str(troubles[0]).splitlines() or [""])[0]
+    if errors and not stop_signal.signal:
+        first_line = (str(errors[0]).splitlines() or [""])[0]
         raise PolytaskError(
-            f"--backend {backend}: {type(troubles[0]).__name__}: {what}; finished runs are kept: run the same command "
-            "again, or with another --backend"
-        ) from troubles[0]
-    return asked.signal
+            f"--backend {backend}: {type(errors[0]).__name__}: {first_line}; finished runs are kept: run the same "
+            "command again, or with another --backend"
+        ) from errors[0]
+    return stop_signal.signal
 
 
 def _dispatch_runs(

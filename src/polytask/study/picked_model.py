@@ -40,20 +40,20 @@ def export_picked_model(
         PolytaskError: there is no such arm, or none of its runs is finished.
     """
     study = study if isinstance(study, Study) else Study.read(study)
-    said = draw_conclusions(study)
-    found = said.gathered
+    conclusions = draw_conclusions(study)
+    gathered = conclusions.gathered
     if arm is None:
-        arm, why = said.recommendation.arm, said.sentence
+        arm, why = conclusions.recommendation.arm, conclusions.sentence
     else:
         why = "named by hand"
-    if arm not in found.arms:
-        raise PolytaskError(f"--arm {arm}: {suggest_word(arm, found.arms)}; these have finished runs")
-    skills = read_tune_skills(found, arm)
+    if arm not in gathered.arms:
+        raise PolytaskError(f"--arm {arm}: {suggest_word(arm, gathered.arms)}; these have finished runs")
+    skills = read_tune_skills(gathered, arm)
     by_fold: dict[int, list[tuple[float, str]]] = {}
-    for one in found.of_arm(arm):
+    for finished in gathered.of_arm(arm):
         # A run without a tune result is only taken when its fold has no other.
-        skill = skills.get((one.run.fold, one.run.seed), float("-inf"))
-        by_fold.setdefault(one.run.fold, []).append((skill, str(one.run.folder)))
+        skill = skills.get((finished.run.fold, finished.run.seed), float("-inf"))
+        by_fold.setdefault(finished.run.fold, []).append((skill, str(finished.run.folder)))
     best = [max(runs) for runs in by_fold.values()]
     members: Sequence[tuple[float, str]] = best if ensemble else [max(best)]
     folders = [Path(folder) for _, folder in members]

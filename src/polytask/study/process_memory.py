@@ -18,9 +18,9 @@ def measure_peak_memory() -> float:
     """
     status = Path("/proc/self/status")
     text = read_text(status) if status.exists() else ""
-    found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
-    if found:
-        return int(found[1]) / 1024
+    match = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
+    if match:
+        return int(match[1]) / 1024
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -70,11 +70,21 @@ def build_run_table(run: StudyRun) -> pa.Table:
         ("", "cost", "", "", name, _finite_or_none(cost), None) for name, cost in run.record["costs"].items()
     ]
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
-    own = [run.name, run.arm.name, run.arm.sharing, run.arm.balance, run.arm.preset, run.fold, run.seed]
+    run_values = [
+        run.name,
+        run.arm.name,
+        run.arm.sharing,
+        run.arm.balance,
+        run.arm.preset,
+        run.fold,
+        run.seed,
+    ]
     return pa.Table.from_arrays(
         [
             pa.array(values, field.type)
-            for values, field in zip([*([v] * len(rows) for v in own), *columns], RESULTS_SCHEMA, strict=True)
+            for values, field in zip(
+                [*([v] * len(rows) for v in run_values), *columns], RESULTS_SCHEMA, strict=True
+            )
         ],
         schema=RESULTS_SCHEMA,
     )
@@ -84,8 +94,8 @@ def list_metric_rows(evaluation: Evaluation) -> Iterator[ResultRow]:
     """Yield a row for every metric, for the skill of each task, and for the mean skill."""
     for task, metrics in evaluation.metrics.items():
         named = {**metrics, "skill": evaluation.skill[task]}
-        for name, found in named.items():
-            yield task, "metric", "", "", name, _finite_or_none(found.estimate), found.n
+        for name, estimate in named.items():
+            yield task, "metric", "", "", name, _finite_or_none(estimate.estimate), estimate.n
     mean = evaluation.mean_skill
     yield "", "metric", "", "", "mean_skill", _finite_or_none(mean.estimate), mean.n
 
@@ -122,16 +132,16 @@ def collect_truth_cells(kind: str, names: list[str], items: PooledAnswers, k: in
 
 def collect_answer_cells(names: list[str], prediction: Mapping[str, Any], k: int) -> dict[str, float]:
     """Return the answer for item `k`: `value`, `risk`, `p.CLASS`, or `p.0`, `p.1`, … for the horizons of survival."""
-    found: dict[str, float] = {}
+    cells: dict[str, float] = {}
     for key, array in prediction.items():
         values = np.asarray(array[k], np.float64)
         if values.ndim == 0:
-            found[key] = float(values)
+            cells[key] = float(values)
             continue
         # Probabilities of classes have as many columns as names; those of horizons are numbered.
         ends = names if values.size == len(names) else list(map(str, range(values.size)))
-        found |= {f"{key}.{end}": float(v) for end, v in zip(ends, values.ravel(), strict=True)}
-    return found
+        cells |= {f"{key}.{end}": float(v) for end, v in zip(ends, values.ravel(), strict=True)}
+    return cells
 
 
 def _finite_or_none(number: float | None) -> float | None:

@@ -35,8 +35,8 @@ class RunEstimate:
 def estimate_runs(study: Study, workspace: Workspace) -> dict[str, RunEstimate]:
     """Return arm → what one of its runs takes; an arm that could not be timed is missing."""
     masks = estimate_mask_megabytes(workspace, study.design)
-    found = {arm.name: _estimate_arm_run(arm.name, study, workspace, masks) for arm in study.arms}
-    return {arm: one for arm, one in found.items() if one is not None}
+    estimates = {arm.name: _estimate_arm_run(arm.name, study, workspace, masks) for arm in study.arms}
+    return {arm: estimate for arm, estimate in estimates.items() if estimate is not None}
 
 
 def _estimate_arm_run(arm: str, study: Study, workspace: Workspace, masks: float) -> RunEstimate | None:
@@ -52,9 +52,9 @@ def _estimate_arm_run(arm: str, study: Study, workspace: Workspace, masks: float
         return None
     fold = workspace.splits.folds[design.folds[0]]
     # The extra one is the evaluation at the very end of training.
-    looks = 1 + design.steps // (design.tune_every * workspace.plan.shared.training.steps_per_epoch)
-    judged = HELD_OUT_TIME_FACTOR * pace.tune * len(fold.held_out) / max(1, len(fold.tune))
-    seconds = STARTUP_SECONDS + design.steps * pace.step + looks * pace.tune + judged
+    evaluations = 1 + design.steps // (design.tune_every * workspace.plan.shared.training.steps_per_epoch)
+    evaluation_seconds = HELD_OUT_TIME_FACTOR * pace.tune * len(fold.held_out) / max(1, len(fold.tune))
+    seconds = STARTUP_SECONDS + design.steps * pace.step + evaluations * pace.tune + evaluation_seconds
     return RunEstimate(seconds, pace.parameters * BYTES_PER_WEIGHT * WEIGHT_COPIES / 1e6 + masks, False)
 
 

@@ -1,4 +1,4 @@
-"""The parent's side of one run of a study: `run_one` starts its process and waits; joblib calls it on any free worker.
+"""Starts the process of one run of a study and waits for it; joblib calls `run_one` on any free worker.
 
 Each run has its own process, so that its peak memory can be measured, and so that a run that is killed for lack of
 memory ends no other run.
@@ -6,7 +6,6 @@ memory ends no other run.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import signal
@@ -18,15 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from polytask.locks import is_lock_held, read_lock_note
 from polytask.study.run_spec import RunSpec
 from polytask.study.run_worker import (
-    EXIT_DONE,
-    EXIT_ELSEWHERE,
-    EXIT_FAILED,
-    EXIT_STOPPED,
+    EXIT_CODES,
+    ORDER_JSON,
+    RunEnding,
     StopRequest,
     WorkerOrder,
     is_process_alive,
@@ -34,20 +31,14 @@ from polytask.study.run_worker import (
 )
 from polytask.study.study_folder import find_run_state
 
-RunEnding = Literal["done", "failed", "stopped", "elsewhere"]
 ORPHAN_POLL_SECONDS = 0.2
 """Seconds between two checks of a run whose command was killed."""
-ENDING_BY_EXIT_CODE: dict[int, RunEnding] = {
-    EXIT_DONE: "done",
-    EXIT_FAILED: "failed",
-    EXIT_STOPPED: "stopped",
-    EXIT_ELSEWHERE: "elsewhere",
-}
+ENDING_BY_EXIT_CODE: dict[int, RunEnding] = {code: ending for ending, code in EXIT_CODES.items()}
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run ended: `stopped` = saved after a stop request; `elsewhere` = another command works on it."""
+    """How a run ended, and the seconds it took."""
 
     name: str
     ended: RunEnding
@@ -63,15 +54,15 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
     """
     started = time.perf_counter()
 
-    def outcome(ended: RunEnding) -> RunOutcome:
+    def make_outcome(ended: RunEnding) -> RunOutcome:
         return RunOutcome(spec.name, ended, time.perf_counter() - started)
 
     if find_run_state(spec, Path(work) / "runs" / spec.name)[0] == "done":
-        return outcome("done")
+        return make_outcome("done")
     if stop_request.is_requested:
-        return outcome("stopped")
+        return make_outcome("stopped")
     if not wait_for_orphan(spec, stop_request):
-        return outcome("elsewhere")
+        return make_outcome("elsewhere")
     order = WorkerOrder(Path(work).resolve(), spec, replace(stop_request, parent=os.getpid()))
     threads = str(spec.threads)
     child = subprocess.Popen(
@@ -84,13 +75,13 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
         start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
     )
     with ignore_interrupts(stop_request):
-        _, said = child.communicate(json.dumps(order.as_dict()).encode())
+        _, error_output = child.communicate(ORDER_JSON.dump_json(order))
     ended = ENDING_BY_EXIT_CODE.get(child.returncode)
     # The process may die without a note, for example when the system kills it for lack of memory.
     if ended is None or (ended == "failed" and not spec.failed.exists()):
-        note_failure(spec, describe_process_end(child.returncode), said.decode(errors="replace"))
+        note_failure(spec, describe_process_end(child.returncode), error_output.decode(errors="replace"))
         ended = "failed"
-    return outcome(ended)
+    return make_outcome(ended)
 
 
 def wait_for_orphan(spec: RunSpec, stop_request: StopRequest) -> bool:

@@ -41,13 +41,13 @@ class RunSpec:
 
     def identity(self) -> dict[str, Any]:
         """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
-        found = asdict(self)
+        values = asdict(self)
         # A study may be moved, and the number of resamples changes no weights: neither makes it another run.
         for key in ("study", "resamples"):
-            found.pop(key)
-        found["tasks"] = None if self.tasks is None else list(self.tasks)
-        found["overrides"] = list(self.overrides)
-        return found
+            values.pop(key)
+        values["tasks"] = None if self.tasks is None else list(self.tasks)
+        values["overrides"] = list(self.overrides)
+        return values
 
     def make_run_request(self) -> RunRequest:
         """Ask for the run that these values describe. A preset brings its own sharing."""

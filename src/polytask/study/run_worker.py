@@ -1,8 +1,7 @@
-"""The child's side of one run of a study: the process that trains it, judges it, tells how far it is, and stops when
-asked.
+"""The process of one run of a study: it trains and evaluates the run, notes its progress, and stops when asked.
 
-`python -m polytask.study.run_worker` reads its order from standard input; `run_one` writes it, and waits for the exit
-code. Torch is loaded only once the run is known to be open.
+`python -m polytask.study.run_worker` reads its order from standard input. `run_one`, which runs in the process that
+waits for this one, writes the order and reads the exit code. Torch is loaded only once the run is known to be open.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from polytask.atomic_files import write_text_atomically
-from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
 from polytask.locks import LockedError, LockHolder, hold_lock
 from polytask.plain import write_plain_json
@@ -31,8 +31,10 @@ from polytask.study.study_folder import find_run_state, read_run_record
 from polytask.training.interrupt import TrainingInterrupted
 from polytask.training.run_request import RunRequest
 
-EXIT_DONE, EXIT_FAILED, EXIT_STOPPED, EXIT_ELSEWHERE = 0, 1, 3, 4
-"""Exit codes of the run's process."""
+RunEnding = Literal["done", "failed", "stopped", "elsewhere"]
+"""How a run ended: `stopped` = saved after a stop request; `elsewhere` = another command works on it."""
+EXIT_CODES: dict[RunEnding, int] = {"done": 0, "failed": 1, "stopped": 3, "elsewhere": 4}
+"""How a run ended → exit code of its process."""
 NOTE_INTERVAL_SECONDS = 0.5
 """Seconds between two notes of the progress, and between two checks for a stop request."""
 TRAINING_SHARE_OF_RUN = 0.9
@@ -85,11 +87,10 @@ def is_process_alive(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class WorkerOrder:
-    """What the parent asks of the process of a run, as JSON on its standard input.
+    """What the process of a run has to do; it is sent to its standard input as JSON (`ORDER_JSON`).
 
     Args:
-        work: the work folder.
-        spec: the run.
+        work: the work folder. spec: the run.
         stop_request: that of the command, with the process that waits as its `parent`.
     """
 
@@ -97,23 +98,14 @@ class WorkerOrder:
     spec: RunSpec
     stop_request: StopRequest
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the order as plain data."""
-        return {"work": str(self.work), "spec": asdict(self.spec), "stop_request": asdict(self.stop_request)}
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> WorkerOrder:
-        """Return the order that `as_dict` wrote."""
-        values = dict(given["spec"])
-        for key in ("tasks", "overrides"):
-            # JSON knows no tuples, but a spec must equal the one it was made from.
-            values[key] = None if values[key] is None else tuple(values[key])
-        return cls(Path(given["work"]), RunSpec(**values), StopRequest(**given["stop_request"]))
-
     @property
     def folder(self) -> Path:
         """The folder of the run, which may not exist yet."""
         return self.work / "runs" / self.spec.name
+
+
+ORDER_JSON = TypeAdapter(WorkerOrder)
+"""Writes orders as JSON and reads them back, tuples and paths included."""
 
 
 class RunProgress:
@@ -178,28 +170,28 @@ class RunProgress:
         return due
 
 
-def execute_run(order: WorkerOrder) -> int:
-    """Do the run of an order under its lock, and return the exit code of the process."""
+def execute_run(order: WorkerOrder) -> RunEnding:
+    """Do the run of an order under its lock, and return how it ended."""
     spec = order.spec
     try:
         with hold_lock(
             spec.active, "works on this run", note={"command": order.stop_request.pid}
         ) as run_lock:
             if find_run_state(spec, order.folder)[0] == "done":
-                return EXIT_DONE
+                return "done"
             # The note of an earlier failure would keep the state at `failed` after this try succeeds.
             for earlier in (spec.failed, spec.failed.with_suffix(".part")):
                 earlier.unlink(missing_ok=True)
             try:
                 perform_run(order, RunProgress(run_lock, order))
             except (TrainingInterrupted, KeyboardInterrupt):
-                return EXIT_STOPPED
+                return "stopped"
             except Exception as error:
                 note_failure(spec, summarize_error(error), traceback.format_exc())
-                return EXIT_FAILED
-            return EXIT_DONE
+                return "failed"
+            return "done"
     except LockedError:
-        return EXIT_ELSEWHERE
+        return "elsewhere"
 
 
 def perform_run(order: WorkerOrder, progress: RunProgress) -> None:
@@ -251,13 +243,13 @@ def claim_run_folder(folder: Path, spec: RunSpec) -> bool:
     was = read_run_record(folder).get("run")
     if was == spec.identity() and (folder / RUN_FILE_NAME).exists():
         return True
-    # No note, no log and no checkpoint: only a process that was killed at once leaves such a folder.
+    # No note, no log and no checkpoint: the process was killed before its first epoch, so nothing is lost.
     if was is None and not (folder / "metrics.jsonl").exists() and not (folder / "best").exists():
-        shutil.rmtree(folder)  # killed before its first epoch: nothing is lost
+        shutil.rmtree(folder)
         return False
     raise PolytaskError(
-        f"{folder}: a run of this name exists and is not this study's, or was made with other values; move it away, or "
-        "begin another study with -o"
+        f"{folder}: a run of this name exists, but it is not this study's or was made with other values; move it away, "
+        "or begin another study with -o"
     )
 
 
@@ -295,4 +287,4 @@ def summarize_error(error: Exception) -> str:
 if __name__ == "__main__":
     # The worker blocks SIGINT and children inherit that; this process has to be able to stop.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sys.exit(execute_run(WorkerOrder.from_dict(parse_json(sys.stdin.read(), "standard input"))))
+    sys.exit(EXIT_CODES[execute_run(ORDER_JSON.validate_json(sys.stdin.read()))])

@@ -43,7 +43,8 @@ def fix_step_budget(
     timed = [arm for arm in select_joint_arms(arms) if arm.name in timings]
     if not timed:
         raise PolytaskError(
-            f"--minutes-per-run {request.minutes:g}: no arm could be timed; see what was said of each, or give --steps"
+            f"--minutes-per-run {request.minutes:g}: no arm could be timed; see the message about each arm above, or "
+            "give --steps"
         )
     slowest = max(timed, key=lambda arm: timings[arm.name].step)
     pace = timings[slowest.name]

@@ -119,9 +119,10 @@ class StudyDesign:
         """List the plan values that every run gets as `--set`: the study's own values, after those given by hand."""
         cut = (f"training.balance.cut={self.cut}",) if self.cut else ()
         fixed = ("training.patience=0", f"training.tune_every={self.tune_every}")
-        looks = f"training.balance.log_every={max(1, min(BalancePlan().log_every, self.steps // MIN_GRADIENT_LOGS))}"
+        log_every = max(1, min(BalancePlan().log_every, self.steps // MIN_GRADIENT_LOGS))
+        gradient_log = f"training.balance.log_every={log_every}"
         # Later values win: a person may change how often gradients are logged, but neither patience nor threads.
-        return (looks, *self.overrides, *cut, *fixed, f"training.threads={self.threads}")
+        return (gradient_log, *self.overrides, *cut, *fixed, f"training.threads={self.threads}")
 
     def write(self, folder: Path) -> None:
         """Write `STUDY/study.yaml` completely or not at all."""
@@ -154,15 +155,15 @@ class StudyDesign:
             for key in ("folds", "seeds", "overrides", "commands", "tasks"):
                 content[key] = None if content[key] is None else tuple(content[key])
             # Dataclasses check no types; a hand-edited file must fail here with its place, not in the middle of a run.
-            found: StudyDesign = TypeAdapter(cls).validate_python(asdict(cls(**content)))
-            if not found.folds or not found.seeds or not found.arms:
+            design: StudyDesign = TypeAdapter(cls).validate_python(asdict(cls(**content)))
+            if not design.folds or not design.seeds or not design.arms:
                 raise ValueError("expected arms, folds and seeds")
-            if min(found.steps, found.tune_every, found.threads, found.resamples) < 1:
+            if min(design.steps, design.tune_every, design.threads, design.resamples) < 1:
                 raise ValueError("expected steps, tune_every, threads and resamples of 1 or more")
             # Without its hash, a changed plan of that fold would pass unnoticed.
-            if lost := set(found.folds) - set(found.rests.plan):
+            if lost := set(design.folds) - set(design.rests.plan):
                 raise ValueError(f"no hash of the plan of fold {min(lost)}")
-            return found
+            return design
 
     def extended(self, other: StudyDesign, command: str) -> StudyDesign:
         """Return this design plus the arms, folds and seeds of another; the same design when nothing is new.
@@ -193,7 +194,7 @@ def refuse_other_budget(design: StudyDesign, request: StudyRequest, folder: Path
     Raises:
         PolytaskError: names what the study has and what was asked for.
     """
-    given = {
+    values_by_option = {
         "--steps": (request.steps, design.steps),
         "--minutes-per-run": (request.minutes, design.minutes),
         "--tasks": (request.tasks, design.tasks),
@@ -202,15 +203,15 @@ def refuse_other_budget(design: StudyDesign, request: StudyRequest, folder: Path
         "--device": (request.device, design.device),
         "--resamples": (request.resamples, design.resamples),
     }
-    for option, (asked, has) in given.items():
-        if asked is None or asked == has:
+    for option, (requested, has) in values_by_option.items():
+        if requested is None or requested == has:
             continue
         # None and () both mean that the option was not used when the study began.
-        ours = "that was not given" if has in (None, ()) else f"it has {_format_option_value(has)}"
+        ours = "without this option" if has in (None, ()) else f"it has {_format_option_value(has)}"
         raise PolytaskError(
-            f"{folder}: {option} {_format_option_value(asked)}: the study began with another budget or other "
-            f"values ({ours}), and "
-            f"runs must stay comparable; leave {option} out to go on, or begin another study with -o"
+            f"{folder}: {option} {_format_option_value(requested)}: the study began with another budget or other "
+            f"values ({ours}), and all its runs must stay comparable; leave {option} out to continue, or begin another "
+            "study with -o"
         )
 
 
@@ -220,31 +221,34 @@ def refuse_changes(design: StudyDesign, current: StudyHashes, folder: Path, work
     Raises:
         PolytaskError: names what has changed.
     """
-    was, lost = design.rests, "the runs before and after would not be comparable"
-    other = "or begin another study with -o"
-    if was.cohort != current.cohort:
+    recorded, reason = design.rests, "the runs before and after would not be comparable"
+    alternative = "or begin another study with -o"
+    if recorded.cohort != current.cohort:
         raise PolytaskError(
             f"{folder}: the study belongs to another cohort than {work}, or header or table have changed since it "
-            f"began (digest {was.cohort[:8]}, now {current.cohort[:8]}); restore them, {other}"
+            f"began (digest {recorded.cohort[:8]}, now {current.cohort[:8]}); restore them, {alternative}"
         )
-    if was.splits != current.splits:
+    if recorded.splits != current.splits:
         raise PolytaskError(
-            f"{work / 'splits.json'}: the folds have changed since the study {folder} began; {lost}: restore the file, "
-            f"{other}"
+            f"{work / 'splits.json'}: the folds have changed since the study {folder} began; {reason}: restore the "
+            f"file, {alternative}"
         )
-    changed = [fold for fold in was.plan if was.plan[fold] != current.plan.get(fold)]
-    if changed or set(was.plan) != set(current.plan):
+    changed = [fold for fold in recorded.plan if recorded.plan[fold] != current.plan.get(fold)]
+    if changed or set(recorded.plan) != set(current.plan):
         where = (
-            "for all folds" if len(changed) == len(was.plan) else f"for fold {', '.join(map(str, changed))}"
+            "for all folds"
+            if len(changed) == len(recorded.plan)
+            else f"for fold {', '.join(map(str, changed))}"
         )
         raise PolytaskError(
-            f"{work / 'plan.yaml'}: the plan has changed {where} since the study {folder} began; {lost}: restore the "
-            f"file, {other}"
+            f"{work / 'plan.yaml'}: the plan has changed {where} since the study {folder} began; {reason}: restore the "
+            f"file, {alternative}"
         )
-    if was.store != current.store:
+    if recorded.store != current.store:
         raise PolytaskError(
             f"{work / 'store'}: the prepared data have changed since the study {folder} began (content "
-            f"{was.store[:8]}, now {current.store[:8]}); {lost}: restore the files and prepare again, {other}"
+            f"{recorded.store[:8]}, now {current.store[:8]}); {reason}: restore the files and prepare "
+            f"again, {alternative}"
         )
 
 
@@ -254,7 +258,7 @@ def _format_option_value(value: object) -> str:
 
 def _render_study_yaml(design: StudyDesign) -> str:
     content = {"polytask": 1, **asdict(design)}
-    head = "# A study: written by `polytask study`; all its runs rest on what stands here.\n"
+    head = "# A study, written by `polytask study`. All its runs use the values in this file.\n"
     return head + yaml.safe_dump(_convert_to_lists(content), sort_keys=False, allow_unicode=True, width=110)
 
 

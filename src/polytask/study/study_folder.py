@@ -56,8 +56,8 @@ class StudyRun:
     @property
     def progress(self) -> tuple[float, str]:
         """The finished share of an active run (0 to 1), and in words what it is doing."""
-        said = read_lock_note(self.spec.active)
-        return float(said.get("share", 0.0)), str(said.get("what", ""))
+        note = read_lock_note(self.spec.active)
+        return float(note.get("share", 0.0)), str(note.get("what", ""))
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -121,8 +121,9 @@ class Study:
 
     def run(self, arm: str, fold: int, seed: int) -> StudyRun:
         """Return one run with its present state."""
-        found = next(a for a in self.arms if a.name == arm)
-        return inspect_run(found, build_run_spec(self.design, self.folder, found, fold, seed), self.work)
+        definition = next(a for a in self.arms if a.name == arm)
+        spec = build_run_spec(self.design, self.folder, definition, fold, seed)
+        return inspect_run(definition, spec, self.work)
 
     def table(self) -> pa.Table:
         """Read `results.parquet` as an Arrow table."""

@@ -43,7 +43,7 @@ def locate_study(source: Path | str, out: Path | str | None, name: str = "study"
     if (source / STUDY_FILE).is_file():
         if out is not None and Path(out).resolve() != source.resolve():
             raise PolytaskError(
-                f"{source}: is a study; leave -o out to go on with it, or name its work folder"
+                f"{source}: is a study; leave -o out to continue it, or name its work folder for another study"
             )
         return StudyLocation(source, (source / StudyDesign.read(source).work).resolve())
     if (source / PLAN).is_file():
@@ -51,21 +51,22 @@ def locate_study(source: Path | str, out: Path | str | None, name: str = "study"
         return StudyLocation(_refuse_nameless_folder(folder), source)
     if (source / HEADER_FILE).is_file():
         if out is None:
-            raise PolytaskError(f"{source}: is a cohort: say where the study goes with -o STUDY")
+            raise PolytaskError(f"{source}: is a cohort; say with -o STUDY where the study is written")
         return StudyLocation(_refuse_nameless_folder(Path(out)), Path(out) / "work", source)
     if not source.is_dir():
         raise PolytaskError(f"{source}: no such folder; expected a cohort, a work folder or a study")
     raise PolytaskError(
-        f"{source}: neither a cohort ({HEADER_FILE}), a work folder ({PLAN}) nor a study ({STUDY_FILE}); name one "
-        "of them, or run "
-        f"`polytask plan COHORT -o {source}` first"
+        f"{source}: neither a cohort ({HEADER_FILE}), a work folder ({PLAN}) nor a study ({STUDY_FILE}); name one of "
+        f"them, or run `polytask plan COHORT -o {source}` first"
     )
 
 
 def _refuse_nameless_folder(folder: Path) -> Path:
     """Return the folder, or refuse one without a name: the names of the runs begin with it."""
     if folder.resolve().name in ("", ".", ".."):
-        raise PolytaskError(f"-o {folder}: expected a folder with a name: its runs are called after it")
+        raise PolytaskError(
+            f"-o {folder}: expected a folder with a name, because the runs are named after it"
+        )
     return folder
 
 
@@ -98,15 +99,15 @@ def _check_cohort(cohort: Path, folds: int, say: SetupMessage) -> None:
     from polytask.cohort.check import check_cohort
 
     say(f"check: {cohort}")
-    found = check_cohort(cohort, folds=folds)
-    if errors := [p for p in found if p.level == "error"]:
-        place = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
+    problems = check_cohort(cohort, folds=folds)
+    if errors := [p for p in problems if p.level == "error"]:
+        where = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
         raise PolytaskError(
-            f"{cohort}{f', {place}' if place else ''}: {errors[0].message}; {errors[0].remedy} "
+            f"{cohort}{f', {where}' if where else ''}: {errors[0].message}; {errors[0].remedy} "
             f"({len(errors)} error{'s' * (len(errors) != 1)} in all: see `polytask check {cohort}`)"
         )
-    if found:
-        say(f"check: {len(found)} warning{'s' * (len(found) != 1)}, see `polytask check {cohort}`")
+    if problems:
+        say(f"check: {len(problems)} warning{'s' * (len(problems) != 1)}, see `polytask check {cohort}`")
 
 
 def _refuse_other_cohort(location: StudyLocation, cohort: Path) -> None:

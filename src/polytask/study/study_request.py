@@ -56,7 +56,7 @@ class StudyRequest:
         """Refuse everything that is wrong without looking at data: unknown names and impossible numbers.
 
         Raises:
-            PolytaskError: the first fault that was found.
+            PolytaskError: the first fault.
         """
         for complaint in self._list_invalid_values():
             raise PolytaskError(complaint)

@@ -52,14 +52,14 @@ class StudyRunCosts:
 
 def measure_study_run_costs(run: Run, device: str) -> StudyRunCosts:
     """Measure the costs of a run that is trained and evaluated."""
-    found = logged(run)
+    logged_costs = logged(run)
     cuda = torch.cuda.is_available() and device.startswith("cuda")
     return StudyRunCosts(
-        parameters=found.parameters,
+        parameters=logged_costs.parameters,
         networks=len(run.networks),
-        steps=found.steps,
-        seconds_per_step=found.seconds_per_step,
-        training_seconds=found.minutes * 60,
+        steps=logged_costs.steps,
+        seconds_per_step=logged_costs.seconds_per_step,
+        training_seconds=logged_costs.minutes * 60,
         inference_ms=time_inference(run, device),
         # Noted right after training, so that the memory of the evaluation does not count.
         peak_memory_mb=float(read_run_record(run.folder).get("memory") or measure_peak_memory()),

@@ -74,29 +74,29 @@ def run_study(
     request = request or StudyRequest()
     request.refuse_invalid_values()
     prepare_backend(backend)
-    place = locate_study(source, out, name)
-    if place.cohort is not None:
-        with lock_study(place.folder, say):
-            prepare_workspace(place, request.folds, say)
-    ground = Workspace.read(place.work)
+    location = locate_study(source, out, name)
+    if location.cohort is not None:
+        with lock_study(location.folder, say):
+            prepare_workspace(location, request.folds, say)
+    workspace = Workspace.read(location.work)
     results = ResultsWriter()
-    with lock_study(place.folder, say):
-        sweep_leftovers(place.folder)
-        new = not (place.folder / STUDY_FILE).exists()
-        design = draft_design(place, ground, request, jobs, command, say)
-        design.write(place.folder)
-    say(f"{place.folder}: {design.steps} steps a network ({design.how})") if new else None
-    study = Study.of(place.folder, design)
+    with lock_study(location.folder, say):
+        sweep_leftovers(location.folder)
+        new = not (location.folder / STUDY_FILE).exists()
+        design = draft_design(location, workspace, request, jobs, command, say)
+        design.write(location.folder)
+    say(f"{location.folder}: {design.steps} steps a network ({design.how})") if new else None
+    study = Study.of(location.folder, design)
 
-    def look(snapshot: MatrixSnapshot) -> None:
+    def save_and_watch(snapshot: MatrixSnapshot) -> None:
         if results.is_due(len(snapshot.of("done"))):
             _write_results(results, snapshot.study)
         watch(snapshot)
 
     stopped = 0
     if any(run.state != "done" for run in study.runs):
-        stopped = run_matrix(study, lambda now: estimate_runs(now, ground), jobs, backend, look)
-        study = Study.of(place.folder, design)
+        stopped = run_matrix(study, lambda now: estimate_runs(now, workspace), jobs, backend, save_and_watch)
+        study = Study.of(location.folder, design)
     _write_results(results, study)
     _sweep_active_folder(study)
     for emptied in ("active", "failed"):

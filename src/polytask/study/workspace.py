@@ -50,8 +50,8 @@ class Workspace:
     def header(self, tasks: Sequence[str] | None) -> Header:
         """Return the cohort's header with only these tasks, because a preset looks at the tasks of the header."""
         header = self.cohort.header
-        asked = {name: task for name, task in header.tasks.items() if tasks is None or name in tasks}
-        return header.model_copy(update={"tasks": asked})
+        requested = {name: task for name, task in header.tasks.items() if tasks is None or name in tasks}
+        return header.model_copy(update={"tasks": requested})
 
     def tasks(self, asked: Sequence[str] | None) -> list[str]:
         """Return the tasks that were asked for, in the order of the plan; all tasks for None.

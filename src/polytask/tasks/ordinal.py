@@ -14,6 +14,7 @@ from torch.nn.functional import logsigmoid
 
 from polytask.array_types import NAN
 from polytask.kinds.constant_losses import clamp_class_shares
+from polytask.kinds.ordinal import find_median_grades
 from polytask.tasks.confusion import build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
 from polytask.tasks.heads_and_losses import CumulativeHead, ItemCriterion
 from polytask.tasks.ranking import compute_auc
@@ -83,9 +84,8 @@ class Ordinal:
         return {"p": p / p.sum(1, keepdim=True)}
 
     def grade(self, prediction: Arrays) -> npt.NDArray[np.int64]:
-        """Find the median class `[N]`: the number of thresholds that are passed with a probability above ½."""
-        over = 1 - np.cumsum(np.asarray(prediction["p"], dtype=np.float64), axis=1)[:, :-1]
-        return np.asarray((over > 0.5).sum(1), dtype=np.int64)
+        """Find the median class `[N]`, which is the answer."""
+        return find_median_grades(prediction["p"])
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
         """Make the cells of one row: the median class, and the probability of every class."""

@@ -141,7 +141,10 @@ def test_held_out_subjects_choose_no_arm() -> None:
 def test_one_seed_recommends_nothing() -> None:
     found, text = answer([said("mask", "hard", "better", 10.0, 20.0)], seeds=1)
     assert (found.arm, found.basis) == ("single", "one seed")
-    assert text == "Recommended: single networks: one training each, so no claim; add seeds (--seeds 3)."
+    assert text == (
+        "Recommended: single networks: only one training of each network, so nothing can be claimed; add seeds "
+        "(--seeds 3)."
+    )
 
 
 def test_neither_gain_nor_saving() -> None:
@@ -165,7 +168,8 @@ def test_few_subjects_and_training_sets_that_were_not_drawn_are_said() -> None:
     _, text = answer([helps])
     assert "mask (+2.1 [0.4, 3.8], carried by 2 subjects)" in text
     assert text.endswith(
-        "; training sets are not drawn, so with 60 subjects words come more easily than they say."
+        "; the intervals leave out the luck of the training sets, so with 60 subjects “better” and “worse” come up by "
+        "chance more often than stated."
     )
     _, text = answer([helps], seeds=1)
     assert "training sets" not in text, "no word, no caveat"

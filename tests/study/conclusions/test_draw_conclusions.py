@@ -100,7 +100,7 @@ def test_pick_exports_the_recommended_model(finished: Study, tmp_path: Path) -> 
     found = export_picked_model(finished, tmp_path / "model")
     said = draw_conclusions(finished, 20)
     assert (found.arm, found.why) == (said.recommendation.arm, said.sentence)
-    assert "one training each" in found.why
+    assert "only one training of each network" in found.why
     assert len(found.runs) == 1
     assert (found.model / "model.json").exists()
     several = export_picked_model(finished, tmp_path / "ensemble", arm="hard", ensemble=True)

@@ -76,7 +76,7 @@ def test_bands_only_while_they_can_be_told_apart(study: Callable[..., Conclusion
 def test_one_run_an_arm_has_no_band(study: Callable[..., Conclusions]) -> None:
     found = arm_curves.make_curves_picture(study(tasks={"lesion": DICE}, folds=(0,), seeds=(0,)))
     assert found is not None
-    assert found.note.startswith("One run an arm.")
+    assert found.note.startswith("One run per arm.")
 
 
 def two_arms(found: Conclusions) -> dict[int, dict[tuple[str, int], FinishedRun]]:

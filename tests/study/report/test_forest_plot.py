@@ -78,8 +78,8 @@ def test_the_words_are_there_for_who_cannot_see(full: Conclusions) -> None:
 def test_scales_of_their_own_are_said(full: Conclusions) -> None:
     c = full.comparisons[0]
     wide = replace(c, task="os", verdict=replace(c.verdict, low=-9000.0, high=9000.0))
-    assert "scales of their own" in forest_plot.write_forest_note(replace(full, comparisons=[c, wide]))
-    assert "scales of their own" not in forest_plot.write_forest_note(replace(full, comparisons=[c]))
+    assert "its own scale" in forest_plot.write_forest_note(replace(full, comparisons=[c, wide]))
+    assert "its own scale" not in forest_plot.write_forest_note(replace(full, comparisons=[c]))
 
 
 def test_no_joint_arm_no_plot(study: Callable[..., Conclusions]) -> None:

@@ -49,7 +49,7 @@ def test_one_task_keeps_its_interval(study: Callable[..., Conclusions]) -> None:
 def test_without_prices_nothing_is_drawn(full: Conclusions) -> None:
     drawn, left = gain_scatter.make_gain_picture(replace(full, prices={}))
     assert drawn is None
-    assert "what its training costs beside single networks is not known" in left
+    assert "its training cost relative to single networks is not known" in left
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12))

@@ -21,14 +21,18 @@ def write_answer_sentence(
     recommendation: Recommendation,
 ) -> str:
     """Write which arm to take and why, with effects, intervals, and the limits of these intervals."""
-    mine = [c for c in comparisons if c.arm == recommendation.candidate]
-    said = _phrase_recommendation(mine, task_infos, arm_costs, margins, recommendation)
+    own_comparisons = [c for c in comparisons if c.arm == recommendation.candidate]
+    phrase = _phrase_recommendation(own_comparisons, task_infos, arm_costs, margins, recommendation)
     # Only small studies carry this warning, because their intervals leave out the luck of the training set.
-    few = [c.effect.subjects for c in mine if ONE_TRAINING_SET_NOTE in c.effect.notes]
-    words = recommendation.basis != "one seed" and any(c.verdict.word in ("better", "worse") for c in mine)
-    if not few or not (words or recommendation.basis in ("saving", "no saving")):
-        return f"{said}."
-    return f"{said}; training sets are not drawn, so with {min(few)} subjects words come more easily than they say."
+    subject_counts = [c.effect.subjects for c in own_comparisons if ONE_TRAINING_SET_NOTE in c.effect.notes]
+    is_shown = any(c.verdict.word in ("better", "worse") for c in own_comparisons)
+    claims_difference = recommendation.basis != "one seed" and is_shown
+    if not subject_counts or not (claims_difference or recommendation.basis in ("saving", "no saving")):
+        return f"{phrase}."
+    return (
+        f"{phrase}; the intervals leave out the luck of the training sets, so with {min(subject_counts)} subjects "
+        "“better” and “worse” come up by chance more often than stated."
+    )
 
 
 def _phrase_recommendation(
@@ -50,14 +54,16 @@ def _phrase_recommendation(
         return f"Recommended: {arm}: {cost}, and {within}"
     single = "Recommended: single networks"
     if r.basis == "one seed":
-        return f"{single}: one training each, so no claim; add seeds (--seeds 3)"
+        return (
+            f"{single}: only one training of each network, so nothing can be claimed; add seeds (--seeds 3)"
+        )
     if r.basis == "tune":
         return f"{single}: no joint arm did better on the tune part"
     if r.basis == "nothing learned":
         tasks = ", ".join(c.task for c in own_comparisons if c.verdict.word == "nothing learned yet")
         return f"{single}: nothing was learned yet on {tasks}, so nothing can be compared there; train longer"
     if r.basis == "no saving":
-        return f"{single}: {arm} neither helps nor saves: {within}; {cost}"
+        return f"{single}: {arm} neither helps nor saves training: {within}; {cost}"
     if r.basis == "worse":
         return f"{single}: {arm}, which did best on the tune part, {effects}"
     helps, whom = (f"{arm} {effects}, but ", "it") if effects else ("", arm)
@@ -71,13 +77,13 @@ def _phrase_effects(own_comparisons: Sequence[ArmComparison], task_infos: Mappin
     """Phrase the shown effects: `helps mask (+2.1 [0.4, 3.9]) and hurts os (…)`; "" where no difference is shown."""
     parts = []
     for word, verb in (("better", "helps"), ("worse", "hurts")):
-        told = [
+        task_texts = [
             f"{c.task} ({_phrase_judged_effect(c, task_infos[c.task])}{_phrase_carriers(c)})"
             for c in own_comparisons
             if c.verdict.word == word
         ]
-        if told:
-            parts.append(f"{verb} {', '.join(told)}")
+        if task_texts:
+            parts.append(f"{verb} {', '.join(task_texts)}")
     return " and ".join(parts)
 
 
@@ -91,11 +97,12 @@ def _phrase_excluded_losses(
     own_comparisons: Sequence[ArmComparison], task_infos: Mapping[str, TaskInfo], margins: Mapping[str, float]
 ) -> str:
     """Phrase on which tasks a loss of more than the margin is excluded."""
-    rest = [c for c in own_comparisons if c.verdict.word == "no difference shown"]
-    if not rest:
+    undecided = [c for c in own_comparisons if c.verdict.word == "no difference shown"]
+    if not undecided:
         return ""
-    told = [f"{c.task} ({_phrase_plain_effect(c, task_infos[c.task])})" for c in rest]
-    return f"no loss of more than {_phrase_margins([c.task for c in rest], task_infos, margins)} on {', '.join(told)}"
+    task_texts = [f"{c.task} ({_phrase_plain_effect(c, task_infos[c.task])})" for c in undecided]
+    margin = _phrase_margins([c.task for c in undecided], task_infos, margins)
+    return f"no loss of more than {margin} on {', '.join(task_texts)}"
 
 
 def _phrase_open_losses(
@@ -109,15 +116,15 @@ def _phrase_open_losses(
     unknown = [t for t in r.losses if t not in known]
     parts = []
     if known:
-        told = ", ".join(f"{_phrase_loss(r.losses[t])}{_phrase_unit(task_infos[t])} on {t}" for t in known)
+        losses = ", ".join(f"{_phrase_loss(r.losses[t])}{_phrase_unit(task_infos[t])} on {t}" for t in known)
         parts.append(
-            f"it does not exclude a loss of {told} (margin {_phrase_margins(known, task_infos, margins)})"
+            f"it does not exclude a loss of {losses} (margin {_phrase_margins(known, task_infos, margins)})"
         )
     few = [c.task for c in own_comparisons if c.task in unknown and c.verdict.word == "too few"]
     if few:
         parts.append(f"too few patients to judge {', '.join(few)}")
     if other := [t for t in unknown if t not in few]:
-        parts.append(f"nothing can be said on {', '.join(other)}")
+        parts.append(f"no judgment is possible on {', '.join(other)}")
     return "; ".join(parts) or "nothing could be compared"
 
 
@@ -125,10 +132,14 @@ def _phrase_margins(
     tasks: Sequence[str], task_infos: Mapping[str, TaskInfo], margins: Mapping[str, float]
 ) -> str:
     """Phrase the margins: `2 points`, or one for each task where they differ."""
-    words = {t: f"{_phrase_loss(margins[t])}{_phrase_unit(task_infos[t])}" for t in tasks}
+    margin_texts = {t: f"{_phrase_loss(margins[t])}{_phrase_unit(task_infos[t])}" for t in tasks}
     # Compared as written text: margins that differ only beyond the shown digits read as one.
-    alike = set(words.values())
-    return alike.pop() if len(alike) == 1 else ", ".join(f"{w} ({t})" for t, w in words.items())
+    distinct_texts = set(margin_texts.values())
+    return (
+        distinct_texts.pop()
+        if len(distinct_texts) == 1
+        else ", ".join(f"{w} ({t})" for t, w in margin_texts.items())
+    )
 
 
 def _phrase_unit(task_info: TaskInfo) -> str:
@@ -161,10 +172,12 @@ def _phrase_loss(value: float) -> str:
 
 def _phrase_training_cost(arm_costs: Mapping[str, ArmCosts], arm: str) -> str:
     """Phrase the training cost of an arm relative to the single networks."""
-    what, shares = compare_training_costs(arm_costs, [a for a in arm_costs if a in (arm, BASELINE)])
-    if what == "seconds" or arm not in shares:
-        return "what it costs beside single networks is not known"
+    cost_scale, shares = compare_training_costs(arm_costs, [a for a in arm_costs if a in (arm, BASELINE)])
+    if cost_scale == "seconds" or arm not in shares:
+        return "its training cost relative to single networks is not known"
     share = shares[arm]
     return (
-        f"{1 / share:.1f} × less {what}" if share <= 0.95 else f"{share:.2f} × the {what} of single networks"
+        f"{1 / share:.1f} × less {cost_scale}"
+        if share <= 0.95
+        else f"{share:.2f} × the {cost_scale} of single networks"
     )

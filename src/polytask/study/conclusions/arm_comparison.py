@@ -50,19 +50,21 @@ class ArmComparison:
 def compare_all_arms(gathered: GatheredRuns) -> list[ArmComparison]:
     """Compare all arms on all tasks, with one Holm adjustment over all these comparisons."""
     effects: dict[tuple[str, str], Effect] = {}
-    for task, asked in gathered.asked.items():
+    for task, task_info in gathered.asked.items():
         # The same subjects for all arms, so that every comparison of a task rests on the same cases.
         values = gathered.values(task, gathered.arms)
         for arm in gathered.arms:
             if arm != BASELINE:
                 effects[task, arm] = compare_arms(
-                    values, arm, BASELINE, asked.higher, asked.points, gathered.resamples
+                    values, arm, BASELINE, task_info.higher, task_info.points, gathered.resamples
                 )
     # All comparisons of a study are adjusted together; adjusting per task would allow more false "better".
     judged = judge_comparisons(effects)
     return [
-        ArmComparison(task, arm, one, judged[task, arm], tuple(cross_check_effect(gathered, task, arm, one)))
-        for (task, arm), one in effects.items()
+        ArmComparison(
+            task, arm, effect, judged[task, arm], tuple(cross_check_effect(gathered, task, arm, effect))
+        )
+        for (task, arm), effect in effects.items()
     ]
 
 
@@ -75,12 +77,12 @@ def compute_arm_delta_m(gathered: GatheredRuns, all_comparisons: list[ArmCompari
             continue
         own = [c for c in all_comparisons if c.arm == arm]
         unlearned = {c.task: "nothing learned yet" for c in own if c.verdict.word == "nothing learned yet"}
-        mine = {c.task: c.effect for c in own if c.task not in unlearned}
+        learned_effects = {c.task: c.effect for c in own if c.task not in unlearned}
         gain = compute_delta_m(
-            {t: e.arm for t, e in mine.items()},
-            {t: e.baseline for t, e in mine.items()},
-            {t: gathered.asked[t].higher for t in mine},
-            {t: beats[t] for t in mine},
+            {t: e.arm for t, e in learned_effects.items()},
+            {t: e.baseline for t, e in learned_effects.items()},
+            {t: gathered.asked[t].higher for t in learned_effects},
+            {t: beats[t] for t in learned_effects},
         )
         gains[arm] = replace(gain, left_out={**unlearned, **gain.left_out})
     return gains

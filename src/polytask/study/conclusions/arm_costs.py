@@ -51,8 +51,8 @@ class ArmCosts:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the costs as plain data for JSON."""
-        found: dict[str, Any] = make_plain(asdict(self))
-        return found
+        content: dict[str, Any] = make_plain(asdict(self))
+        return content
 
 
 def compute_arm_costs(gathered: GatheredRuns) -> dict[str, ArmCosts]:
@@ -60,19 +60,19 @@ def compute_arm_costs(gathered: GatheredRuns) -> dict[str, ArmCosts]:
     tables = {arm: _read_noted_costs(gathered, arm) for arm in gathered.arms}
     costs = {arm: {w: _summarize_cost(w, table[w]) for w in COST_NAMES} for arm, table in tables.items()}
     base, paces = costs.get(BASELINE, {}), gathered.study.design.paces
-    priced = {}
-    for arm, mine in costs.items():
+    costs_by_arm = {}
+    for arm, own_costs in costs.items():
         # A ratio needs a finite value and a baseline above 0; a study without finished `single` runs has no ratios.
-        known = {w: v for w, v in mine.items() if isfinite(v) and base.get(w, 0) > 0}
+        known = {w: v for w, v in own_costs.items() if isfinite(v) and base.get(w, 0) > 0}
         seconds = tables[arm]["training_seconds"]
-        priced[arm] = ArmCosts(
+        costs_by_arm[arm] = ArmCosts(
             runs=len(gathered.of_arm(arm)),
             uneven=max(seconds) / min(seconds) if seconds and min(seconds) > 0 else 1.0,
             relative={w: v / base[w] for w, v in known.items()},
             compute=paces[arm].beside if arm in paces else None,
-            **mine,
+            **own_costs,
         )
-    return priced
+    return costs_by_arm
 
 
 TrainingCostScale = Literal["compute", "training time", "seconds"]

@@ -56,32 +56,34 @@ def _compute_case_differences(
     gathered: GatheredRuns, task: str, arm: str
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return arm − single of the primary metric, one value per subject, averaged over seeds; positive is better."""
-    asked = gathered.asked[task]
+    task_info = gathered.asked[task]
     differences = []
     for runs in gathered.folds.values():
         by_side = []
         for name in (arm, BASELINE):
             by_case: dict[tuple[str, str], list[float]] = {}
-            for one in _select_task_runs(runs, name, task):
-                cases = one.evaluated.answers.voxel[task]
-                for who, value in zip(cases.ids, cases.column(asked.metric), strict=True):
+            for finished in _select_task_runs(runs, name, task):
+                cases = finished.evaluated.answers.voxel[task]
+                for who, value in zip(cases.ids, cases.column(task_info.metric), strict=True):
                     by_case.setdefault(who, []).append(float(value))
             by_side.append({who: float(np.mean(v)) for who, v in by_case.items()})
-        mine, other = by_side
-        differences += _average_by_subject({w: mine[w] - other[w] for w in mine if w in other})
+        arm_means, single_means = by_side
+        differences += _average_by_subject(
+            {w: arm_means[w] - single_means[w] for w in arm_means if w in single_means}
+        )
     # A lower error is better, so its sign is turned: positive always favors the arm.
-    scale = asked.points if asked.higher else -asked.points
+    scale = task_info.points if task_info.higher else -task_info.points
     return scale * np.array(differences, np.float64)
 
 
 def _average_by_subject(cases: Mapping[tuple[str, str], float]) -> list[float]:
     """Return the mean over the visits of each subject: visits of one subject are no independent evidence."""
-    found: dict[str, list[float]] = {}
+    values_by_subject: dict[str, list[float]] = {}
     for (subject, _), value in cases.items():
         # A metric may be undefined for one visit, for example with an empty mask; the other visits still count.
         if np.isfinite(value):
-            found.setdefault(subject, []).append(value)
-    return [float(np.mean(values)) for values in found.values()]
+            values_by_subject.setdefault(subject, []).append(value)
+    return [float(np.mean(values)) for values in values_by_subject.values()]
 
 
 def _collect_binary_scores(runs: Mapping[ArmSeed, FinishedRun], task: str, arm: str) -> ScoredFold | None:

@@ -88,35 +88,35 @@ def draw_conclusions(study: Study | Path | str, resamples: int = BOOTSTRAP_RESAM
     Raises:
         PolytaskError: no run is finished.
     """
-    found = gather_finished_runs(study if isinstance(study, Study) else Study.read(study), resamples)
-    priced, unlearned = compute_arm_costs(found), find_unlearned_by_arm(found)
+    gathered = gather_finished_runs(study if isinstance(study, Study) else Study.read(study), resamples)
+    arm_costs, unlearned = compute_arm_costs(gathered), find_unlearned_by_arm(gathered)
     # After the Holm adjustment, so that withheld comparisons still count among those that were made.
-    made = withhold_verdict_words(compare_all_arms(found), unlearned)
-    choice = choose_arm_on_tune(found, priced)
-    seeds = len({seed for runs in found.folds.values() for _, seed in runs})
-    recommendation = recommend_arm(made, choice, priced, found.margins, seeds)
-    joint = [a for a in found.arms if a != BASELINE]
+    comparisons = withhold_verdict_words(compare_all_arms(gathered), unlearned)
+    choice = choose_arm_on_tune(gathered, arm_costs)
+    seeds = len({seed for runs in gathered.folds.values() for _, seed in runs})
+    recommendation = recommend_arm(comparisons, choice, arm_costs, gathered.margins, seeds)
+    joint = [a for a in gathered.arms if a != BASELINE]
     shown = choice.arm if choice and choice.arm != BASELINE else ""
     if not shown and joint:
         skills = choice.skills if choice else {}
         # Chosen on tune like the recommendation itself, so that the page does not favor an arm by its held-out results.
         shown = max(joint, key=lambda a: skills.get(a, float("-inf")))
-    said = (
-        write_answer_sentence(made, found.asked, priced, found.margins, recommendation)
+    sentence = (
+        write_answer_sentence(comparisons, gathered.asked, arm_costs, gathered.margins, recommendation)
         if joint
         else "No joint arm is finished: nothing to compare."
     )
     return Conclusions(
-        found,
-        said,
+        gathered,
+        sentence,
         recommendation,
         shown,
-        made,
-        compute_arm_delta_m(found, made),
-        priced,
+        comparisons,
+        compute_arm_delta_m(gathered, comparisons),
+        arm_costs,
         choice,
-        measure_affinity(found),
-        tuple(_write_reader_notes(found, priced, recommendation, unlearned)),
+        measure_affinity(gathered),
+        tuple(_write_reader_notes(gathered, arm_costs, recommendation, unlearned)),
     )
 
 
@@ -124,12 +124,14 @@ def withhold_verdict_words(
     all_comparisons: list[ArmComparison], reasons: Mapping[tuple[str, str], str]
 ) -> list[ArmComparison]:
     """Replace the verdict by "nothing learned yet" where the arm or `single` learned nothing; the numbers stay."""
-    held = []
+    comparisons = []
     for c in all_comparisons:
-        nothing = any((c.task, arm) in reasons for arm in (c.arm, BASELINE))
+        is_unlearned = any((c.task, arm) in reasons for arm in (c.arm, BASELINE))
         verdict = replace(c.verdict, word="nothing learned yet", detectable=float("nan"))
-        held.append(replace(c, verdict=verdict) if nothing and c.verdict.word != "not defined" else c)
-    return held
+        comparisons.append(
+            replace(c, verdict=verdict) if is_unlearned and c.verdict.word != "not defined" else c
+        )
+    return comparisons
 
 
 def _write_reader_notes(
@@ -161,10 +163,14 @@ def _write_reader_notes(
         if price.uneven > MAX_TRAINING_TIME_RATIO
     ]
     if uneven:
-        turns = all(price.compute for price in arm_costs.values())
-        rest = "compute was timed in turns, and its quartiles say how well" if turns else "costs are rough"
+        timed_in_rounds = all(price.compute for price in arm_costs.values())
+        advice = (
+            "compute was timed in rounds; its quartiles show how precisely"
+            if timed_in_rounds
+            else "costs are rough"
+        )
         notes.append(
-            f"the machine did other work: runs of one arm differ in training time ({', '.join(uneven)}); the quickest "
-            f"counts; {rest}"
+            f"the machine did other work: runs of the same arm differ in training time ({', '.join(uneven)}); the "
+            f"fastest run counts; {advice}"
         )
     return notes

@@ -30,8 +30,8 @@ class FinishedRun:
     @cached_property
     def statistic(self) -> PartStatistic:
         """The metrics of the run as a function of the subjects that are included."""
-        found = self.evaluated
-        return PartStatistic(found.tasks, found.answers, list(found.answers.sites))
+        evaluated = self.evaluated
+        return PartStatistic(evaluated.tasks, evaluated.answers, list(evaluated.answers.sites))
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,14 @@ class GatheredRuns:
     @property
     def arms(self) -> list[str]:
         """The arms with at least one finished run, `single` first."""
-        there = {arm for runs in self.folds.values() for arm, _ in runs}
-        return [a.name for a in self.study.arms if a.name in there]
+        finished_arms = {arm for runs in self.folds.values() for arm, _ in runs}
+        return [a.name for a in self.study.arms if a.name in finished_arms]
 
     def of_arm(self, arm: str) -> list[FinishedRun]:
         """List the finished runs of an arm."""
-        return [found for runs in self.folds.values() for (name, _), found in runs.items() if name == arm]
+        return [
+            finished for runs in self.folds.values() for (name, _), finished in runs.items() if name == arm
+        ]
 
     @cached_property
     def margins(self) -> dict[str, float]:
@@ -89,15 +91,15 @@ class GatheredRuns:
 
     def values(self, task: str, arms: Sequence[str]) -> list[FoldValues]:
         """Collect a task's metric of some arms, on the subjects that all of them answered."""
-        found = []
+        values_by_fold = []
         for fold, runs in self.folds.items():
             statistics = {
                 k: r.statistic for k, r in runs.items() if k[0] in arms and task in r.evaluated.tasks
             }
-            made = collect_fold_values(fold, task, statistics) if statistics else None
-            if made is not None:
-                found.append(made)
-        return found
+            fold_values = collect_fold_values(fold, task, statistics) if statistics else None
+            if fold_values is not None:
+                values_by_fold.append(fold_values)
+        return values_by_fold
 
 
 def gather_finished_runs(study: Study, resamples: int = BOOTSTRAP_RESAMPLES) -> GatheredRuns:
@@ -115,14 +117,14 @@ def gather_finished_runs(study: Study, resamples: int = BOOTSTRAP_RESAMPLES) -> 
         raise PolytaskError(
             f"{study.folder}: no run of this study is finished; run `polytask study` again to go on"
         )
-    asked: dict[str, TaskInfo] = {}
+    task_infos: dict[str, TaskInfo] = {}
     for runs in folds.values():
-        for found in runs.values():
-            for name, task in found.evaluated.evaluation.tasks.items():
-                asked.setdefault(
-                    name, _describe_task(task, find_task_title(found.evaluated.run.record, name))
+        for finished in runs.values():
+            for name, task in finished.evaluated.evaluation.tasks.items():
+                task_infos.setdefault(
+                    name, _describe_task(task, find_task_title(finished.evaluated.run.record, name))
                 )
-    return GatheredRuns(study, dict(sorted(folds.items())), asked, resamples)
+    return GatheredRuns(study, dict(sorted(folds.items())), task_infos, resamples)
 
 
 def find_task_title(record: Mapping[str, Any], task: str) -> str:
@@ -134,13 +136,13 @@ def find_task_title(record: Mapping[str, Any], task: str) -> str:
 def _describe_task(task: Mapping[str, object], title: str) -> TaskInfo:
     """Describe a task. Metrics with 1 as best value are written in points (hundredths), others in their own unit."""
     metric, unit = str(task["primary"]), str(task.get("unit") or "")
-    bare = is_error_metric(metric)
+    in_own_unit = is_error_metric(metric)
     return TaskInfo(
         str(task["kind"]),
         str(task["level"]),
         metric,
         bool(task["higher"]),
-        1.0 if bare else 100.0,
-        unit if bare else "points",
+        1.0 if in_own_unit else 100.0,
+        unit if in_own_unit else "points",
         title,
     )

@@ -26,13 +26,13 @@ def build_swaps_by_fold(gathered: GatheredRuns, task: str, arm: str, effect: Eff
     if task not in next(iter(gathered.of_arm(arm))).evaluated.answers.pooled:
         return []
     scale = gathered.asked[task].points * (1 if gathered.asked[task].higher else -1)
-    made = []
+    swaps = []
     for fold in effect.folds:
         runs = gathered.folds[fold]
         pairs = [[runs[a, s].evaluated for a in (arm, BASELINE)] for s in effect.seeds]
         everybody = [r.evaluated.answers for r in runs.values() if task in r.evaluated.tasks]
-        made.append(build_fold_swap(pairs, list_known_to_all(everybody, task), task, scale))
-    return made
+        swaps.append(build_fold_swap(pairs, list_known_to_all(everybody, task), task, scale))
+    return swaps
 
 
 def build_fold_swap(
@@ -45,15 +45,15 @@ def build_fold_swap(
     judge = expect_pooled_task(pairs[0][0].tasks[task])
     if isinstance(judge, Survival):
         judge = replace(judge, horizons=())  # only C is asked for
-    items = [[one.answers.only({task: ids}).pooled[task] for one in pair] for pair in pairs]
+    items = [[evaluated.answers.only({task: ids}).pooled[task] for evaluated in pair] for pair in pairs]
     # Where a metric uses only the order of scores, they are replaced by their ranks within a run: so runs with scores
     # on different scales can be swapped.
     ranked = KINDS[judge.kind].skill_rule == "rank"
     scores = [[rank_scores(i) if ranked else dict(i.prediction) for i in pair] for pair in items]
     value, known = items[0][0].value, items[0][0].known
 
-    def metric(mine: Arrays, other: Arrays, turned: npt.NDArray[np.bool_]) -> float:
-        side = {key: swap_rows(mine[key], other[key], turned) for key in mine}
+    def metric(own_scores: Arrays, other_scores: Arrays, turned: npt.NDArray[np.bool_]) -> float:
+        side = {key: swap_rows(own_scores[key], other_scores[key], turned) for key in own_scores}
         return judge.metrics(side, value, known).get(judge.primary, float("nan"))
 
     def difference(swapped: npt.NDArray[np.bool_]) -> float:

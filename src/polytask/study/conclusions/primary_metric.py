@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from polytask.array_types import Indices
+from polytask.array_types import Floats, Indices
 from polytask.errors import PolytaskError
+from polytask.kinds import find_answer_form
+from polytask.kinds.ordinal import find_median_grades
 from polytask.statistics.influence import (
     MetricShares,
     average_shares,
@@ -18,11 +21,6 @@ from polytask.statistics.influence import (
     find_r2_shares,
 )
 from polytask.statistics.metric_values import Contributions, FoldValues, RunKey, make_fold_values
-from polytask.tasks.classification import Classification
-from polytask.tasks.multilabel import Multilabel
-from polytask.tasks.ordinal import Ordinal
-from polytask.tasks.regression import Regression
-from polytask.tasks.survival import Survival
 
 if TYPE_CHECKING:
     from polytask.evaluation.part_answers import PooledAnswers
@@ -84,50 +82,56 @@ def compute_contributions(
         column = table.values[:, table.names.index(judge.primary)]
         return Contributions.of(column[index], subject, len(who))
     items = statistic.answers.pooled[task]
-    there = items.known[index].reshape(len(index), -1).any(axis=1)
-    shares = compute_primary_shares(judge, items, index[there])
+    known = items.known[index].reshape(len(index), -1).any(axis=1)
+    shares = compute_primary_shares(judge, items, index[known])
     if shares is None:
         return lambda drawn: float(statistic.task(task, who[drawn])[judge.primary])
-    whole, by_case = shares
+    estimate, by_case = shares
     # A subject contributes the sum over its items: several visits are one piece of evidence.
-    found = Contributions(whole, np.bincount(subject[there], by_case, len(who)).astype(np.float64))
-    of_subject = np.split(index[there], np.cumsum(np.bincount(subject[there], minlength=len(who)))[:-1])
+    contributions = Contributions(estimate, np.bincount(subject[known], by_case, len(who)).astype(np.float64))
+    of_subject = np.split(index[known], np.cumsum(np.bincount(subject[known], minlength=len(who)))[:-1])
 
     def metric(drawn: Indices) -> float:
         # A subject that was drawn twice enters with all its items twice.
-        again = compute_primary_shares(judge, items, np.concatenate([of_subject[i] for i in drawn]))
-        return again[0] if again is not None else float("nan")
+        drawn_shares = compute_primary_shares(judge, items, np.concatenate([of_subject[i] for i in drawn]))
+        return drawn_shares[0] if drawn_shares is not None else float("nan")
 
-    return found.with_drawn(metric)
+    return contributions.with_drawn(metric)
 
 
 def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) -> MetricShares | None:
     """Return the primary metric of some items and the contribution of each; None where no closed form is known."""
     value, known = items.value[index], items.known[index]
     answer = {k: np.asarray(v)[index] for k, v in items.prediction.items()}
-    if isinstance(judge, Classification) and judge.primary == "auc":
+    formula = find_answer_form(judge.kind), judge.primary
+    if formula == ("class", "auc"):
         if judge.outputs == 2:
             return find_auc_shares(answer["p"][:, 1], value == 1)
         return average_shares([find_auc_shares(answer["p"][:, k], value == k) for k in range(judge.outputs)])
-    if isinstance(judge, Multilabel) and judge.primary == "auc":
-        found = []
-        for k in range(judge.outputs):
-            there = known[:, k]
-            area, shares = find_auc_shares(answer["p"][there, k], value[there, k] > 0.5)
-            # A label with one value only has no AUC and takes no part in the mean over labels.
-            if np.isfinite(area):
-                every = np.zeros(len(index))
-                every[there] = shares
-                found.append((area, every))
-        return average_shares(found) if found else None
-    if isinstance(judge, Survival) and judge.primary == "c":
+    if formula == ("labels", "auc"):
+        return _find_label_auc_shares(answer["p"], value, known)
+    if formula == ("time", "c"):
         times, events = np.asarray(value, np.float64).reshape(-1, 2).T
         return find_concordance_shares(answer["risk"], times, events)
-    if isinstance(judge, Ordinal) and judge.primary == "kappa":
-        return find_kappa_shares(value, judge.grade(answer))
-    if isinstance(judge, Regression) and judge.primary == "r2":
+    if formula == ("grade", "kappa"):
+        return find_kappa_shares(value, find_median_grades(answer["p"]))
+    if formula == ("number", "r2"):
         return find_r2_shares(np.asarray(value).reshape(len(index)), answer["value"])
     return None
+
+
+def _find_label_auc_shares(p: Floats, value: Floats, known: npt.NDArray[np.bool_]) -> MetricShares | None:
+    """Return the mean AUC over labels and the contribution of each item; all arrays are `[items, labels]`."""
+    label_shares = []
+    for label in range(p.shape[1]):
+        is_known = known[:, label]
+        area, shares = find_auc_shares(p[is_known, label], value[is_known, label] > 0.5)
+        # A label with one value only has no AUC and takes no part in the mean over labels.
+        if np.isfinite(area):
+            item_shares = np.zeros(len(p))
+            item_shares[is_known] = shares
+            label_shares.append((area, item_shares))
+    return average_shares(label_shares) if label_shares else None
 
 
 def count_rare_cases(statistic: PartStatistic, task: str, who: Indices) -> dict[str, int]:
@@ -138,15 +142,16 @@ def count_rare_cases(statistic: PartStatistic, task: str, who: Indices) -> dict[
     index = statistic.items(task, who)
     items = statistic.answers.pooled[task]
     value, known = items.value[index], items.known[index]
-    if isinstance(judge, Survival):
-        there = known.reshape(len(index), -1).any(1)
-        return {EVENT_COUNT: int((np.asarray(value, np.float64).reshape(-1, 2)[there, 1] > 0).sum())}
-    if isinstance(judge, Classification):
+    form = find_answer_form(judge.kind)
+    if form == "time":
+        is_known = known.reshape(len(index), -1).any(1)
+        return {EVENT_COUNT: int((np.asarray(value, np.float64).reshape(-1, 2)[is_known, 1] > 0).sum())}
+    if form == "class":
         sizes = np.bincount(value[known].astype(np.int64), minlength=judge.outputs)
         return {RARER_CLASS_CASES: int(sizes.min())}
-    if isinstance(judge, Multilabel):
-        yes = ((value > 0.5) & known).sum(0)
-        both = np.minimum(yes, known.sum(0) - yes)
+    if form == "labels":
+        present = ((value > 0.5) & known).sum(0)
+        rarer = np.minimum(present, known.sum(0) - present)
         # A label that is always or never present has no AUC, so it does not limit the others.
-        return {RARER_CLASS_CASES: int(both[both > 0].min(initial=len(index)))}
+        return {RARER_CLASS_CASES: int(rarer[rarer > 0].min(initial=len(index)))}
     return {}

@@ -44,8 +44,8 @@ class Recommendation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain data for JSON; what is not defined is null."""
-        found: dict[str, Any] = make_plain(asdict(self))
-        return found
+        content: dict[str, Any] = make_plain(asdict(self))
+        return content
 
 
 def recommend_arm(
@@ -73,21 +73,25 @@ def recommend_arm(
         # Held-out subjects choose no arm. An arm that helps only there is mentioned, not recommended.
         return Recommendation(BASELINE, "", "tune", {}, _describe_unchosen_gain(comparisons, choice))
     arm = choice.arm
-    mine = [c for c in comparisons if c.arm == arm]
-    worse = [c.task for c in mine if c.verdict.word == "worse"]
+    own_comparisons = [c for c in comparisons if c.arm == arm]
+    worse = [c.task for c in own_comparisons if c.verdict.word == "worse"]
     if worse:
-        told = f"tune prefers {arm} ({choice.why}), but it hurts {', '.join(worse)} on held-out subjects"
-        return Recommendation(BASELINE, arm, "worse", {}, told)
-    if any(c.verdict.word == "nothing learned yet" for c in mine):
+        disagreement = (
+            f"tune prefers {arm} ({choice.why}), but it hurts {', '.join(worse)} on held-out subjects"
+        )
+        return Recommendation(BASELINE, arm, "worse", {}, disagreement)
+    if any(c.verdict.word == "nothing learned yet" for c in own_comparisons):
         return Recommendation(BASELINE, arm, "nothing learned", {})
     # `not x <= y` is true for NaN: a task without an interval excludes no loss.
-    losses = {c.task: loss for c in mine if not (loss := largest_loss(c)) <= margins.get(c.task, 0.0)}
-    if losses or not mine:
+    losses = {
+        c.task: loss for c in own_comparisons if not (loss := largest_loss(c)) <= margins.get(c.task, 0.0)
+    }
+    if losses or not own_comparisons:
         return Recommendation(BASELINE, arm, "too small", losses)
-    if any(c.verdict.word == "better" for c in mine):
+    if any(c.verdict.word == "better" for c in own_comparisons):
         return Recommendation(arm, arm, "gain", {})
-    what, shares = compare_training_costs(arm_costs, [arm, BASELINE])
-    saves = what != "seconds" and arm in shares and shares[arm] < MAX_SAVING_COST_RATIO
+    cost_scale, shares = compare_training_costs(arm_costs, [arm, BASELINE])
+    saves = cost_scale != "seconds" and arm in shares and shares[arm] < MAX_SAVING_COST_RATIO
     return Recommendation(arm if saves else BASELINE, arm, "saving" if saves else "no saving", {})
 
 
@@ -115,7 +119,7 @@ def _describe_unchosen_gain(comparisons: Sequence[ArmComparison], choice: TuneCh
             helped.setdefault(c.arm, []).append(c.task)
     if not helped:
         return ""
-    told = "; ".join(f"{arm} helps {', '.join(tasks)}" for arm, tasks in helped.items())
+    gains = "; ".join(f"{arm} helps {', '.join(tasks)}" for arm, tasks in helped.items())
     return (
-        f"tune prefers single networks, but on held-out subjects {told}: more seeds or folds would settle it"
+        f"tune prefers single networks, but on held-out subjects {gains}: more seeds or folds would settle it"
     )

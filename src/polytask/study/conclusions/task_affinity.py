@@ -49,10 +49,10 @@ class Affinity:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain data for JSON; matrices become lists."""
-        found: dict[str, Any] = make_plain(
+        content: dict[str, Any] = make_plain(
             {**vars(self), **{k: getattr(self, k).tolist() for k in ("cosine", "spread", "common")}}
         )
-        return found
+        return content
 
 
 def measure_affinity(gathered: GatheredRuns) -> Affinity | None:
@@ -62,12 +62,12 @@ def measure_affinity(gathered: GatheredRuns) -> Affinity | None:
         (a for a in gathered.study.arms if a.name != BASELINE), key=lambda a: a.balance != "equal"
     ):
         at_parameters = gathered.study.design.cut == "parameters"
-        made = _measure_arm_affinity(
+        affinity = _measure_arm_affinity(
             gathered.of_arm(arm.name), arm.name, tuple(gathered.asked), at_parameters
         )
         # A strict ">" keeps the first of equals; arms with equal weights are sorted to the front.
-        if made is not None and (best is None or made.looks > best.looks):
-            best = made
+        if affinity is not None and (best is None or affinity.looks > best.looks):
+            best = affinity
     return best
 
 
@@ -75,13 +75,13 @@ def _measure_arm_affinity(
     runs: Sequence[FinishedRun], arm: str, tasks: tuple[str, ...], by_parameters: bool
 ) -> Affinity | None:
     by_run, shares, looks = [], [], 0
-    for one in runs:
-        entries = read_network_logs(one.run.folder).get("", [])
-        seen = [e["gradients"]["cosines"] for e in entries if "gradients" in e]
-        looks += len(seen)
-        if seen:
+    for finished in runs:
+        entries = read_network_logs(finished.run.folder).get("", [])
+        logged_cosines = [e["gradients"]["cosines"] for e in entries if "gradients" in e]
+        looks += len(logged_cosines)
+        if logged_cosines:
             # First the mean within a run: logged steps of one run are not independent, runs are.
-            by_run.append(average_over_batches([_parse_pair_matrix(s, tasks) for s in seen]))
+            by_run.append(average_over_batches([_parse_pair_matrix(s, tasks) for s in logged_cosines]))
         shares += [_parse_pair_matrix(e["common"], tasks) for e in entries if "common" in e]
     if not by_run:
         return None
@@ -91,8 +91,8 @@ def _measure_arm_affinity(
         spread = np.std(by_run, axis=0, ddof=1) / np.sqrt(len(by_run))
     common = average_over_batches(shares) if shares else np.full_like(cosine, np.nan)
     # Gradients of parameters sum over all samples, so they can be compared without a common sample.
-    told = np.ones_like(common) if by_parameters else common
-    groups, why = group_tasks(tasks, cosine, spread, told, len(by_run))
+    judged_shares = np.ones_like(common) if by_parameters else common
+    groups, why = group_tasks(tasks, cosine, spread, judged_shares, len(by_run))
     return Affinity(arm, len(by_run), looks, tasks, cosine, spread, common, groups, why)
 
 
@@ -112,17 +112,17 @@ def group_tasks(
     """
     pairs = [(i, j) for i in range(len(tasks)) for j in range(i)]
     # `not x < y` keeps a pair whose share is NaN: runs without that entry in their log are judged by the cosine alone.
-    seen = [
+    judged_pairs = [
         (i, j) for i, j in pairs if np.isfinite(spread[i, j]) and not common[i, j] < MIN_COMMON_STEP_SHARE
     ]
-    if not seen:
+    if not judged_pairs:
         lack = f"it takes {MIN_RUNS_FOR_ERROR} runs, and samples in which both tasks are known in half of the steps"
         return (), f"{NOT_VISIBLE}: {lack}"
-    wide = float(stats.t.ppf(1 - 0.05 / len(seen), runs - 1))
-    apart = {(i, j) for i, j in seen if cosine[i, j] + wide * spread[i, j] < -NEGLIGIBLE_COSINE}
+    wide = float(stats.t.ppf(1 - 0.05 / len(judged_pairs), runs - 1))
+    apart = {(i, j) for i, j in judged_pairs if cosine[i, j] + wide * spread[i, j] < -NEGLIGIBLE_COSINE}
     if not apart:
-        words = f"no pair of the {len(seen)} that can be judged has gradients that clearly oppose each other"
-        return (), f"{NOT_VISIBLE} which tasks to part: {words}"
+        reason = f"no pair of the {len(judged_pairs)} that can be judged has gradients that clearly oppose each other"
+        return (), f"{NOT_VISIBLE} which tasks to separate: {reason}"
     groups: list[list[int]] = []
     # The tasks with the most conflicts choose their group first; the result is a group to which nobody in it objects.
     for task in sorted(range(len(tasks)), key=lambda k: -sum(k in pair for pair in apart)):
@@ -141,11 +141,11 @@ def group_tasks(
 
 def _parse_pair_matrix(pairs: Mapping[str, float], tasks: tuple[str, ...]) -> npt.NDArray[np.float64]:
     """Turn `{"A B": x}` into a symmetric matrix `[T, T]`, with 1 on the diagonal and NaN for missing pairs."""
-    found = np.full((len(tasks), len(tasks)), np.nan)
-    np.fill_diagonal(found, 1.0)
+    matrix = np.full((len(tasks), len(tasks)), np.nan)
+    np.fill_diagonal(matrix, 1.0)
     names = {f"{a} {b}": (i, j) for i, a in enumerate(tasks) for j, b in enumerate(tasks)}
     for pair, value in pairs.items():
         if pair in names:
             i, j = names[pair]
-            found[i, j] = found[j, i] = value
-    return found
+            matrix[i, j] = matrix[j, i] = value
+    return matrix

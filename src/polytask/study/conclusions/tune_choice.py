@@ -31,20 +31,20 @@ class TuneChoice:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the choice as plain data for JSON."""
-        found: dict[str, Any] = make_plain(asdict(self))
-        return found
+        content: dict[str, Any] = make_plain(asdict(self))
+        return content
 
 
 def read_tune_skills(gathered: GatheredRuns, arm: str) -> dict[tuple[int, int], float]:
     """Read (fold, seed) → the best mean skill on tune; for several networks, their mean."""
     skills = {}
-    for one in gathered.of_arm(arm):
-        run = one.evaluated.run
+    for finished in gathered.of_arm(arm):
+        run = finished.evaluated.run
         last = [run.find_last_checkpoint(name) for name in run.networks]
         best = [read_state(folder)["best"] for folder in last if folder is not None]
         known = [float(b) for b in best if b is not None and np.isfinite(b)]
         if known:
-            skills[one.run.fold, one.run.seed] = float(np.mean(known))
+            skills[finished.run.fold, finished.run.seed] = float(np.mean(known))
     return skills
 
 
@@ -85,5 +85,5 @@ def _compute_paired_error(
     own_skills: dict[tuple[int, int], float], other_skills: dict[tuple[int, int], float]
 ) -> float:
     """Compute the standard error of the mean difference over common folds and seeds; 0 where there is only one."""
-    both = [own_skills[k] - other_skills[k] for k in own_skills if k in other_skills]
-    return float(np.std(both, ddof=1) / np.sqrt(len(both))) if len(both) > 1 else 0.0
+    differences = [own_skills[k] - other_skills[k] for k in own_skills if k in other_skills]
+    return float(np.std(differences, ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0

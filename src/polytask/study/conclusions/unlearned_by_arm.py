@@ -18,10 +18,10 @@ def find_unlearned_by_arm(gathered: GatheredRuns) -> dict[tuple[str, str], str]:
         reasons = [_explain_unlearned_tasks(run) for run in runs]
         for task in gathered.asked:
             # A Dice is never below 0, so a positive skill of a voxel task does not show that anything was learned.
-            above = gathered.asked[task].level != "voxel" and beats_chance(runs, task)
-            mine = [by_task[task] for by_task in reasons if task in by_task]
-            if mine and len(mine) >= MIN_UNLEARNED_SHARE * len(runs) and not above:
-                unlearned[task, arm] = f"{mine[0]} in {len(mine)} of {len(runs)} runs"
+            is_above_chance = gathered.asked[task].level != "voxel" and beats_chance(runs, task)
+            task_reasons = [by_task[task] for by_task in reasons if task in by_task]
+            if task_reasons and len(task_reasons) >= MIN_UNLEARNED_SHARE * len(runs) and not is_above_chance:
+                unlearned[task, arm] = f"{task_reasons[0]} in {len(task_reasons)} of {len(runs)} runs"
     return unlearned
 
 
@@ -30,10 +30,10 @@ def _explain_unlearned_tasks(finished: FinishedRun) -> dict[str, str]:
     evaluated = finished.evaluated
     if not evaluated.tasks:
         return {}
-    found = find_constant_answers(evaluated.tasks, evaluated.answers)
+    reasons = find_constant_answers(evaluated.tasks, evaluated.answers)
     for task, loss in read_final_losses(
         read_network_logs(evaluated.run.folder), evaluated.run.networks
     ).items():
         if loss >= UNLEARNED_LOSS:
-            found.setdefault(task, "the loss of a constant answer")
-    return found
+            reasons.setdefault(task, "the loss of a constant answer")
+    return reasons

@@ -20,11 +20,12 @@ MATRIX_CELL_INCHES = 0.62
 MIN_COSINE_LIMIT = 0.25
 """The color scale reaches at least this cosine, so that small cosines look small."""
 COSINE_EXPLANATION = (
-    "A cosine says whether two tasks ask the shared features to move the same way: 1 the same, 0 unrelated, below 0 "
-    "against each other. It is taken at the cut, where the tasks part, and averaged over the looks of a run and then "
-    "over runs. It can show a conflict in training; it cannot show that parting two tasks would help a patient — "
-    "that is what the effects above are for — and values near 0 are what unrelated tasks have too. Where two tasks "
-    "are seldom known in one sample, features of different patients are compared, and little is to be seen."
+    "The cosine of two tasks’ gradients says whether both tasks change the shared features in the same direction: 1 "
+    "the same direction, 0 unrelated, below 0 opposite directions. It is measured where the tasks’ paths separate "
+    "(the cut), and averaged over the logged steps of a run and then over runs. It can show a conflict in training; it "
+    "cannot show that separating two tasks would help a patient (only the effects above can show that), and values "
+    "near 0 are also what unrelated tasks have. Where two tasks are seldom known in the same sample, features of "
+    "different patients are compared, and little can be concluded."
 )
 
 
@@ -52,15 +53,15 @@ def make_affinity_picture(affinity: Affinity) -> Picture | None:
         )
         runs = (
             f"{count_with_noun(affinity.runs, 'run')} of {affinity.arm}, "
-            f"{count_with_noun(affinity.looks, 'look')} at the gradients in all"
+            f"gradients logged at {count_with_noun(affinity.looks, 'step')} in all"
         )
-        sure = (
+        precision = (
             "± twice the standard error over runs"
             if affinity.runs >= MIN_RUNS_FOR_ERROR
-            else f"{MIN_RUNS_FOR_ERROR} runs would say how sure"
+            else f"a standard error needs {MIN_RUNS_FOR_ERROR} runs"
         )
-        note = f"{runs}; {sure}. Purple: the same way; orange: against each other."
-        return Picture(encode_svg(drawn), affinity_alt_text(affinity), note, narrow=encode_svg(narrow))
+        note = f"{runs}; {precision}. Purple: same direction; orange: opposite directions."
+        return Picture(encode_svg(drawn), write_affinity_alt_text(affinity), note, narrow=encode_svg(narrow))
 
 
 def draw_both_matrices(affinity: Affinity, side_by_side: bool) -> Any:
@@ -71,9 +72,9 @@ def draw_both_matrices(affinity: Affinity, side_by_side: bool) -> Any:
     left, right = drawn.subplots(1, 2) if side_by_side else drawn.subplots(2, 1)
     # The diagonal is always 1 and would set the limits of the colors.
     off = affinity.cosine[~np.eye(len(affinity.tasks), dtype=bool)]
-    seen = np.abs(off[np.isfinite(off)])
-    most = max(MIN_COSINE_LIMIT, float(seen.max())) if seen.size else 1.0
-    draw_lower_triangle(left, affinity, affinity.cosine, "PuOr", (-most, most), format_cosine)
+    finite_cosines = np.abs(off[np.isfinite(off)])
+    color_limit = max(MIN_COSINE_LIMIT, float(finite_cosines.max())) if finite_cosines.size else 1.0
+    draw_lower_triangle(left, affinity, affinity.cosine, "PuOr", (-color_limit, color_limit), format_cosine)
     left.set_title("Cosine of gradients")
     draw_lower_triangle(right, affinity, affinity.common, "Blues", (0.0, 1.0), format_common_share)
     right.set_title("Steps with a common sample")
@@ -132,15 +133,15 @@ def format_common_share(affinity: Affinity, i: int, j: int) -> str:
     return f"{100 * affinity.common[i, j]:.0f} %" if isfinite(affinity.common[i, j]) else "–"
 
 
-def affinity_alt_text(affinity: Affinity) -> str:
+def write_affinity_alt_text(affinity: Affinity) -> str:
     """Describe both matrices in words for readers who cannot see them."""
     pairs = [(i, j) for i in range(len(affinity.tasks)) for j in range(i)]
-    told = [
+    pair_texts = [
         f"{affinity.tasks[j]} and {affinity.tasks[i]} {format_cosine(affinity, i, j)} with a common sample in "
         f"{format_common_share(affinity, i, j)} of steps".replace("\n", " ")
         for i, j in pairs
     ]
-    return f"Cosines of the tasks’ gradients in {affinity.arm}: {'; '.join(told)}"
+    return f"Cosines of the tasks’ gradients in {affinity.arm}: {'; '.join(pair_texts)}"
 
 
 def describe_task_groups(affinity: Affinity) -> str:

@@ -42,7 +42,7 @@ def make_curves_picture(conclusions: Conclusions) -> Picture | None:
     if not tasks:
         return None
     arms = [a for a in conclusions.gathered.arms if a in lines]
-    panels, titles = [*tasks, SKILL_PANEL], {t: asked.title for t, asked in conclusions.asked.items()}
+    panels, titles = [*tasks, SKILL_PANEL], {t: task_info.title for t, task_info in conclusions.asked.items()}
     with use_report_style():
         # Drawn twice: the page shows the second figure on a narrow screen.
         drawn, narrow = (
@@ -54,11 +54,11 @@ def make_curves_picture(conclusions: Conclusions) -> Picture | None:
             if several and len(arms) <= MAX_ARMS_WITH_BANDS
             else ""
         )
-        means = f"Means over the runs of an arm. {band}" if several else "One run an arm. "
+        means = f"Means over the runs of an arm. {band}" if several else "One run per arm. "
         note = (
-            f"{means}A loss of 1 is that of the best constant answer; losses are those "
-            "of training, before weighting. Skill: chance 0, perfect 1; the best checkpoint is chosen by it, in every "
-            "arm by the same rule. Of single networks it is the mean over them."
+            f"{means}A loss of 1 is that of the best constant answer; losses are those of training, before weighting. "
+            "Skill: chance 0, perfect 1; it chooses the best checkpoint, by the same rule in every arm. For single "
+            "networks it is the mean over the networks."
         )
         return Picture(
             encode_svg(drawn),
@@ -78,8 +78,10 @@ def draw_curve_panels(
 ) -> Any:
     """Draw a figure with one panel per task, `columns` of them in a row, and one legend above."""
     rows = ceil(len(panels) / columns)
-    beside = 5 if columns > 1 else 2
-    drawn = create_figure(10.3 if columns > 1 else 3.9, 2.5 * rows + 0.35 * ceil(len(arms) / beside) + 0.1)
+    legend_columns = 5 if columns > 1 else 2
+    drawn = create_figure(
+        10.3 if columns > 1 else 3.9, 2.5 * rows + 0.35 * ceil(len(arms) / legend_columns) + 0.1
+    )
     drawn.set_layout_engine("constrained", h_pad=0.09, w_pad=0.08)
     grid = drawn.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):
@@ -99,7 +101,10 @@ def draw_curve_panels(
             handles.setdefault(label, handle)
     if handles:
         drawn.legend(
-            handles.values(), handles.keys(), loc="outside upper left", ncols=min(beside, len(handles))
+            handles.values(),
+            handles.keys(),
+            loc="outside upper left",
+            ncols=min(legend_columns, len(handles)),
         )
     return drawn
 
@@ -108,14 +113,14 @@ def collect_arm_curves(conclusions: Conclusions) -> dict[str, dict[str, list[Ste
     """Return arm → panel (a task, or the skill on tune) → one curve per run."""
     lines: dict[str, dict[str, list[StepCurve]]] = {}
     for arm in conclusions.gathered.arms:
-        for one in conclusions.gathered.of_arm(arm):
-            whole = read_network_logs(one.run.folder)
-            log = {name: list_epoch_entries(entries) for name, entries in whole.items()}
+        for finished in conclusions.gathered.of_arm(arm):
+            network_logs = read_network_logs(finished.run.folder)
+            epoch_entries = {name: list_epoch_entries(entries) for name, entries in network_logs.items()}
             for task in conclusions.asked:
-                points = read_loss_curve(whole, task)
+                points = read_loss_curve(network_logs, task)
                 if points:
                     lines.setdefault(arm, {}).setdefault(task, []).append(points)
-            skills = [points for entries in log.values() if (points := read_skill_curve(entries))]
+            skills = [points for entries in epoch_entries.values() if (points := read_skill_curve(entries))]
             if skills:
                 # Single networks have one skill each; their mean stands for the run, as everywhere in a study.
                 lines.setdefault(arm, {}).setdefault(SKILL_PANEL, []).append(average_curves(skills))
@@ -131,10 +136,10 @@ def read_loss_curve(log: Mapping[str, Sequence[RunLogEntry]], task: str) -> Step
 
 def read_skill_curve(entries: Sequence[RunLogEntry]) -> StepCurve:
     """Read the mean skill on tune of one network at each evaluation."""
-    looked = [
+    tune_skills = [
         (float(e["step"]), e["tune"].get("skill")) for e in entries if isinstance(e.get("tune"), Mapping)
     ]
-    return [(step, float(v)) for step, v in looked if _is_finite_number(v)]
+    return [(step, float(v)) for step, v in tune_skills if _is_finite_number(v)]
 
 
 def _is_finite_number(value: Any) -> bool:

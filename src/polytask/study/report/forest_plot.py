@@ -46,11 +46,11 @@ MAX_SHARED_SCALE_RATIO = 4.0
 
 
 FOREST_NOTE = (
-    "Dot: effect against single networks, to the right of 0 better. Broad band: interval at the level at which Holm’s "
-    "procedure judged the comparison among all those made; it leaves 0 out where a difference is shown (filled dot). "
-    "“Too few” and “one training each” make no claim, wherever the band lies. Thin line: plain 95 % interval. An "
-    "arrow: it goes on beyond the drawing. “Would have shown ≥ X”: a true effect of that size would have been shown "
-    "four times out of five."
+    "Dot: effect against single networks; to the right of 0 is better. Broad band: interval at the confidence level at "
+    "which Holm’s procedure judged this comparison among all comparisons; it excludes 0 where a difference is shown "
+    "(filled dot). “Too few” and “one training each” make no claim, wherever the band lies. Thin line: plain 95 % "
+    "interval. Arrow: the interval continues beyond the drawing. “Would have shown ≥ X”: a true effect of that size "
+    "would have been shown in four of five studies."
 )
 
 
@@ -76,10 +76,12 @@ def make_task_forest(rows: Sequence[ArmComparison], task_info: TaskInfo, span: f
             axes, k, *format_comparison(c, task_info), color=VERDICT_INKS[c.verdict.word], fontweight=strong
         )
     if first:
-        write_row_text(axes, TITLE_ROW, "effect [interval]", "what it says", color=SOFT_INK)
+        write_row_text(axes, TITLE_ROW, "effect [interval]", "verdict", color=SOFT_INK)
     narrow, axes = create_forest_axes(len(rows), NARROW_NAMES_WIDTH, NARROW_PLOT_WIDTH, 0.1)
     draw_task_rows(axes, rows, task_info, span, NARROW_NAMES_WIDTH / NARROW_PLOT_WIDTH)
-    return Picture(encode_svg(drawn), alt_text(rows, task_info), wide=True, narrow=encode_svg(narrow))
+    return Picture(
+        encode_svg(drawn), write_forest_alt_text(rows, task_info), wide=True, narrow=encode_svg(narrow)
+    )
 
 
 def create_forest_axes(rows: int, left: float, plot: float, right: float) -> tuple[Any, Any]:
@@ -98,7 +100,7 @@ def write_forest_note(conclusions: Conclusions) -> str:
     spans = choose_axis_spans({t: rows for t, rows in panels.items() if rows}, conclusions.asked)
     units = {conclusions.asked[t].unit for t in spans}
     own = len({(conclusions.asked[t].unit, span) for t, span in spans.items()}) > len(units)
-    return f"{FOREST_NOTE} Tasks have scales of their own." if own else FOREST_NOTE
+    return f"{FOREST_NOTE} Each task has its own scale." if own else FOREST_NOTE
 
 
 def choose_axis_spans(
@@ -106,12 +108,12 @@ def choose_axis_spans(
 ) -> dict[str, float]:
     """Choose the half-width of every task's axis: one for all tasks in points, unless that would hide narrow ones."""
     own = {task: compute_axis_span(rows) for task, rows in panels.items()}
-    found = {}
+    spans = {}
     for task in panels:
         alike = [own[t] for t in panels if task_infos[t].unit == task_infos[task].unit]
         shared = task_infos[task].unit == POINTS_UNIT and max(alike) <= MAX_SHARED_SCALE_RATIO * min(alike)
-        found[task] = max(alike) if shared else own[task]
-    return found
+        spans[task] = max(alike) if shared else own[task]
+    return spans
 
 
 def compute_axis_span(rows: Sequence[ArmComparison]) -> float:
@@ -140,18 +142,24 @@ def draw_task_rows(
     axes.tick_params(axis="y", length=0, pad=9)
     axes.spines["left"].set_visible(False)
     axes.set_yticks(range(len(rows)), [shorten_name(c.arm, 14 if narrow else 24) for c in rows])
-    beside = axes.get_yaxis_transform()
-    at = {"transform": beside, "va": "center"}
+    name_transform = axes.get_yaxis_transform()
+    placement = {"transform": name_transform, "va": "center"}
     axes.text(
         -names + 0.01,
         TITLE_ROW,
         shorten_name(task_info.title, 32 if narrow else 48),
         fontweight="bold",
         fontsize=10.5,
-        **at,
+        **placement,
     )
     axes.text(
-        1.0, TITLE_ROW, format_metric_with_unit(task_info), ha="right", color=SOFT_INK, fontsize=8.5, **at
+        1.0,
+        TITLE_ROW,
+        format_metric_with_unit(task_info),
+        ha="right",
+        color=SOFT_INK,
+        fontsize=8.5,
+        **placement,
     )
     unit = format_effect_unit(task_info)
     if not any(isfinite(c.effect.estimate) for c in rows):
@@ -169,11 +177,19 @@ def draw_task_rows(
 
 def write_row_text(axes: Any, height: float, numbers: str, words: str, **look: Any) -> None:
     """Write the text of one row into the two columns right of the drawing."""
-    beside = axes.get_yaxis_transform()
+    row_transform = axes.get_yaxis_transform()
     ink = look["color"] if height == TITLE_ROW else INK
-    axes.text(1 + 0.12 / PLOT_WIDTH, height, numbers, transform=beside, va="center", fontsize=8.5, color=ink)
     axes.text(
-        1 + EFFECT_WIDTH / PLOT_WIDTH, height, words, transform=beside, va="center", fontsize=8.5, **look
+        1 + 0.12 / PLOT_WIDTH, height, numbers, transform=row_transform, va="center", fontsize=8.5, color=ink
+    )
+    axes.text(
+        1 + EFFECT_WIDTH / PLOT_WIDTH,
+        height,
+        words,
+        transform=row_transform,
+        va="center",
+        fontsize=8.5,
+        **look,
     )
 
 
@@ -210,13 +226,13 @@ def format_comparison(c: ArmComparison, task_info: TaskInfo) -> tuple[str, str]:
     numbers = format_change(c.effect.estimate, task_info)
     if isfinite(v.low):
         numbers += f" [{format_amount(v.low, task_info)}, {format_amount(v.high, task_info)}]"
-    beside = (
+    detectable = (
         f" (would have shown ≥ {format_amount(v.detectable, task_info)})" if isfinite(v.detectable) else ""
     )
-    return numbers, f"{v.word}{beside}"
+    return numbers, f"{v.word}{detectable}"
 
 
-def alt_text(rows: Sequence[ArmComparison], task_info: TaskInfo) -> str:
+def write_forest_alt_text(rows: Sequence[ArmComparison], task_info: TaskInfo) -> str:
     """Describe the drawing in words for readers who cannot see it."""
-    told = "; ".join(f"{c.arm} {' '.join(format_comparison(c, task_info))}" for c in rows)
-    return f"Effect of joint arms against single networks on {task_info.title}: {told}"
+    row_texts = "; ".join(f"{c.arm} {' '.join(format_comparison(c, task_info))}" for c in rows)
+    return f"Effect of joint arms against single networks on {task_info.title}: {row_texts}"

@@ -57,32 +57,36 @@ def collect_arm_gains(conclusions: Conclusions) -> tuple[list[ArmGain], list[str
     for c in conclusions.comparisons:
         effects.setdefault(c.arm, {})[c.task] = c
     points = [t for t, a in conclusions.asked.items() if a.unit == POINTS_UNIT]
-    out = [
+    left_out = [
         f"{a.title} (in {a.unit or 'its own unit'})"
         for t, a in conclusions.asked.items()
         if a.unit != POINTS_UNIT
     ]
     known = {a: {t for t in points if _has_effect(e.get(t))} for a, e in effects.items()}
-    out += [f"{a} (no effect is defined)" for a, there in known.items() if points and not there]
+    left_out += [
+        f"{a} (no effect is defined)" for a, defined_tasks in known.items() if points and not defined_tasks
+    ]
     # An arm without any effect must not shrink the tasks of all other arms.
-    known = {a: there for a, there in known.items() if there}
-    counted = [t for t in points if all(t in there for there in known.values())]
+    known = {a: defined_tasks for a, defined_tasks in known.items() if defined_tasks}
+    counted = [t for t in points if all(t in defined_tasks for defined_tasks in known.values())]
     for task in points:
         if task not in counted and known:
-            lack = [a for a, there in known.items() if task not in there]
-            out.append(f"{conclusions.asked[task].title} (not defined for {join_with_and(lack)})")
+            lacking_arms = [a for a, defined_tasks in known.items() if task not in defined_tasks]
+            left_out.append(
+                f"{conclusions.asked[task].title} (not defined for {join_with_and(lacking_arms)})"
+            )
     gains = []
-    what, costs = compare_training_costs(conclusions.prices, known)
+    cost_scale, costs = compare_training_costs(conclusions.prices, known)
     for arm in known if counted else ():
-        if what == "seconds" or not costs.get(arm, 0) > 0:
-            out.append(f"{arm} (what its training costs beside single networks is not known)")
+        if cost_scale == "seconds" or not costs.get(arm, 0) > 0:
+            left_out.append(f"{arm} (its training cost relative to single networks is not known)")
             continue
         own = {t: effects[arm][t].effect.estimate for t in counted}
         # A mean over several tasks gets no interval: their effects share subjects and are not independent.
         only = effects[arm][counted[0]].effect.interval() if len(counted) == 1 else None
         interval = only if only and isfinite(only[0]) else None
-        gains.append(ArmGain(arm, costs[arm], what, sum(own.values()) / len(own), own, interval))
-    return gains, counted, out
+        gains.append(ArmGain(arm, costs[arm], cost_scale, sum(own.values()) / len(own), own, interval))
+    return gains, counted, left_out
 
 
 def _has_effect(c: ArmComparison | None) -> bool:
@@ -91,31 +95,33 @@ def _has_effect(c: ArmComparison | None) -> bool:
 
 def make_gain_picture(conclusions: Conclusions) -> tuple[Picture | None, str]:
     """Draw the scatter plot and say what is left out of it; None when nothing can be drawn."""
-    gains, counted, out = collect_arm_gains(conclusions)
+    gains, counted, left_out = collect_arm_gains(conclusions)
     counted = [conclusions.asked[task].title for task in counted]
-    left = f"Left out: {'; '.join(out)}." if out else ""
+    left_out_note = f"Left out: {'; '.join(left_out)}." if left_out else ""
     if not gains:
-        return None, left
+        return None, left_out_note
     with use_report_style():
         drawn, narrow = create_figure(8.4, 3.9), create_figure(4.1, 4.1)
-        for one in (drawn, narrow):
-            draw_gain_scatter(one.subplots(), gains)
+        for figure in (drawn, narrow):
+            draw_gain_scatter(figure.subplots(), gains)
         if len(counted) == 1:
-            beside = f"Effect on {counted[0]}, the only task told in points; lines are plain 95 % intervals."
-        else:
-            beside = (
-                f"Large dots: mean effect over {join_with_and(counted)}; small dots: each of these tasks. The "
-                "mean has no "
-                "interval here, because the tasks’ effects are not independent; each task’s own stands above."
+            averaging_note = (
+                f"Effect on {counted[0]}, the only task measured in points; lines are plain 95 % intervals."
             )
-        told = ", ".join(f"{g.arm}: {g.price:.2f} × the {g.what}, {g.mean:+.1f} points" for g in gains)
-        note = f"Upper left is better: more gain for less training. {beside}"
+        else:
+            averaging_note = (
+                f"Large dots: mean effect over {join_with_and(counted)}; small dots: each of these tasks. The "
+                "mean has no interval here, because the tasks’ effects are not independent; the interval of each task "
+                "is above."
+            )
+        arm_texts = ", ".join(f"{g.arm}: {g.price:.2f} × the {g.what}, {g.mean:+.1f} points" for g in gains)
+        note = f"Upper left is better: more gain for less training. {averaging_note}"
         return Picture(
             encode_svg(drawn),
-            f"Mean effect against what training costs. {told}",
+            f"Mean effect against training cost. {arm_texts}",
             note,
             narrow=encode_svg(narrow),
-        ), left
+        ), left_out_note
 
 
 def draw_gain_scatter(axes: Any, gains: list[ArmGain]) -> None:
@@ -148,10 +154,10 @@ def draw_gain_scatter(axes: Any, gains: list[ArmGain]) -> None:
         axes.plot(g.price, g.mean, mark, color=ink, ms=8, zorder=5)
         named.append((g.price, g.mean, g.arm, ink, mark))
     named.sort(key=lambda p: p[1])
-    places = space_out_heights([p[1] for p in named], 0.075 * (top - bottom), bottom, top)
-    for (x, y, name, ink, mark), place in zip(named, places, strict=True):
+    label_heights = space_out_heights([p[1] for p in named], 0.075 * (top - bottom), bottom, top)
+    for (x, y, name, ink, mark), label_height in zip(named, label_heights, strict=True):
         across = (log10(x) - log10(left)) / (log10(right) - log10(left))
-        up = (place - bottom) / (top - bottom)
+        up = (label_height - bottom) / (top - bottom)
         lead = [[across, 1.03], [(y - bottom) / (top - bottom), up]]
         axes.plot(*lead, color=FAINT_INK, lw=0.7, transform=axes.transAxes, clip_on=False, zorder=1)
         axes.plot(1.04, up, mark, color=ink, ms=6, transform=axes.transAxes, clip_on=False)

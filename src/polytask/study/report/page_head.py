@@ -24,11 +24,11 @@ def list_study_facts(conclusions: Conclusions) -> list[Fact]:
     subjects = {s for e in evaluations for s in e.subjects}
     sites = {s for e in evaluations for s in e.sites if s}
     done = sum(r.state == "done" for r in study.runs)
-    where = f" from {count_with_noun(len(sites), 'site')}" if sites else ""
+    from_sites = f" from {count_with_noun(len(sites), 'site')}" if sites else ""
     return [
         Fact("cohort", name_cohort(conclusions)),
-        Fact("judged on", f"{count_with_noun(len(subjects), 'held-out subject')}{where}"),
-        Fact("tasks", ", ".join(asked.title for asked in conclusions.asked.values())),
+        Fact("judged on", f"{count_with_noun(len(subjects), 'held-out subject')}{from_sites}"),
+        Fact("tasks", ", ".join(task_info.title for task_info in conclusions.asked.values())),
         Fact("arms", ", ".join(a.name for a in study.arms)),
         Fact("folds × seeds", f"{len(design.folds)} × {len(design.seeds)}"),
         Fact("runs", f"{done} of {len(study.runs)} done"),
@@ -42,21 +42,21 @@ def describe_judged_arm(conclusions: Conclusions) -> str:
     if not conclusions.shown:
         return ""
     preferred = conclusions.recommendation.candidate == conclusions.shown
-    why = "which tune prefers" if preferred else "the joint one with the highest mean skill on tune"
-    made = sum(isfinite(c.verdict.p) for c in conclusions.comparisons)
-    if not made:
-        return f"The arm that was judged is {conclusions.shown}, {why}. No comparison could be made: see why below."
+    why = "which the tune part prefers" if preferred else "the joint arm with the highest mean skill on tune"
+    comparisons = sum(isfinite(c.verdict.p) for c in conclusions.comparisons)
+    if not comparisons:
+        return f"The judged arm is {conclusions.shown}, {why}. No comparison could be made; the reasons are below."
     return (
-        f"The arm that was judged is {conclusions.shown}, {why}. Differences are against single networks on held-out "
-        "subjects; above 0 is better. Each interval is at the level at which the difference was judged among "
-        f"{count_with_noun(made, 'comparison')}."
+        f"The judged arm is {conclusions.shown}, {why}. Differences are against single networks on held-out subjects; "
+        "above 0 is better. Each interval has the confidence level at which the difference was judged among "
+        f"{count_with_noun(comparisons, 'comparison')}."
     )
 
 
 FIXED_FOR_ALL_ARMS = (
-    "Held fixed for all arms: folds, seeds, augmentation, optimizer steps of every network, precision and threads, and "
-    "the rule by which the best checkpoint is chosen on the tune part. Every run is judged on its fold’s held-out "
-    "subjects. “single” is one network for each task, each with as many steps as a joint network."
+    "The same for all arms: folds, seeds, augmentation, optimizer steps of every network, precision, threads, and the "
+    "rule by which the best checkpoint is chosen on the tune part. Every run is judged on the held-out subjects of its "
+    "fold. “single” is one network for each task, each with as many steps as a joint network."
 )
 
 
@@ -64,24 +64,24 @@ def explain_choice(conclusions: Conclusions) -> str:
     """Explain the recommendation: what tune prefers, and what the held-out subjects had to show."""
     choice = conclusions.choice
     if choice is None:
-        return "No run was judged on the tune part, so no joint arm could be chosen there."
+        return "No run was evaluated on the tune part, so no joint arm could be chosen there."
     preferred = "single networks" if choice.arm == BASELINE else choice.arm
     return (
-        f"Tune prefers {preferred}: {choice.why}. A joint arm that tune prefers is recommended when held-out "
-        f"subjects show that it helps, or that it costs less, and on every other task leave out a loss of more than "
-        f"{list_margins(conclusions)}, which was fixed before the first run. Held-out subjects choose no arm."
+        f"The tune part prefers {preferred}: {choice.why}. The joint arm that the tune part prefers is recommended if "
+        "held-out subjects show that it helps or that it costs less, and exclude on every other task a loss of more "
+        f"than {list_margins(conclusions)}, a margin fixed before the first run. Held-out subjects never choose an arm."
     )
 
 
 def list_margins(conclusions: Conclusions) -> str:
     """Write the margins: `2 points`, or each with its task where they differ."""
-    words = {
+    margin_texts = {
         task: f"{margin:.3g} {conclusions.asked[task].unit or 'points'}"
         for task, margin in conclusions.gathered.margins.items()
     }
-    alike = set(words.values())
+    distinct_texts = set(margin_texts.values())
     return (
-        alike.pop()
-        if len(alike) == 1
-        else ", ".join(f"{word} ({conclusions.asked[task].title})" for task, word in words.items())
+        distinct_texts.pop()
+        if len(distinct_texts) == 1
+        else ", ".join(f"{word} ({conclusions.asked[task].title})" for task, word in margin_texts.items())
     )

@@ -28,11 +28,11 @@ def join_distinct_values(values: Iterable[object]) -> str:
 
 def list_version_facts(conclusions: Conclusions) -> list[Fact]:
     """List the versions and the machine of all runs, not only of the command that started the study."""
-    noted = list_run_records(conclusions)
+    records = list_run_records(conclusions)
     design = conclusions.gathered.study.design
-    facts = [Fact(name, join_distinct_values(r.get(name) for r in noted)) for name in VERSION_KEYS]
+    facts = [Fact(name, join_distinct_values(r.get(name) for r in records)) for name in VERSION_KEYS]
     # ISO time stamps in UTC sort like text.
-    created = sorted(str(r["created"]) for r in noted if r.get("created"))
+    created = sorted(str(r["created"]) for r in records if r.get("created"))
     span = DASH if not created else format_timestamp(created[0])
     if len(created) > 1 and format_timestamp(created[-1]) != span:
         span += f" to {format_timestamp(created[-1])}"
@@ -40,8 +40,8 @@ def list_version_facts(conclusions: Conclusions) -> list[Fact]:
         *facts,
         Fact("device", design.device),
         Fact("precision", design.precision),
-        Fact("threads a run", str(design.threads)),
-        Fact("runs begun", span),
+        Fact("threads per run", str(design.threads)),
+        Fact("runs started", span),
     ]
 
 
@@ -67,7 +67,7 @@ def list_common_settings(conclusions: Conclusions) -> list[Fact]:
     design = conclusions.gathered.study.design
     facts = [
         Fact("steps of every network", f"{design.steps} ({design.how})"),
-        Fact("tune looked at every", f"{design.tune_every} epochs" if design.tune_every > 1 else "epoch"),
+        Fact("evaluated on tune every", f"{design.tune_every} epochs" if design.tune_every > 1 else "epoch"),
         Fact("resamples of a comparison", str(conclusions.gathered.resamples)),
     ]
     if design.cut:
@@ -100,8 +100,8 @@ def build_runs_table(conclusions: Conclusions) -> ReportTable:
     """Build the table of all runs of the matrix."""
     rows = []
     for r in conclusions.gathered.study.runs:
-        spent = (r.record.get("costs") or {}).get("training_seconds") if r.state == "done" else None
-        took = format_training_duration(float(spent)) if spent is not None else DASH
+        seconds = (r.record.get("costs") or {}).get("training_seconds") if r.state == "done" else None
+        duration = format_training_duration(float(seconds)) if seconds is not None else DASH
         rows.append(
             (
                 r.name,
@@ -110,7 +110,7 @@ def build_runs_table(conclusions: Conclusions) -> ReportTable:
                     TableCell(str(r.fold)),
                     TableCell(str(r.seed)),
                     TableCell(r.state),
-                    TableCell(took),
+                    TableCell(duration),
                 ],
             )
         )

@@ -19,29 +19,29 @@ def list_judged_sites(conclusions: Conclusions) -> list[str]:
 
 def build_arm_site_tables(conclusions: Conclusions) -> list[ReportTable]:
     """Build one table per task with one row per arm; none with fewer than two sites."""
-    named = list_judged_sites(conclusions)
-    if len(named) < 2:
+    sites = list_judged_sites(conclusions)
+    if len(sites) < 2:
         return []
-    made = []
-    for task, asked in conclusions.asked.items():
+    tables = []
+    for task, task_info in conclusions.asked.items():
         rows = []
         for arm in conclusions.gathered.arms:
             runs = conclusions.gathered.of_arm(arm)
-            rows.append((arm, [build_arm_site_cell(runs, site, task, asked.metric) for site in named]))
+            rows.append((arm, [build_arm_site_cell(runs, site, task, task_info.metric) for site in sites]))
         if any(c.value != DASH for _, cells in rows for c in cells):
-            made.append(
-                ReportTable(f"{asked.title}: {format_metric_with_unit(asked)}", ["arm", *named], rows)
+            tables.append(
+                ReportTable(f"{task_info.title}: {format_metric_with_unit(task_info)}", ["arm", *sites], rows)
             )
-    return made
+    return tables
 
 
 def build_arm_site_cell(runs: Sequence[FinishedRun], site: str, task: str, metric: str) -> TableCell:
     """Average over the seeds of a fold, then over folds weighted by known items; n is their sum over folds."""
     by_fold: dict[int, list[tuple[float, int]]] = {}
-    for one in runs:
-        e = one.evaluated.evaluation.sites.get(site, {}).get(task, {}).get(metric)
-        if e is not None and isfinite(e.estimate) and e.n > 0:
-            by_fold.setdefault(one.run.fold, []).append((e.estimate, e.n))
+    for finished in runs:
+        estimate = finished.evaluated.evaluation.sites.get(site, {}).get(task, {}).get(metric)
+        if estimate is not None and isfinite(estimate.estimate) and estimate.n > 0:
+            by_fold.setdefault(finished.run.fold, []).append((estimate.estimate, estimate.n))
     if not by_fold:
         return TableCell(DASH)
     values = [sum(v for v, _ in seeds) / len(seeds) for seeds in by_fold.values()]

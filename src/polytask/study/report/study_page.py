@@ -80,9 +80,9 @@ def render_study_page(conclusions: Conclusions) -> str:
 
 def create_page_environment() -> Environment:
     """Create the template environment: the study's page, and the macros at the top of the run report's template."""
-    theirs = read_resource("polytask.report", "page.html.j2")
-    mine = read_resource("polytask.study.report", "page.html.j2")
-    sources = {"macros": theirs.partition("<!doctype html>")[0], "page": mine}
+    run_template = read_resource("polytask.report", "page.html.j2")
+    study_template = read_resource("polytask.study.report", "page.html.j2")
+    sources = {"macros": run_template.partition("<!doctype html>")[0], "page": study_template}
     return Environment(
         loader=DictLoader(sources),
         # Names of cohorts, tasks and classes come from files; nothing of them may become HTML.

@@ -46,23 +46,23 @@ class TaskSection:
 
 def build_task_sections(conclusions: Conclusions) -> list[TaskSection]:
     """Build the sections of all tasks that were compared."""
-    parts = []
-    for task, asked in conclusions.asked.items():
+    sections = []
+    for task, task_info in conclusions.asked.items():
         rows = [c for c in conclusions.comparisons if c.task == task]
         if rows:
-            direction = "more is better" if asked.higher else "less is better"
-            metric = f"{format_metric_with_unit(asked)}, {direction}"
-            parts.append(
+            direction = "more is better" if task_info.higher else "less is better"
+            metric = f"{format_metric_with_unit(task_info)}, {direction}"
+            sections.append(
                 TaskSection(
-                    asked.title,
-                    asked.kind,
-                    asked.level,
+                    task_info.title,
+                    task_info.kind,
+                    task_info.level,
                     metric,
-                    build_effects_table(rows, asked),
+                    build_effects_table(rows, task_info),
                     list_effect_notes(rows),
                 )
             )
-    return parts
+    return sections
 
 
 def build_effects_table(rows: Sequence[ArmComparison], task_info: TaskInfo) -> ReportTable:
@@ -74,7 +74,7 @@ def build_effects_table(rows: Sequence[ArmComparison], task_info: TaskInfo) -> R
         f"difference in {format_effect_unit(task_info)}",
         "plain 95 % interval",
         "p, adjusted",
-        "what it says",
+        "verdict",
         "known cases",
         "difference by fold",
         "cross-checks",
@@ -94,9 +94,11 @@ def build_effect_cells(c: ArmComparison, task_info: TaskInfo) -> list[TableCell]
         )
     shown = v.word in ("better", "worse")
     level = f"at {format_confidence_level(v.level)}" if isfinite(v.level) else ""
-    could = f"would have shown ≥ {format_amount(v.detectable, task_info)}" if isfinite(v.detectable) else ""
+    detectable = (
+        f"would have shown ≥ {format_amount(v.detectable, task_info)}" if isfinite(v.detectable) else ""
+    )
     # Where subjects are too few, the reason matters more than the smallest effect that could have been shown.
-    could = e.too_few if v.word == "too few" else could
+    detectable = e.too_few if v.word == "too few" else detectable
     return [
         TableCell(format_number(e.arm / task_info.points)),
         TableCell(format_number(e.baseline / task_info.points)),
@@ -108,7 +110,7 @@ def build_effect_cells(c: ArmComparison, task_info: TaskInfo) -> list[TableCell]
         ),
         TableCell(format_change_interval(*e.interval(), task_info) or DASH),
         TableCell(format_p_value(v.p)),
-        TableCell(v.word, could, strong=shown),
+        TableCell(v.word, detectable, strong=shown),
         TableCell(
             str(sum(e.cases.values())),
             f"of {count_with_noun(e.subjects, 'subject')}",
@@ -121,9 +123,9 @@ def build_effect_cells(c: ArmComparison, task_info: TaskInfo) -> list[TableCell]
 
 def build_checks_cell(c: ArmComparison) -> TableCell:
     """Build the cell with the unadjusted p-values of the cross-checks."""
-    told = "; ".join(f"{k.name}: {_format_p_equation(k.p)}" for k in c.checks)
+    check_texts = "; ".join(f"{k.name}: {_format_p_equation(k.p)}" for k in c.checks)
     cases = sorted({k.n for k in c.checks})
-    return TableCell(told, n=f"n {', '.join(map(str, cases))}") if told else TableCell(DASH)
+    return TableCell(check_texts, n=f"n {', '.join(map(str, cases))}") if check_texts else TableCell(DASH)
 
 
 def _format_p_equation(p: float) -> str:
@@ -142,9 +144,9 @@ def list_effect_notes(rows: Sequence[ArmComparison]) -> list[str]:
             by_note.setdefault(note, []).append(c.arm)
     # It holds for the whole study, so the head of the page says it once.
     by_note.pop(ONE_SEED_NOTE, None)
-    every = len({c.arm for c in rows})
-    told = [n if len(arms) == every else f"{', '.join(arms)}: {n}" for n, arms in by_note.items()]
-    return told + [f"{c.arm}: {describe_carriers(c)}" for c in rows if c.effect.carriers]
+    arm_count = len({c.arm for c in rows})
+    notes = [n if len(arms) == arm_count else f"{', '.join(arms)}: {n}" for n, arms in by_note.items()]
+    return notes + [f"{c.arm}: {describe_carriers(c)}" for c in rows if c.effect.carriers]
 
 
 def describe_carriers(c: ArmComparison) -> str:
@@ -177,8 +179,8 @@ def build_delta_m_table(conclusions: Conclusions) -> tuple[ReportTable | None, s
             )
         )
     columns = ["arm", "Δm", "tasks that count", *["left out, and why"] * (not alike)]
-    every = next(iter(reasons.values())) if alike else ""
-    return ReportTable("", columns, rows), f"Left out: {every}." if every else ""
+    shared_reasons = next(iter(reasons.values())) if alike else ""
+    return ReportTable("", columns, rows), f"Left out: {shared_reasons}." if shared_reasons else ""
 
 
 def format_relative_change(value: float) -> str:
@@ -205,10 +207,10 @@ def build_costs_table(conclusions: Conclusions) -> ReportTable | None:
     rows = []
     for arm, price in conclusions.prices.items():
         cells = []
-        for what in noted:
-            ratio = price.relative.get(what)
-            beside = "" if ratio is None or arm == BASELINE else format_cost_ratio(ratio)
-            cells.append(TableCell(format_cost(what, getattr(price, what)), beside))
+        for cost_name in noted:
+            ratio = price.relative.get(cost_name)
+            ratio_text = "" if ratio is None or arm == BASELINE else format_cost_ratio(ratio)
+            cells.append(TableCell(format_cost(cost_name, getattr(price, cost_name)), ratio_text))
         rows.append(
             (
                 arm,
@@ -263,12 +265,12 @@ def build_tune_table(conclusions: Conclusions) -> ReportTable | None:
             else f"{format_number(choice.skills[best] - skill)} ± {format_number(choice.errors[arm])}"
         )
         price = conclusions.prices[arm]
-        dear = (
+        cost_cell = (
             build_compute_cell(arm, price)
             if has_compute_timings(conclusions)
             else TableCell(format_training_duration(price.training_seconds))
         )
-        taken = TableCell("preferred", strong=True) if arm == choice.arm else TableCell("")
-        rows.append((arm, [TableCell(format_number(skill)), TableCell(gap), dear, taken]))
+        preferred_cell = TableCell("preferred", strong=True) if arm == choice.arm else TableCell("")
+        rows.append((arm, [TableCell(format_number(skill)), TableCell(gap), cost_cell, preferred_cell]))
     cost = "compute of training" if has_compute_timings(conclusions) else "training"
     return ReportTable("", ["arm", "mean skill on tune", "behind the best ± standard error", cost, ""], rows)

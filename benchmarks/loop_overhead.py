@@ -17,6 +17,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from _measure import CLOCKS, make_phantom_work, parse_options, print_and_exit, summarize_ratio, time_in_turns
+from polytask.model.autocast import make_autocast
 from polytask.prepare.batch import Batch
 from polytask.training.flat_targets import flatten_target
 from polytask.training.interrupt import StopSignal
@@ -25,7 +26,6 @@ from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import SilentReporter
 from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
-from polytask.training.step import make_autocast
 
 BOUND = 1.03
 RATE = 1e-6

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from polytask.cohort.cohort import Cohort, Sample
+from polytask.inference.sample_prediction import list_flips
 from polytask.predict.in_memory_store import InMemoryCase, InMemoryStore
 from polytask.predict.missing_inputs import ModelInputs, find_missing_combination
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.slide_bags import PreparedBag
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.sample_inference import list_flips
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer, Predictor

@@ -17,6 +17,7 @@ from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
+from polytask.inference.sample_prediction import Predictions, list_flips, predict_sample
 from polytask.plan.plan_schema import Plan
 from polytask.predict.in_memory_store import InMemoryStore
 from polytask.predict.load_bundle import load_bundle
@@ -32,7 +33,6 @@ from polytask.training.decisions import Decisions, merge_decisions
 from polytask.training.distributed import choose_device
 from polytask.training.folder import list_nearby_runs
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.sample_inference import Predictions, list_flips, predict_sample
 
 PREDICT_LOGGER = logging.getLogger("polytask.predict")
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.cohort import Cohort, Sample
+from polytask.inference.sample_prediction import Predictions
 from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.sample_targets import make_pooled_target
 from polytask.prepare.slot_assignment import assign_visit_slots
@@ -21,7 +22,6 @@ from polytask.tasks.task import (
     expect_pooled_task,
     expect_voxel_task,
 )
-from polytask.training.sample_inference import Predictions
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
+from polytask.inference.sample_prediction import predict_sample
 from polytask.kinds import find_answer_form
 from polytask.plain import write_plain_json
 from polytask.plan.plan_schema import FoldPlan
@@ -23,7 +24,6 @@ from polytask.tasks.task import Task
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from polytask.training.collected_predictions import PartPredictions
 from polytask.training.decisions import read_decisions, write_decisions
-from polytask.training.sample_inference import predict_sample
 from polytask.training.state import load_weights, put_weights
 
 if TYPE_CHECKING:

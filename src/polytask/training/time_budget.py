@@ -10,12 +10,12 @@ from statistics import median
 
 import torch
 
+from polytask.model.autocast import make_autocast
 from polytask.plan.plan_schema import TrainingPlan
 from polytask.prepare.batch import Batch
 from polytask.training.distributed import World
 from polytask.training.flat_targets import flatten_target
 from polytask.training.state import FitState
-from polytask.training.step import make_autocast
 
 MIN_TIMED_PASSES, MAX_TIMED_PASSES = 4, 40
 """How many passes are timed, at least and at most."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from polytask.inference.sample_prediction import predict_sample
 from polytask.prepare.evaluation_sample import full_sample
 from polytask.tasks.task import Task
 from polytask.training.collected_predictions import PartPredictions
-from polytask.training.sample_inference import predict_sample
 from polytask.training.state import FitState
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from polytask.inference.sample_prediction import Predictions, list_flips, predict_sample
 from polytask.model.network import NetworkOutput
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample, full_sample
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
-from polytask.training.sample_inference import Predictions, list_flips, predict_sample
 
 CPU = torch.device("cpu")
 

@@ -25,8 +25,8 @@ from polytask.tasks.regression import Regression
 from polytask.tasks.survival import Survival
 
 if TYPE_CHECKING:
-    from polytask.evaluation.part_answers import PooledAnswers
     from polytask.evaluation.part_statistic import PartStatistic
+    from polytask.inference.pooled_answers import PooledAnswers
     from polytask.tasks.task import Task
 
 RARER_CLASS_CASES = "cases of the rarer class"

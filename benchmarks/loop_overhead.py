@@ -60,7 +60,7 @@ def run_our_loop(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Ru
         finish=lambda: None,
         log=log,
         reporter=SilentReporter(),
-        asked=StopSignal(),
+        stop_signal=StopSignal(),
     )
     run_training_loop(state, RepeatedBatches(batches), around)
 

@@ -73,13 +73,11 @@ def fit_network(
 ) -> None:
     """Fit one network to its end. A finished network is left alone unless it is extended."""
     run, world = context.run, context.world
-    settings = context.plan.shared.training.model_copy()
     state = make_state(context, name)
     saved = run.find_last_checkpoint(name)
     if saved:
         state.load(saved, context.plan_hash)
         state.network.to(world.device)
-        settings = settings.model_copy(update=state.settings)
     if state.finished and not extend:
         # A version that was killed after its last step may not have come this far.
         if world.chief and lacks_learned_survival(context, name):
@@ -101,7 +99,8 @@ def fit_network(
     tuning, log = TuneEvaluator(state, context), None
     try:
         if not saved:
-            settings = apply_time_budget(context, name, state, loader, tuning, settings)
+            apply_time_budget(context, state, loader, tuning)
+        settings = context.plan.shared.training.model_copy(update=state.settings)
         if extend:
             state.schedule = state.schedule.extended(extend * settings.steps_per_epoch)
             state.finished, state.stale = False, 0
@@ -188,22 +187,18 @@ def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Opti
     return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
 
 
-def apply_time_budget(
-    context: RunContext,
-    name: str,
-    state: FitState,
-    loader: Loader,
-    tuning: TuneEvaluator,
-    settings: TrainingPlan,
-) -> TrainingPlan:
-    """Turn a time budget into steps, once. Several networks share the time evenly."""
+def apply_time_budget(context: RunContext, state: FitState, loader: Loader, tuning: TuneEvaluator) -> None:
+    """Give the state the schedule and the settings that fit into the run's time budget, if it has one.
+
+    This happens once: a resumed run has them in its checkpoint. Several networks share the time evenly.
+    """
     minutes = context.run.record["minutes"]
     if minutes and not context.run.record["steps"]:
         share = float(minutes) / len(context.run.networks)
-        steps, settings = find_step_budget(share, state, loader.batches(0), tuning, settings, context.world)
+        planned = context.plan.shared.training
+        steps, settings = find_step_budget(share, state, loader.batches(0), tuning, planned, context.world)
         state.schedule = Schedule.of(settings, steps)
         state.settings = {"tune_every": settings.tune_every}
-    return settings
 
 
 def _learn_after_fit(context: RunContext, name: str) -> None:

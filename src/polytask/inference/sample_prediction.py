@@ -5,7 +5,7 @@ Pooled tasks read the view of the whole image; voxel tasks are computed in slidi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
@@ -55,28 +55,36 @@ def predict_sample(
     `find_channel_order` says which channels of a mirrored image change places.
     """
     network.eval()
-    sums: Predictions = {}
-    for axes in flips:
-        ordered = (
-            sample
-            if find_channel_order is None or not axes
-            else _reorder_channels(sample, plan, axes, find_channel_order)
-        )
+
+    def predict_once(axes: Sequence[int]) -> Predictions:
+        ordered = sample
+        if find_channel_order is not None and axes:
+            ordered = _reorder_channels(sample, plan, axes, find_channel_order)
         with torch.inference_mode(), make_autocast(plan.shared.training.precision, device):
-            for task, slots in _predict_mirrored(
-                network, ordered, plan, device, overlap, axes, pooled_only
-            ).items():
-                task_sums = sums.setdefault(task, {})
-                for slot, raw in slots.items():
-                    prediction = restore_sides(task, slot, axes, raw) if restore_sides else raw
-                    task_sums[slot] = (
-                        {k: task_sums[slot][k] + v for k, v in prediction.items()}
-                        if slot in task_sums
-                        else prediction
-                    )
+            predictions = _predict_mirrored(network, ordered, plan, device, overlap, axes, pooled_only)
+            if restore_sides is None:
+                return predictions
+            return {
+                task: {slot: restore_sides(task, slot, axes, p) for slot, p in by_slot.items()}
+                for task, by_slot in predictions.items()
+            }
+
+    return average_predictions(map(predict_once, flips), len(flips))
+
+
+def average_predictions(passes: Iterable[Predictions], count: int) -> Predictions:
+    """Average predictions key by key, of which `count` have each task. The passes are read one after another, so that
+    memory holds their sum and one of them."""
+    sums: Predictions = {}
+    for predictions in passes:
+        for task, by_slot in predictions.items():
+            task_sums = sums.setdefault(task, {})
+            for slot, p in by_slot.items():
+                before = task_sums.get(slot)
+                task_sums[slot] = p if before is None else {k: before[k] + v for k, v in p.items()}
     return {
-        task: {slot: {k: v / len(flips) for k, v in p.items()} for slot, p in slots.items()}
-        for task, slots in sums.items()
+        task: {slot: {k: v / count for k, v in p.items()} for slot, p in by_slot.items()}
+        for task, by_slot in sums.items()
     }
 
 

@@ -17,7 +17,12 @@ from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
-from polytask.inference.sample_prediction import Predictions, list_flips, predict_sample
+from polytask.inference.sample_prediction import (
+    Predictions,
+    average_predictions,
+    list_flips,
+    predict_sample,
+)
 from polytask.plan.plan_schema import Plan
 from polytask.predict.in_memory_store import InMemoryStore
 from polytask.predict.load_bundle import load_bundle
@@ -222,29 +227,24 @@ class Predictor:
             prepared = source.case(key).prepared(name) if key is not None and order else None
             return order if prepared is not None and find_left_right_axis(prepared.grid) in axes else ()
 
-        sums: Predictions = {}
-        for member in self.members:
-            full = full_sample(source, cohort, sample, self.plan, member.plan)
-            for network in member.networks:
-                predictions = predict_sample(
-                    network,
-                    full,
-                    self.plan,
-                    self.device,
-                    overlap,
-                    flips,
-                    pooled_only,
-                    restore_sides,
-                    find_channel_order,
-                )
-                for task, by_slot in predictions.items():
-                    task_sums = sums.setdefault(task, {})
-                    for slot, p in by_slot.items():
-                        task_sums[slot] = (
-                            {k: task_sums[slot][k] + v for k, v in p.items()} if slot in task_sums else p
-                        )
-        count = len(self.members)
-        return {t: {s: {k: v / count for k, v in p.items()} for s, p in f.items()} for t, f in sums.items()}
+        def predict_members() -> Iterator[Predictions]:
+            for member in self.members:
+                full = full_sample(source, cohort, sample, self.plan, member.plan)
+                for network in member.networks:
+                    yield predict_sample(
+                        network,
+                        full,
+                        self.plan,
+                        self.device,
+                        overlap,
+                        flips,
+                        pooled_only,
+                        restore_sides,
+                        find_channel_order,
+                    )
+
+        # Every member has each task once, in one of its networks.
+        return average_predictions(predict_members(), len(self.members))
 
     def _make_case_answers(
         self,

@@ -73,7 +73,7 @@ class HeldOutMetrics:
 def read_held_out_metrics(
     run: Path, weights: Mapping[str, str], primary: Mapping[str, str]
 ) -> HeldOutMetrics | None:
-    """Read them from a run's `evaluation.json`; None where that is absent or of other weights (sha256 by network)."""
+    """Read the metrics in a run's `evaluation.json`; None where it is missing or of other weights (sha256s)."""
     content = read_evaluation(run)
     return (
         HeldOutMetrics.of(content, primary) if content and content.get("weights") == dict(weights) else None

@@ -77,7 +77,12 @@ def _format_decision_lines(member: Mapping[str, Any]) -> list[str]:
         else []
     )
     if simple:
-        lines += [f"## Simple models beside {member['run']['name']}", "", *(f"- {s}" for s in simple), ""]
+        lines += [
+            f"## Simple models compared with {member['run']['name']}",
+            "",
+            *(f"- {s}" for s in simple),
+            "",
+        ]
     return lines
 
 

@@ -23,8 +23,8 @@ from polytask.images.formats import write_image_file as write_image
 from polytask.images.volume import Grid, Volume
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.plan.plan_schema import Plan
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.missing_inputs import ModelInputs
-from polytask.predict.predictor import CaseAnswer
 from polytask.tasks import make_task
 from polytask.tasks.task import Arrays, Task
 from polytask.training.decisions import Decisions

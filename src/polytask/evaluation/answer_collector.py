@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from polytask.array_types import NAN
 from polytask.cohort import header
@@ -14,12 +13,10 @@ from polytask.evaluation.voxel_truth import read_structure_masks, read_voxel_tru
 from polytask.images.volume import Volume
 from polytask.inference.pooled_answers import CaseId, PooledCollector
 from polytask.kinds import find_answer_form
+from polytask.predict.case_answer import CaseAnswer
 from polytask.prepare.sample_targets import is_known_in_sample
 from polytask.tasks.mask_sizes import blank_length_metrics, compute_voxel_size
 from polytask.tasks.task import Task, VoxelTask, expect_voxel_task
-
-if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer
 
 
 class AnswerCollector:

@@ -11,6 +11,7 @@ import torch
 
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.inference.sample_prediction import list_flips
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.in_memory_store import InMemoryCase, InMemoryStore
 from polytask.predict.missing_inputs import ModelInputs, find_missing_combination
 from polytask.prepare.prepared_image import PreparedImage
@@ -18,7 +19,7 @@ from polytask.prepare.slide_bags import PreparedBag
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer, Predictor
+    from polytask.predict.predictor import Predictor
 
 MAX_COMBINATIONS = 16
 """Largest number of combinations: each costs a prediction of the whole part."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
@@ -14,11 +14,9 @@ from polytask.images.formats import find_image_ending
 from polytask.images.formats import write_image_file as write_image
 from polytask.images.safe_files import write_atomically
 from polytask.images.volume import Volume
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.source_grid import map_to_label_values
 from polytask.tasks.task import Arrays
-
-if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Endings of pictures: the answers about them are written as pictures too."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.image_checks import refuse_unfamiliar_images
 from polytask.predict.input_preflight import ensure_inputs_readable
 from polytask.predict.missing_inputs import MissingInput, count_missing_inputs, format_missing_inputs
@@ -22,7 +23,7 @@ from polytask.predict.prediction_notes import (
 from polytask.predict.write_outputs import write_predictions
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer, Predictor
+    from polytask.predict.predictor import Predictor
 
 Progress = Callable[[int, int, str], None]
 """Called with (cases done, number of cases, what is done with them)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 
 from polytask.cohort import header
-from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
@@ -24,6 +23,7 @@ from polytask.inference.sample_prediction import (
     predict_sample,
 )
 from polytask.plan.plan_schema import Plan
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.in_memory_store import InMemoryStore
 from polytask.predict.load_bundle import load_bundle
 from polytask.predict.load_runs import load_runs
@@ -34,34 +34,13 @@ from polytask.prepare.evaluation_sample import CaseSource, full_sample
 from polytask.prepare.mirrored_channels import order_mirrored_channels
 from polytask.prepare.slot_assignment import assign_visit_slots
 from polytask.prepare.views import find_left_right_axis
-from polytask.tasks.task import Arrays, Prediction, Task
+from polytask.tasks.task import Prediction, Task
 from polytask.training.decisions import Decisions, merge_decisions
 from polytask.training.distributed import choose_device
 from polytask.training.folder import list_nearby_runs
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 
 PREDICT_LOGGER = logging.getLogger("polytask.predict")
-
-
-@dataclass(frozen=True)
-class CaseAnswer:
-    """What was predicted for one case (or, `case` None, for the whole subject).
-
-    Args:
-        subject, visit: who was predicted; visit is "" for subject tasks.
-        pooled: task → decoded arrays with a leading axis of 1.
-        voxel: task → answer on the source grid.
-        probabilities: segmentation task → probabilities on the source grid, where they were asked for.
-        not_finite: tasks whose answer is no finite number; it is left out everywhere else.
-    """
-
-    subject: str
-    visit: str
-    case: Case | None
-    pooled: dict[str, Arrays]
-    voxel: dict[str, Volume]
-    probabilities: dict[str, Volume]
-    not_finite: tuple[str, ...] = ()
 
 
 class Predictor:

@@ -13,6 +13,7 @@ from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.formula_cells import escape_cells
 from polytask.errors import PolytaskError
 from polytask.images.safe_files import write_atomically
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.decision_columns import make_decision_columns
 from polytask.predict.missing_inputs import format_missing_inputs
 from polytask.predict.output_files import AnswerFileWriter
@@ -20,7 +21,7 @@ from polytask.predict.output_folder import PREDICTIONS_FOLDER, PREDICTIONS_TABLE
 from polytask.tasks.task import expect_pooled_task
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer, Predictor
+    from polytask.predict.predictor import Predictor
 
 
 def write_predictions(

@@ -12,7 +12,7 @@ from polytask.array_types import Floats
 from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics
 from polytask.evaluation.metric_calculator import MetricCalculator
 from polytask.evaluation.metrics_by_kind import measure_multilabel, measure_r2
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 
 Rng = np.random.Generator

@@ -18,13 +18,14 @@ from pathlib import Path
 
 from _measure import CLOCKS, make_phantom_work, parse_options, print_and_exit, summarize_ratio, time_in_turns
 from polytask.prepare.batch import Batch
+from polytask.tasks.heads_and_losses import make_autocast
 from polytask.training.interrupt import StopSignal
 from polytask.training.loop import FitServices, run_training_loop
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import SilentReporter
 from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
-from polytask.training.step import flatten_target, make_autocast
+from polytask.training.step import flatten_target
 
 BOUND = 1.03
 RATE = 1e-6
@@ -59,7 +60,7 @@ def run_our_loop(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Ru
         finish=lambda: None,
         log=log,
         reporter=SilentReporter(),
-        asked=StopSignal(),
+        stop_signal=StopSignal(),
     )
     run_training_loop(state, RepeatedBatches(batches), around)
 

@@ -35,13 +35,18 @@ ROOMS: dict[str, set[str]] = {
     "prepare": {"kinds", "cohort", "images", "plan", "tasks"},
     "model": {"tasks"},
     "balance": {"model"},
-    "training": {"kinds", "balance", "model", "prepare", "plan", "cohort", "images", "tasks", "registries"},
-    "predict": {"kinds", "cohort", "images", "plan", "prepare", "tasks", "model", "training"},
+    "inference": {"cohort", "images", "tasks", "plan", "prepare", "model"},
+    "training": {
+        *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model"),
+        *("balance", "inference", "registries"),
+    },
+    "predict": {"kinds", "cohort", "images", "plan", "prepare", "tasks", "model", "inference", "training"},
     "evaluation": {
         *(
             "kinds",
             "statistics",
             "balance",
+            "inference",
             "predict",
             "training",
             "tasks",
@@ -55,6 +60,7 @@ ROOMS: dict[str, set[str]] = {
         "kinds",
         "statistics",
         "evaluation",
+        "inference",
         "predict",
         "training",
         "tasks",
@@ -64,7 +70,7 @@ ROOMS: dict[str, set[str]] = {
         "images",
     },
     "study": {
-        *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model", "training"),
+        *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model", "inference", "training"),
         *("statistics", "predict", "evaluation", "report", "registries"),
     },
     "registries": set(),

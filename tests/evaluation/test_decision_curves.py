@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from polytask.evaluation.decision_curves import compute_decision_curves
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
 

@@ -83,5 +83,5 @@ def test_bad_parts_are_refused(cohort: Cohort, tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
-    with pytest.raises(PolytaskError, match="nobody is looked at without a note"):
+    with pytest.raises(PolytaskError, match="an evaluation starts only after it is logged there"):
         append_log_line(tmp_path / "nowhere" / "log.jsonl", {})

@@ -18,7 +18,8 @@ from polytask.evaluation.learning_check import (
     find_constant_answers,
     read_final_losses,
 )
-from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 from polytask.training.folder import Run

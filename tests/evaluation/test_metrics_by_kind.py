@@ -19,7 +19,7 @@ from polytask.evaluation.metrics_by_kind import (
     measure_skill,
     measure_survival,
 )
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 from tests.evaluation.worlds import items
 

@@ -9,8 +9,8 @@ from typing import cast
 import numpy as np
 import pytest
 
-from polytask.evaluation.part_answers import PooledAnswers
 from polytask.evaluation.primary_without_groups import measure_without_groups
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 from polytask.tasks.task import PooledTask, Task
 from tests.evaluation.worlds import items

@@ -9,9 +9,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from polytask.evaluation import site_effect
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 from tests.evaluation.worlds import items

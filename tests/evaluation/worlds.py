@@ -16,14 +16,15 @@ from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.input_specs import ImageInput
 from polytask.cohort.phantom import make_phantom
 from polytask.cohort.text_table import write_cases_table
-from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.evaluation.voxel_truth import read_voxel_truth
 from polytask.images.formats import read_image_file
 from polytask.images.formats import write_image_file as write_image
 from polytask.images.volume import Grid, Volume
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.plan.plan_schema import Plan
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.missing_inputs import ModelInputs
-from polytask.predict.predictor import CaseAnswer
 from polytask.tasks import make_task
 from polytask.tasks.task import Arrays, Task
 from polytask.training.decisions import Decisions

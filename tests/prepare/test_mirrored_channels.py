@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.input_specs import ImageInput
+from polytask.inference.sample_prediction import predict_sample
 from polytask.plan.plan_schema import AugmentationPlan, NormalizationPlan, Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import full_sample
@@ -22,7 +23,6 @@ from polytask.prepare.sample_table import SampleTable
 from polytask.prepare.schema import make_batch_schema
 from polytask.prepare.store import Store
 from polytask.prepare.store_builder import fill_store
-from polytask.training.sample_inference import predict_sample
 from tests.prepare.worlds import HEADER, image_plan, make_plan, write_cohort
 
 CHANNELS = {"ct": "CT", "side_l": "mask", "side_r": "mask"}

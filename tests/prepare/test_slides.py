@@ -15,6 +15,7 @@ from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
 from polytask.images.slide_patches import find_tissue_patches, stream_patches
 from polytask.images.slides import open_slide
+from polytask.inference.sample_batch import make_sample_batch
 from polytask.plan.fingerprint import make_fingerprint
 from polytask.plan.plan_schema import AugmentationPlan, Plan, SlidePlan
 from polytask.plan.plan_settings import set_values
@@ -27,7 +28,6 @@ from polytask.prepare.loader import Loader
 from polytask.prepare.slide_bags import PreparedBag, make_patch_spec
 from polytask.prepare.store import Store
 from polytask.prepare.store_builder import fill_store
-from polytask.training.sample_inference import _make_sample_batch
 from tests.images.slide_cohorts import MISSING, SUBJECTS, features, write_cohort
 from tests.plan.worlds import LAPTOP
 
@@ -199,12 +199,12 @@ def test_a_full_sample_has_every_patch_and_its_place(world: World) -> None:
     assert full.bag_known["biopsy"].tolist() == [[True] * len(patches), [False] * len(patches)]
     assert full.coords["biopsy"][0] is not None
     assert full.coords["biopsy"][0].shape == (len(patches), 2)
-    batch = _make_sample_batch(full, plan, ())
+    batch = make_sample_batch(full, plan, ())
     assert batch.bags["biopsy"].shape == (1, 2, len(patches), 3, 32, 32)
     assert np.array_equal(batch.bags["biopsy"][0, 0].numpy(), patches)
     assert np.array_equal(batch.bags["bag"][0, 1].numpy(), features(4))
     assert batch.bag_known["bag"].all()
-    empty = _make_sample_batch(
+    empty = make_sample_batch(
         full_sample(store, cohort, cohort.samples(["s05"])[0], plan, plan.folds[0]), plan, ()
     )
     assert empty.bag_known["bag"].shape == (1, 2, 1)

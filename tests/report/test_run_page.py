@@ -11,7 +11,8 @@ import pytest
 
 from polytask.cohort.cohort import Cohort
 from polytask.evaluation.evaluate_run import evaluate_answers
-from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.report.report_material import ReportMaterial, gather_report_material
 from polytask.report.run_page import RESEARCH_NOTICE, render_run_page
 from tests.report.worlds import add_run, finished

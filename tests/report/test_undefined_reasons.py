@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.evaluation.part_statistic import PartStatistic
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.report.display_names import DisplayNames
 from polytask.report.report_material import ReportMaterial
 from polytask.report.run_page import render_run_page

@@ -8,7 +8,8 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.evaluation.evaluation_result import Evaluation
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.study.results import (
     ResultsWriter,
     collect_answer_cells,

@@ -17,6 +17,7 @@ from polytask.tasks.heads_and_losses import (
     compute_level_weights,
     list_output_levels,
     make_absent_loss,
+    make_autocast,
     make_linear_head,
     make_voxel_head,
     shrink_to_grid,
@@ -128,3 +129,9 @@ def test_what_is_absent_is_zero_without_a_graph() -> None:
     for output in (torch.ones(1, requires_grad=True), [torch.ones(1, requires_grad=True)]):
         total, count = make_absent_loss(output)
         assert (float(total), float(count), total.requires_grad) == (0.0, 0.0, False)
+
+
+def test_half_precision_is_used_where_the_plan_says_so() -> None:
+    for precision, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
+        with make_autocast(precision, torch.device("cpu")):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype

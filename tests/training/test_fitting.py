@@ -75,7 +75,8 @@ def test_a_rate_is_that_of_the_settings_and_a_decay_that_of_matrices() -> None:
 def make_context(minutes: float | None, steps: int | None, networks: int = 2) -> Any:
     record = {"minutes": minutes, "steps": steps}
     run = SimpleNamespace(record=record, networks={str(k): [] for k in range(networks)})
-    return SimpleNamespace(run=run, world=ALONE)
+    plan = SimpleNamespace(shared=SimpleNamespace(training=settings_of()))
+    return SimpleNamespace(run=run, plan=plan, world=ALONE)
 
 
 def test_a_time_budget_is_shared_by_the_networks_and_turned_into_steps_once(
@@ -91,16 +92,16 @@ def test_a_time_budget_is_shared_by_the_networks_and_turned_into_steps_once(
     loader: Any = SimpleNamespace(batches=lambda epoch: iter([]))
     anything: Any = None
 
-    def begin(minutes: float | None, steps: int | None) -> tuple[TrainingPlan, FitState]:
+    def begin(minutes: float | None, steps: int | None) -> FitState:
         state = state_of()
-        found = apply_time_budget(make_context(minutes, steps), "a", state, loader, anything, settings_of())
-        return found, state
+        apply_time_budget(make_context(minutes, steps), state, loader, anything)
+        return state
 
-    found, state = begin(10.0, None)
-    assert (asked, found.tune_every, state.schedule.end, state.settings) == ([5.0], 3, 50, {"tune_every": 3})
+    state = begin(10.0, None)
+    assert (asked, state.schedule.end, state.settings) == ([5.0], 50, {"tune_every": 3})
     for minutes, steps in ((None, None), (10.0, 7), (None, 7)):
-        found, state = begin(minutes, steps)
-        assert (found.tune_every, state.schedule.end, state.settings) == (1, 8, {})
+        state = begin(minutes, steps)
+        assert (state.schedule.end, state.settings) == (8, {})
     assert asked == [5.0]
 
 

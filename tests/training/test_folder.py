@@ -35,21 +35,21 @@ def write_run(folder: Path, **changes: Any) -> Path:
     [
         (GOOD, ""),
         ({**GOOD, "fold": 2**63 - 1}, ""),
-        ([], "no keys and values"),
+        ([], "expected keys and values"),
         ({k: v for k, v in GOOD.items() if k != "seed"}, "seed is missing"),
-        ({**GOOD, "fold": -1}, "fold is no whole number from 0"),
-        ({**GOOD, "seed": 2**63}, "seed is no whole number from 0"),
-        ({**GOOD, "seed": True}, "seed is no whole number from 0"),
-        ({**GOOD, "sharing": 3}, "sharing is no text"),
-        ({**GOOD, "networks": {}}, "networks names none"),
-        ({**GOOD, "networks": []}, "networks names none"),
-        ({**GOOD, "networks": {"a/b": []}}, "a network's name is no name"),
-        ({**GOOD, "networks": {"a\\b": []}}, "a network's name is no name"),
-        ({**GOOD, "networks": {"..": []}}, "a network's name is no name"),
-        ({**GOOD, "networks": {".": []}}, "a network's name is no name"),
-        ({**GOOD, "networks": {3: []}}, "a network's name is no name"),
-        ({**GOOD, "networks": {"a": "grade"}}, "networks.a is no list of tasks"),
-        ({**GOOD, "networks": {"a": [1]}}, "networks.a is no list of tasks"),
+        ({**GOOD, "fold": -1}, "fold is not a whole number of 0 or more"),
+        ({**GOOD, "seed": 2**63}, "seed is not a whole number of 0 or more"),
+        ({**GOOD, "seed": True}, "seed is not a whole number of 0 or more"),
+        ({**GOOD, "sharing": 3}, "sharing is not text"),
+        ({**GOOD, "networks": {}}, "networks lists no network"),
+        ({**GOOD, "networks": []}, "networks lists no network"),
+        ({**GOOD, "networks": {"a/b": []}}, "a network's name cannot be the name of a folder"),
+        ({**GOOD, "networks": {"a\\b": []}}, "a network's name cannot be the name of a folder"),
+        ({**GOOD, "networks": {"..": []}}, "a network's name cannot be the name of a folder"),
+        ({**GOOD, "networks": {".": []}}, "a network's name cannot be the name of a folder"),
+        ({**GOOD, "networks": {3: []}}, "a network's name cannot be the name of a folder"),
+        ({**GOOD, "networks": {"a": "grade"}}, "networks.a is not a list of tasks"),
+        ({**GOOD, "networks": {"a": [1]}}, "networks.a is not a list of tasks"),
     ],
 )
 def test_a_record_is_that_of_a_run(record: Any, told: str) -> None:
@@ -73,7 +73,7 @@ def test_a_run_is_read_where_it_is_whole(tmp_path: Path) -> None:
     (folder / "plan.yaml").unlink()
     with pytest.raises(PolytaskError, match=r"not a whole run \(no plan\.yaml\)"):
         Run.read(folder)
-    with pytest.raises(PolytaskError, match=r"not a run record \(fold is no whole"):
+    with pytest.raises(PolytaskError, match=r"not a run record \(fold is not a whole"):
         Run.read(write_run(tmp_path / "runs" / "b", fold="x"))
 
 

@@ -205,7 +205,7 @@ class World:
             finish=lambda: keep("finish"),
             log=self.log,  # type: ignore[arg-type]
             reporter=self.watcher,
-            asked=self.asked,
+            stop_signal=self.asked,
         )
         run_training_loop(self.state, self.data, around)
 
@@ -321,15 +321,15 @@ def test_readers_that_die_leave_a_saved_run() -> None:
         yield []
 
     kept: list[int] = []
-    around: Any = SimpleNamespace(world=SimpleNamespace(size=1), asked=StopSignal())
+    around: Any = SimpleNamespace(world=SimpleNamespace(size=1), stop_signal=StopSignal())
     state: Any = SimpleNamespace(step=3)
     with pytest.raises(DataWorkerError):
         list(save_when_readers_die(die(), state, around, lambda: kept.append(1)))
     assert kept == [1]
-    around.asked.signal = 15
+    around.stop_signal.signal = 15
     with pytest.raises(TrainingInterrupted, match="after step 3"):
         list(save_when_readers_die(die(), state, around, lambda: kept.append(1)))
-    several: Any = SimpleNamespace(world=SimpleNamespace(size=2), asked=StopSignal())
+    several: Any = SimpleNamespace(world=SimpleNamespace(size=2), stop_signal=StopSignal())
     with pytest.raises(DataWorkerError):
         list(save_when_readers_die(die(), state, several, lambda: kept.append(1)))
     assert kept == [1, 1]

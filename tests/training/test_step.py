@@ -16,7 +16,6 @@ from polytask.training.balancing import BalancedBackward
 from polytask.training.step import (
     MAX_SKIPPED_IN_A_ROW,
     flatten_target,
-    make_autocast,
     take_step,
     unpack_structure_masks,
 )
@@ -139,12 +138,6 @@ def test_parts_of_a_step_are_told_in_order() -> None:
     told: list[str] = []
     take_step(state_of(), [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0, told.append)
     assert told == ["targets", "forward", "loss grade", "loss type", "backward", "optimiser"]
-
-
-def test_half_precision_is_used_where_the_plan_says_so() -> None:
-    for precision, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
-        with make_autocast(precision, torch.device("cpu")):
-            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
 def test_twenty_skipped_steps_in_a_row_are_too_many() -> None:

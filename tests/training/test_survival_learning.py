@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.training import survival_learning
 from polytask.training.decisions import Decisions, read_decisions, write_decisions
 from polytask.training.survival_learning import (
@@ -98,13 +99,12 @@ def test_baselines_and_cut_offs_are_those_of_the_known_training_subjects(
 ) -> None:
     risk = {"risk": np.array([0.0, 1.0, 9.0]), "p": np.zeros((3, 1))}
     value, known = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 0.0]]), np.array([True, True, False])
-    scored: Any = SimpleNamespace(
-        pooled={
-            "os": SimpleNamespace(ids=["a", "b", "c"], stack_arrays=lambda: (risk, value, known)),
-            "dfs": SimpleNamespace(ids=[]),
-            "haz": SimpleNamespace(ids=["a", "b", "c"], stack_arrays=lambda: (risk, value, known)),
-        }
-    )
+    ids = (("a", ""), ("b", ""), ("c", ""))
+    scored = {
+        "os": PooledAnswers(ids, risk, value, known),
+        "dfs": PooledAnswers.stack([]),
+        "haz": PooledAnswers(ids, risk, value, known),
+    }
     monkeypatch.setattr(survival_learning, "_score_training_subjects", lambda *a: scored)
     fold = fold_of(os=OS, dfs=OS, haz={**OS, "loss": "hazard"}, grade=GRADE)
     run = SimpleNamespace(folder=tmp_path, networks={"": ["os", "dfs", "haz", "grade"]})

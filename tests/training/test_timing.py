@@ -69,7 +69,7 @@ def test_bf16_is_advised_where_a_probe_shows_its_gain(
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     monkeypatch.setattr("polytask.plan.precision_probe.probe_precision", probe)
     advice = " ".join(list_timing_hints(replace(FINE, precision="float32", device=device), 1))
-    assert ("bf16 is 2.5 times as quick" in advice) == advised
+    assert ("bf16 is 2.5 times as fast" in advice) == advised
     assert probed == ([device.split(":")[0]] if advised else [])
 
 

@@ -1,15 +1,24 @@
-"""The mean skill that chooses the best checkpoint."""
+"""The metrics on tune, and the mean skill that chooses the best checkpoint."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
-from polytask.training.tune_evaluation import TuneEvaluator, find_mean_skill, use_averaged_weights
+from polytask.training.tune_evaluation import (
+    TuneEvaluator,
+    average_case_metrics,
+    compute_pooled_metrics,
+    find_mean_skill,
+    measure_stored_case,
+    use_averaged_weights,
+)
 
 NAN = float("nan")
 TASKS = {
@@ -74,3 +83,36 @@ def test_only_the_first_process_evaluates_and_all_learn_the_skill() -> None:
         skill, metrics = Told(state, context)()
         assert skill == pytest.approx(0.4)
         assert metrics == ({"grade": {"kappa": 0.4}} if chief else {})
+
+
+def test_a_mean_is_over_the_cases_that_define_a_metric() -> None:
+    means = average_case_metrics([{"dice": 0.5, "hd95": NAN}, {"dice": 1.0}, {"dice": NAN, "hd95": NAN}])
+    assert (means["n"], means["dice"]) == (3.0, 0.75)
+    assert np.isnan(means["hd95"])
+    assert average_case_metrics([]) == {"n": 0.0}
+
+
+def test_metrics_of_a_pooled_task_are_of_all_items_together() -> None:
+    ids = (("a", ""), ("b", ""))
+    truth, known = np.array([1.0, 3.0]), np.array([True, True])
+    answers = PooledAnswers(ids, {"value": np.array([2.0, 3.0])}, truth, known)
+    assert compute_pooled_metrics(TASKS["size"], answers)["mae"] == 0.5
+    assert compute_pooled_metrics(TASKS["grade"], PooledAnswers.stack([])) == {"n": 0.0}
+
+
+def test_a_case_is_judged_where_its_mask_is_known() -> None:
+    task = make_task("mask", {"kind": "segmentation", "structures": ["s"], "exclusive": True})
+    value = np.array([[0, 1], [1, 1]], np.uint8)
+
+    def store_of(known: bool, region: dict[str, Any]) -> Any:
+        case = SimpleNamespace(known=lambda name: [known], voxel={"mask": value}, region=region)
+        return SimpleNamespace(case=lambda key: case)
+
+    prediction = {"p": torch.tensor([[[[0.9, 0.9], [0.1, 0.1]], [[0.1, 0.1], [0.9, 0.9]]]])}
+    for region, expected in (({}, 2 * 2 / (2 + 3)), ({"mask": np.array([[1, 0], [1, 1]])}, 1.0)):
+        metrics = measure_stored_case(store_of(True, region), "k", task, prediction, (1.0, 1.0))
+        assert metrics is not None
+        assert metrics["dice"] == pytest.approx(expected)
+        assert "hd95" not in metrics
+    assert measure_stored_case(store_of(False, {}), "k", task, prediction, (1.0, 1.0)) is None
+    assert measure_stored_case(store_of(True, {}), None, task, prediction, (1.0, 1.0)) is None

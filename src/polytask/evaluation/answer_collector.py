@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from polytask.array_types import NAN
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import CaseId, CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.evaluation.voxel_truth import read_structure_masks, read_voxel_truth
 from polytask.images.volume import Volume
+from polytask.inference.pooled_answers import CaseId, PooledCollector
 from polytask.kinds import find_answer_form
-from polytask.prepare.sample_targets import is_known_in_sample, make_pooled_target
+from polytask.predict.case_answer import CaseAnswer
+from polytask.prepare.sample_targets import is_known_in_sample
 from polytask.tasks.mask_sizes import blank_length_metrics, compute_voxel_size
-from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, Task, VoxelTask, expect_voxel_task
-
-if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer
-
-
-@dataclass
-class _PooledBuffer:
-    ids: list[CaseId] = field(default_factory=list)
-    predictions: list[Arrays] = field(default_factory=list)
-    values: list[npt.NDArray[Any]] = field(default_factory=list)
-    known: list[npt.NDArray[np.bool_]] = field(default_factory=list)
-
-    def items(self) -> PooledAnswers:
-        seen = self.predictions[0] if self.predictions else {}
-        # Arrays by patch have another length for every slide, so they cannot be stacked; they are no answers either.
-        keys = [k for k in seen if not k.startswith(PATCH_KEY_PREFIXES)]
-        prediction = {k: np.concatenate([p[k] for p in self.predictions]) for k in keys}
-        value, known = (np.stack(x) if x else np.zeros(0) for x in (self.values, self.known))
-        return PooledAnswers(tuple(self.ids), prediction, value, known.astype(bool))
+from polytask.tasks.task import Task, VoxelTask, expect_voxel_task
 
 
 class AnswerCollector:
@@ -50,7 +28,7 @@ class AnswerCollector:
 
     def __init__(self, cohort: Cohort, tasks: Mapping[str, Task], distances: bool = True):
         self.cohort, self.tasks, self.distances = cohort, tasks, distances
-        self.pooled = {n: _PooledBuffer() for n, t in tasks.items() if t.level != "voxel"}
+        self.pooled = PooledCollector(cohort, tasks)
         self.voxel: dict[str, list[tuple[CaseId, dict[str, float]]]] = {
             n: [] for n, t in tasks.items() if t.level == "voxel"
         }
@@ -60,42 +38,32 @@ class AnswerCollector:
 
     def __call__(self, answer: CaseAnswer) -> None:
         """Judge everything that was predicted for one case or subject."""
-        who = (answer.subject, answer.visit)
+        case_id = (answer.subject, answer.visit)
         for name, prediction in answer.pooled.items():
-            cases = self.cohort.subjects[answer.subject] if answer.case is None else (answer.case,)
-            target = make_pooled_target(self.cohort, name, cases)
-            value, known = target.value.numpy(), target.known.numpy()
-            # The target of a visit task has a leading axis of visits, here of length 1.
-            single = self.tasks[name].level == "subject"
-            mine = self.pooled[name]
-            mine.ids.append(who)
-            mine.predictions.append(prediction)
-            mine.values.append(value if single else value[0])
-            mine.known.append(known if single else known[0])
+            self.pooled.add(name, case_id, prediction)
         for name, volume in answer.voxel.items():
             assert answer.case is not None
             task = expect_voxel_task(self.tasks[name])
             if name in self.volumes:
-                self.volumes[name][who] = measure_mask_volumes(task, volume)
+                self.volumes[name][case_id] = measure_mask_volumes(task, volume)
             metrics = measure_voxel_case(self.cohort, answer.case, task, volume, self.distances)
             if metrics is not None:
-                self.voxel[name].append((who, metrics))
+                self.voxel[name].append((case_id, metrics))
 
     def answers(self, samples: list[Sample]) -> PartAnswers:
         """Return all answers, and count the known truths of these samples for which nothing was predicted."""
-        sites = {s.subject: s.cases[0].site for s in samples}
-        pooled = {n: p.items() for n, p in self.pooled.items()}
+        pooled = self.pooled.stack()
         voxel = {
             n: CaseMetrics(tuple(i for i, _ in v), tuple(m for _, m in v)) for n, v in self.voxel.items()
         }
-        found = PartAnswers(sites, pooled, voxel, {}, self.volumes)
-        for name, task in self.tasks.items():
-            # Counted by id, so that a known truth without a prediction (no image, a visit too many) cannot vanish.
-            met = set(found.ids(name))
-            found.unanswered[name] = sum(
-                who not in met for who in _list_known_ids(self.cohort, task, samples)
-            )
-        return found
+        answered = {n: set(a.ids) for n, a in pooled.items()} | {n: set(c.ids) for n, c in voxel.items()}
+        # Counted by id, so that a known truth without a prediction (no image, a visit too many) cannot vanish.
+        unanswered = {
+            name: len(_list_known_ids(self.cohort, task, samples) - answered[name])
+            for name, task in self.tasks.items()
+        }
+        sites = {s.subject: s.cases[0].site for s in samples}
+        return PartAnswers(sites, pooled, voxel, unanswered, self.volumes)
 
 
 def measure_mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
@@ -125,14 +93,14 @@ def measure_voxel_case(
     assert isinstance(spec, header.VoxelSpec)
     judging = spec.judging_masks
     structures = read_structure_masks(cohort, case, judging, grid) if judging else None
-    drawn = answer.array if spec.overlapping else answer.array[0]
-    found = task.case_metrics(
-        drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances
+    predicted = answer.array if spec.overlapping else answer.array[0]
+    metrics = task.case_metrics(
+        predicted, truth.value, truth.known, truth.region, grid.spacing, structures, distances
     )
-    wrong = (
+    without_scale = (
         find_answer_form(task.kind) == "masks" and getattr(task, "unit", "mm") == "mm" and not grid.physical
     )
-    return blank_length_metrics(found) if wrong else found
+    return blank_length_metrics(metrics) if without_scale else metrics
 
 
 def _list_known_ids(cohort: Cohort, task: Task, samples: list[Sample]) -> set[CaseId]:

@@ -12,7 +12,8 @@ import numpy as np
 from polytask.atomic_files import write_file_atomically
 from polytask.cohort.formula_cells import escape_cells
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import PooledTask, Task, expect_pooled_task
 

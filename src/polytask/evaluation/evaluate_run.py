@@ -48,7 +48,7 @@ from polytask.training.ownership import own_results
 from polytask.training.run import find_run_cohort_folder
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer
+    from polytask.predict.case_answer import CaseAnswer
     from polytask.tasks.task import Task
 
 

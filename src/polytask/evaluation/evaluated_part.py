@@ -67,7 +67,8 @@ def append_log_line(path: Path, entry: Mapping[str, Any]) -> None:
             stream.write(json.dumps(line) + "\n")
     except OSError as error:
         raise PolytaskError(
-            f"{path}: cannot be written ({error.strerror}); nobody is looked at without a note; mend its permissions"
+            f"{path}: cannot be written ({error.strerror}); an evaluation starts only after it is logged there; change "
+            "the permissions of the file"
         ) from None
 
 

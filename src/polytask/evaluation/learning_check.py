@@ -14,8 +14,9 @@ import numpy as np
 
 from polytask.evaluation.evaluation_result import Estimate
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.run_costs import RunLogEntry, list_epoch_entries, read_network_logs
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.plan.plan_file import read_plan
 from polytask.tasks.task import Task, expect_pooled_task

@@ -10,9 +10,10 @@ import numpy as np
 from polytask.evaluation.evaluation_result import Estimate, EstimatesByTask
 from polytask.evaluation.measured_metric import MeasuredMetric
 from polytask.evaluation.missed_structures import count_missed_structures
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_metrics import measure_all_tasks
 from polytask.evaluation.part_statistic import SKILL_METRIC, PartStatistic
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task
 

@@ -11,7 +11,7 @@ import numpy as np
 from polytask.array_types import NAN, Floats
 from polytask.evaluation.measured_metric import Flags, MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import UNSEEN_ERROR_FACTOR, MetricCalculator
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import KINDS, find_answer_form
 from polytask.kinds.kind import AnswerForm
 from polytask.statistics.r2_interval import find_r2_interval

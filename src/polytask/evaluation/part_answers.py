@@ -1,4 +1,4 @@
-"""Predictions with their truth, joined by subject and visit: what metrics, comparisons and pictures are made of."""
+"""Predictions with their truth, joined by subject and visit: metrics, comparisons and pictures are made from them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,12 @@ import numpy.typing as npt
 
 from polytask.documents.document_errors import convert_content_errors
 from polytask.documents.json_reader import read_json_object
+from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.plain import write_plain_json
-from polytask.tasks.task import Arrays
 
-CaseId = tuple[str, str]
-"""Subject and visit; the visit is "" for answers about the subject."""
 ANSWERS_FILE = "answers.json"
 MAX_ANSWERS_BYTES = 2 << 30
 """Largest size in bytes of a file that is read: several thousand bytes for each subject of a large cohort."""
-
-
-@dataclass(frozen=True)
-class PooledAnswers:
-    """Answers to one visit or subject task, with their truth.
-
-    Args:
-        ids: subject and visit of each item, in the order of the first axis of every array.
-        prediction: decoded arrays `[N, …]`.
-        value, known: the truth, see `tasks.target.Target`.
-    """
-
-    ids: tuple[CaseId, ...]
-    prediction: Arrays
-    value: npt.NDArray[Any]
-    known: npt.NDArray[np.bool_]
-
-    def take(self, index: npt.NDArray[np.int64]) -> PooledAnswers:
-        """Return the items at these positions; a position may occur several times."""
-        return PooledAnswers(
-            tuple(self.ids[i] for i in index),
-            {k: v[index] for k, v in self.prediction.items()},
-            self.value[index],
-            self.known[index],
-        )
 
 
 @dataclass(frozen=True)
@@ -107,8 +80,8 @@ class PartAnswers:
         voxel = {name: {"ids": c.ids, "metrics": c.metrics} for name, c in self.voxel.items()}
         volumes = {
             # JSON keys must be text, so the (subject, visit) keys go into a list beside the values.
-            name: {"ids": list(found), "volumes": list(found.values())}
-            for name, found in self.volumes.items()
+            name: {"ids": list(by_case), "volumes": list(by_case.values())}
+            for name, by_case in self.volumes.items()
         }
         write_plain_json(
             path,
@@ -125,9 +98,9 @@ class PartAnswers:
     @classmethod
     def read(cls, path: Path) -> PartAnswers:
         """Read answers from the file that `write` wrote."""
-        what, again = "the answers of an evaluation", "run `polytask evaluate` again"
-        content = read_json_object(path, what, again, MAX_ANSWERS_BYTES, "run `polytask evaluate` first")
-        with convert_content_errors(path, what, again):
+        what, remedy = "the answers of an evaluation", "run `polytask evaluate` again"
+        content = read_json_object(path, what, remedy, MAX_ANSWERS_BYTES, "run `polytask evaluate` first")
+        with convert_content_errors(path, what, remedy):
             pooled = {name: _parse_pooled_answers(entry) for name, entry in content["pooled"].items()}
             voxel = {name: _parse_case_metrics(entry) for name, entry in content["voxel"].items()}
             volumes = {
@@ -145,14 +118,14 @@ class PartAnswers:
 def _parse_pooled_answers(entry: Mapping[str, Any]) -> PooledAnswers:
     ids = tuple((str(s), str(v)) for s, v in entry["ids"])
     prediction = {str(k): _parse_number_array(v) for k, v in entry["prediction"].items()}
-    found = PooledAnswers(
+    answers = PooledAnswers(
         ids, prediction, _parse_number_array(entry["value"]), np.array(entry["known"], bool)
     )
     # Arrays are joined with ids by position: one of another length would pair answers with the wrong subjects.
-    for array in (*prediction.values(), found.value, found.known):
+    for array in (*prediction.values(), answers.value, answers.known):
         if array.ndim < 1 or len(array) != len(ids):
-            raise ValueError(f"{len(ids)} ids and other numbers of answers")
-    return found
+            raise ValueError(f"{len(ids)} ids, but arrays of another length")
+    return answers
 
 
 def _parse_case_metrics(entry: Mapping[str, Any]) -> CaseMetrics:
@@ -169,10 +142,10 @@ def _parse_nullable_float(value: float | None) -> float:
 
 def _parse_number_array(values: Any) -> npt.NDArray[Any]:
     """Convert nested lists to an array: whole numbers stay whole numbers, null becomes NaN."""
-    found = np.array(values)
+    array = np.array(values)
     # A null among numbers makes numpy choose dtype object; the cast turns None into NaN. Without a null, classes
     # keep their whole-number dtype.
-    found = found.astype(np.float64) if found.dtype == object else found
-    if found.dtype.kind not in "biuf":
-        raise ValueError("words where numbers should stand")
-    return found
+    array = array.astype(np.float64) if array.dtype == object else array
+    if array.dtype.kind not in "biuf":
+        raise ValueError("expected numbers, found text")
+    return array

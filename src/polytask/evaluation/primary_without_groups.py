@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from polytask.array_types import Floats, Indices
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.statistics.leave_group_out import (
     Flags,
     find_area_without,

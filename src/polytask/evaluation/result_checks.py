@@ -9,7 +9,8 @@ import torch
 
 from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.metric_estimates import describe_task, list_class_names
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from polytask.array_types import NAN, Floats
 from polytask.evaluation.evaluation_result import Estimate
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds.step_curves import estimate_kaplan_meier
 from polytask.plain import make_plain
 from polytask.statistics.cox_model import fit_cox

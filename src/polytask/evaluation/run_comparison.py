@@ -16,11 +16,12 @@ from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics
 from polytask.evaluation.metric_estimates import build_estimate
 from polytask.evaluation.paired_difference import subtract_paired
 from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
-from polytask.evaluation.part_answers import CaseId, PartAnswers
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_metrics import measure_task_metrics
 from polytask.evaluation.part_statistic import SKILL_METRIC, PartStatistic
 from polytask.evaluation.result_checks import find_result_problems
 from polytask.evaluation.run_costs import RunCosts, measure_run_costs
+from polytask.inference.pooled_answers import CaseId
 from polytask.tasks.task import Task
 from polytask.training.folder import Run
 

@@ -49,8 +49,8 @@ def read_voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> Voxel
         align=cohort.header.images[spec.image].align,
         where=f"{cohort.table}, row {case.row}, {task}",
     )
-    found = prepare_target(spec, source.paths, source.known, source.region, frame)
-    truth = VoxelTruth(found.value, np.array(found.known, bool), found.region)
+    target = prepare_target(spec, source.paths, source.known, source.region, frame)
+    truth = VoxelTruth(target.value, np.array(target.known, bool), target.region)
     return truth if written is None else rename_structures(truth, written, cohort.header.tasks[task])
 
 
@@ -96,12 +96,12 @@ def read_structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> d
     assert isinstance(spec, header.MaskSpec)
     if truth is None:
         return {}
-    found: dict[str, Mask] = {}
+    masks: dict[str, Mask] = {}
     for k, name in enumerate(spec.names):
         if truth.known[k]:
             mask = truth.value == k + 1 if spec.exclusive else truth.value[k] > 0
-            found[name] = mask if truth.region is None else mask & truth.region
-    return found
+            masks[name] = mask if truth.region is None else mask & truth.region
+    return masks
 
 
 def describe_source_grid(grid: Grid) -> PreparedImage:

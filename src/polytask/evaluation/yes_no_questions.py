@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task
 

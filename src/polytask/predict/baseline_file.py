@@ -1,4 +1,4 @@
-"""`baselines.json` of a run: the simple models that were fitted beside its network, coefficients and all."""
+"""`baselines.json` of a run: the simple models that its network is compared with, and their coefficients."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def read_baseline_file(folder: Path) -> dict[str, Any]:
     """Read `plan` (a hash) and `baselines` (simple models) of a run that was evaluated."""
     path = folder / BASELINES_FILE
     what, remedy = "the simple models of a run", "delete it, and evaluate the run again"
-    found = read_json_object(path, what, remedy)
+    content = read_json_object(path, what, remedy)
     with convert_content_errors(path, what, remedy):
-        return {"plan": str(found["plan"]), "baselines": list(check_baselines(found["baselines"]))}
+        return {"plan": str(content["plan"]), "baselines": list(check_baselines(content["baselines"]))}
 
 
-def check_baselines(found: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return simple models as they were written; ValueError where a field is absent."""
-    if not isinstance(found, list) or not all(
-        isinstance(b, dict) and set(REQUIRED_BASELINE_FIELDS) <= set(b) for b in found
+def check_baselines(baselines: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return simple models as they were written; ValueError where a field is missing."""
+    if not isinstance(baselines, list) or not all(
+        isinstance(b, dict) and set(REQUIRED_BASELINE_FIELDS) <= set(b) for b in baselines
     ):
         raise ValueError("simple models without the fields needed to apply them")
-    return tuple(found)
+    return tuple(baselines)
 
 
 def read_baselines(folder: Path) -> tuple[Mapping[str, Any], ...]:

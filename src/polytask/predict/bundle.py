@@ -57,9 +57,9 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
             }
         )
     try:
-        seen = collect_training_digests([Run.read(f) for f in folders], progress)
-    except PolytaskError:  # store and cohort are gone or changed: the model is no worse for it
-        seen = None
+        digests = collect_training_digests([Run.read(f) for f in folders], progress)
+    except PolytaskError:  # store and cohort are gone or changed: the model works without them
+        digests = None
     plan = model.plan.model_dump(mode="json")
     folds = {str(m.fold) for m in model.members}
     # Only the folds of the members go along, and no path: a bundle must not tell where it was made.
@@ -77,7 +77,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
             "plan": plan,
             "members": members,
             "environment": describe_environment(),
-            TRAINING_DIGESTS_KEY: None if seen is None else seen.as_dict(),
+            TRAINING_DIGESTS_KEY: None if digests is None else digests.as_dict(),
         }
         write_plain_json(new / DESCRIPTION_FILE, description | {SEAL_KEY: compute_seal(description)})
         (new / "README.md").write_text(make_model_card(description), encoding="utf-8")
@@ -91,12 +91,12 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
 
 def _collect_evaluation(run: Run) -> dict[str, Any]:
     """Read held-out metrics of the run's present weights, with all inputs and some hidden; None if not evaluated."""
-    found = read_evaluation(run.folder)
+    evaluation = read_evaluation(run.folder)
     # Metrics of earlier weights would be exported as those of the present ones: a run may be extended after evaluation.
-    if found is None or found.get("weights") != run.weights:
+    if evaluation is None or evaluation.get("weights") != run.weights:
         return {"evaluation": None, "hidden": {}, "needed": []}
     return {
-        "evaluation": found.get("metrics"),
-        "hidden": found.get("hidden", {}),
-        "needed": found.get("needed", []),
+        "evaluation": evaluation.get("metrics"),
+        "hidden": evaluation.get("hidden", {}),
+        "needed": evaluation.get("needed", []),
     }

@@ -25,7 +25,7 @@ CLASS_NAME_FIELDS: dict[AnswerForm, str] = {
 
 
 def find_disagreements(header: Header, plan: Plan) -> Iterator[str]:
-    """Yield what header and plan say differently, and what the plan must hold and does not."""
+    """Yield where header and plan differ, and what is missing from the plan."""
     images, slides = plan.shared.images, plan.shared.slides
     if set(images) != set(header.images) or set(slides) != set(header.slides):
         yield "plan.shared: its images and slides are not those of the header"
@@ -60,8 +60,8 @@ def _find_fold_problems(header: Header, fold: FoldPlan) -> Iterator[str]:
         return
     for name, columns in fold.tables.items():
         for column, spec in columns.items():
-            told = header.tables[name].columns.get(column)
-            if told is None or told.type != spec.type:
+            in_header = header.tables[name].columns.get(column)
+            if in_header is None or in_header.type != spec.type:
                 yield f"tables.{name}.{column}: no such {spec.type} in the header"
             elif spec.type == "category" and not spec.values:
                 yield f"tables.{name}.{column}: a category without values"
@@ -121,9 +121,9 @@ def find_member_problem(plan: Plan, header: Header, entry: Any, first: Any) -> s
         if not isinstance(fields, Mapping):
             return f"tasks.{name}: expected a mapping"
         try:
-            told = parse_task_fields(fields, f"tasks.{name}")
+            parsed = parse_task_fields(fields, f"tasks.{name}")
         except PolytaskError as error:
             return str(error)
-        if problem := find_task_problem(header, name, told):
+        if problem := find_task_problem(header, name, parsed):
             return f"tasks.{name}: {problem}"
     return ""

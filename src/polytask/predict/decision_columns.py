@@ -19,10 +19,10 @@ def make_decision_columns(task: Task, decisions: Decisions, prediction: Arrays, 
         prediction: decoded arrays of the task, `[N, …]`.
         row: the index in 0..N-1 that is decided.
     """
-    found: dict[str, str] = {}
+    cells: dict[str, str] = {}
     cutoffs = decisions.cutoffs.get(task.name, ())
     if cutoffs and find_answer_form(task.kind) == "time" and np.isfinite(prediction["risk"][row]):
-        found[".group"] = RISK_GROUP_NAMES[len(cutoffs)][
+        cells[".group"] = RISK_GROUP_NAMES[len(cutoffs)][
             int(assign_risk_groups(prediction["risk"][row], cutoffs))
         ]
     for point in decisions.points.get(task.name, ()):
@@ -31,27 +31,27 @@ def make_decision_columns(task: Task, decisions: Decisions, prediction: Arrays, 
         if np.isfinite(probability):
             called = bool(probability >= point.threshold)
             classes = getattr(task, "classes", ())
-            found[f".{point.name}"] = classes[int(called)] if classes else str(int(called))
-    return found
+            cells[f".{point.name}"] = classes[int(called)] if classes else str(int(called))
+    return cells
 
 
 def describe_decisions(decisions: Decisions) -> list[str]:
     """Write a sentence for each set of risk groups and each threshold: which column holds it, how it was chosen."""
-    found = []
+    sentences = []
     for task, cuts in decisions.cutoffs.items():
         if cuts:
             at = " and ".join(f"{c:.3g}" for c in cuts)
-            found.append(
+            sentences.append(
                 f"{task}.group: {', '.join(RISK_GROUP_NAMES[len(cuts)])}, cut at the training risks {at}"
             )
     for task, points in decisions.points.items():
-        found += [
+        sentences += [
             f"{task}.{p.name}: positive if the probability is at least {p.threshold:.3f}; reaches {p.aim} "
             f"{p.target:g} on "
             f"{p.part} (n {p.n}, {p.positives} positive)"
             for p in points
         ]
-    return found
+    return sentences
 
 
 def select_positive_probability(task: Task, prediction: Arrays, point: OperatingPoint) -> np.ndarray:

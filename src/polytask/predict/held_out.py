@@ -60,9 +60,9 @@ class HeldOutMetrics:
                 },
                 {
                     split_combination(key): {
-                        t: _parse_held_out_value(e) for t, e in found.items() if t in primary
+                        t: _parse_held_out_value(e) for t, e in metrics.items() if t in primary
                     }
-                    for key, found in (content.get("hidden") or {}).items()
+                    for key, metrics in (content.get("hidden") or {}).items()
                 },
                 tuple(split_combination(key) for key in content.get("needed") or ()),
             )
@@ -73,7 +73,7 @@ class HeldOutMetrics:
 def read_held_out_metrics(
     run: Path, weights: Mapping[str, str], primary: Mapping[str, str]
 ) -> HeldOutMetrics | None:
-    """Read them from a run's `evaluation.json`; None where that is absent or of other weights (sha256 by network)."""
+    """Read the metrics in a run's `evaluation.json`; None where it is missing or of other weights (sha256s)."""
     content = read_evaluation(run)
     return (
         HeldOutMetrics.of(content, primary) if content and content.get("weights") == dict(weights) else None
@@ -93,10 +93,10 @@ def split_combination(key: str) -> tuple[str, ...]:
 def average_metric_values(figures: Sequence[MetricValue | None]) -> MetricValue | None:
     """Average a metric over the members of an ensemble, each on its own held-out part; None where one has none."""
     # The mean over some members only would look like that of the ensemble.
-    found = [f for f in figures if f is not None and isfinite(f.value)]
-    if not found or len(found) < len(figures):
+    known = [f for f in figures if f is not None and isfinite(f.value)]
+    if not known or len(known) < len(figures):
         return None
-    return MetricValue(sum(f.value for f in found) / len(found), sum(f.n for f in found))
+    return MetricValue(sum(f.value for f in known) / len(known), sum(f.n for f in known))
 
 
 def _parse_held_out_value(entry: Mapping[str, Any]) -> MetricValue:

@@ -52,7 +52,7 @@ def refuse_unfamiliar_images(
     Args:
         fold: what a member learned about intensities.
         force: accept any voxel values; headers are checked all the same.
-        seen: called with (files read, all files) after each file.
+        on_file_read: called with (files read, all files) after each file.
 
     Returns:
         warnings: images whose scale is far from training's.
@@ -74,9 +74,10 @@ def refuse_unfamiliar_images(
         if on_file_read:
             on_file_read(k + 1, len(files))
     more = {
-        n: f" ({len(found)} files have this problem)" if len(found) > 1 else "" for n, found in scales.items()
+        n: f" ({len(problems)} files have this problem)" if len(problems) > 1 else ""
+        for n, problems in scales.items()
     }
-    return [found[0] + more[name] for name, found in scales.items()]
+    return [problems[0] + more[name] for name, problems in scales.items()]
 
 
 def _list_image_files(cohort: Cohort) -> Iterator[tuple[str, str, str, Path]]:
@@ -98,15 +99,15 @@ def _find_header_problems(
         yield f"a flat picture ({size}), but {channel} is 3D; give a volume of several slices"
     wanted = count_modality_planes(modality)
     if info.channels != wanted:
-        kind = "colors" if wanted == 3 else "number a voxel"
+        kind = "colors" if wanted == 3 else "number per voxel"
         yield (
             f"{info.channels} values per voxel, but {channel} is {modality} with {wanted} {kind}; give one file for "
-            "each channel, in its own numbers"
+            "each channel, with its original values"
         )
     if modality in DICOM_MODALITIES and find_image_ending(path) in (".dcm", ".ima", DICOM_FOLDER):
-        said = read_dicom_modality(path)
-        if said and said not in DICOM_MODALITIES[modality]:
-            yield f"a DICOM series of modality {said}, but {channel} is {modality}; give that"
+        word = read_dicom_modality(path)
+        if word and word not in DICOM_MODALITIES[modality]:
+            yield f"a DICOM series of modality {word}, but {channel} is {modality}; give that"
 
 
 def find_scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
@@ -117,25 +118,24 @@ def find_scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
     """
     unit = plan.unit
     grid = grid.with_unit(unit == "mm")
-    told = any(
-        s != 1 for s in plan.spacing
-    )  # a plan from before units may count pixels as mm: then all are 1
-    if unit == "mm" and told and not grid.physical:
+    # A plan of a version without units may count pixels as mm: then all are 1.
+    in_mm = any(s != 1 for s in plan.spacing)
+    if unit == "mm" and in_mm and not grid.physical:
         return (
             "the file does not say how large a pixel is, but the model was trained on images that do; "
             + WORTHLESS_WARNING
         )
     if plan.field == "whole" and plan.view is not None and plan.view_spacing is not None:
-        mine = max(n * s for n, s in zip(grid.shape, grid.spacing, strict=True))
+        size = max(n * s for n, s in zip(grid.shape, grid.spacing, strict=True))
         usual = max(n * s for n, s in zip(plan.view, plan.view_spacing, strict=True))
-        what = f"the image is {mine:.4g} {unit} wide, the model was trained on images of about {usual:.4g} {unit}"
+        problem = f"the image is {size:.4g} {unit} wide, the model was trained on images of about {usual:.4g} {unit}"
     else:
         # The geometric mean: thick slices with fine pixels count as much as cubes of the same volume.
-        mine, usual = (prod(s) ** (1 / len(s)) for s in (grid.spacing, plan.spacing))
-        what = f"voxels are {mine:.4g} {unit} wide on average, the model was trained at {usual:.4g} {unit}"
-    if 1 / MAX_SCALE_FACTOR <= mine / usual <= MAX_SCALE_FACTOR:
+        size, usual = (prod(s) ** (1 / len(s)) for s in (grid.spacing, plan.spacing))
+        problem = f"voxels are {size:.4g} {unit} wide on average, the model was trained at {usual:.4g} {unit}"
+    if 1 / MAX_SCALE_FACTOR <= size / usual <= MAX_SCALE_FACTOR:
         return None
-    return f"{what}; check the spacing in its header: {WORTHLESS_WARNING}"
+    return f"{problem}; check the spacing in its header: {WORTHLESS_WARNING}"
 
 
 def find_value_problem(
@@ -171,7 +171,7 @@ def find_value_problem(
                 f"{span}, and fewer than 1 in 1000 voxels lie in {rule.lower:g} to {rule.upper:g}, which held 99 % of "
                 f"the training foreground of {channel}; give it in the same units"
             )
-        # With a clipping range the check above is enough; without one (colors), mean and deviation must do.
+        # With a clipping range the check above is enough; without one (colors), mean and deviation are compared.
         far = not clipped and abs(float(np.median(sample)) - rule.mean) > MAX_DEVIATIONS * rule.sd
         if far or high - low < rule.sd / MAX_DEVIATIONS:
             return (

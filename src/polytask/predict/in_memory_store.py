@@ -18,24 +18,24 @@ class InMemoryCase:
     """One case, prepared the way `prepare` does it; masks and targets are not read."""
 
     recipe: Recipe
-    done: dict[str, PreparedImage | None] = field(default_factory=dict)
-    cut: dict[str, PreparedBag] = field(default_factory=dict)
+    images: dict[str, PreparedImage | None] = field(default_factory=dict)
+    bags: dict[str, PreparedBag] = field(default_factory=dict)
 
     def prepared(self, name: str) -> PreparedImage | None:
         """Return an image input on the plan's grid; None when the case has none of its channels."""
         # Every member asks for the same image, and preparing it is costly.
-        if name not in self.done:
+        if name not in self.images:
             self._refuse_missing(name)
-            self.done[name] = read_case_image(self.recipe, name)
-        return self.done[name]
+            self.images[name] = read_case_image(self.recipe, name)
+        return self.images[name]
 
     def bag(self, name: str) -> PreparedBag | None:
         """Return a slide input, cut into patches as the plan says; None when the case has no slide."""
         path = self.recipe.slides.get(name)
-        if path is not None and name not in self.cut:
+        if path is not None and name not in self.bags:
             where = f"{self.recipe.where}, {name}"
-            self.cut[name] = prepare_unread_bag(path, self.recipe.cuts[name], where).bag(path)
-        return self.cut.get(name)
+            self.bags[name] = prepare_unread_bag(path, self.recipe.cuts[name], where).bag(path)
+        return self.bags.get(name)
 
     def _refuse_missing(self, name: str) -> None:
         paths, flags = self.recipe.images[name].paths, self.recipe.plans[name].channel_flags

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from polytask.cohort.cohort import Cohort, Sample
+from polytask.inference.sample_prediction import list_flips
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.in_memory_store import InMemoryCase, InMemoryStore
 from polytask.predict.missing_inputs import ModelInputs, find_missing_combination
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.slide_bags import PreparedBag
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.sample_inference import list_flips
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer, Predictor
+    from polytask.predict.predictor import Predictor
 
 MAX_COMBINATIONS = 16
 """Largest number of combinations: each costs a prediction of the whole part."""
@@ -89,11 +90,11 @@ def predict_without_inputs(
         for sample in samples:
             fresh.begin(sample.cases)
             keys = {case.key for case in sample.cases}
-            for hidden, mine in without.items():
-                cases = tuple(c for c in mine.subjects[sample.subject] if c.key in keys)
+            for hidden, reduced in without.items():
+                cases = tuple(c for c in reduced.subjects[sample.subject] if c.key in keys)
                 voxel = any(predictor.tasks[t].level == "voxel" for t in tasks[hidden])
                 for answer in predictor.answer_sample(
-                    mine,
+                    reduced,
                     Sample(sample.subject, cases),
                     HidingStore(fresh, hidden),
                     tasks[hidden],
@@ -141,15 +142,15 @@ class HidingCase:
         """Return the image with its hidden channels marked as unknown; None when no channel is left."""
         if name in self.hidden:
             return None
-        found = self.case.prepared(name)
-        if found is None or not any(key.startswith(f"{name}.") for key in self.hidden):
-            return found
+        image = self.case.prepared(name)
+        if image is None or not any(key.startswith(f"{name}.") for key in self.hidden):
+            return image
         channels = list(self.case.recipe.plans[name].channels)
         known = tuple(
-            there and f"{name}.{channel}" not in self.hidden
-            for channel, there in zip(channels, found.channel_known, strict=True)
+            is_known and f"{name}.{channel}" not in self.hidden
+            for channel, is_known in zip(channels, image.channel_known, strict=True)
         )
-        return replace(found, channel_known=known) if any(known) else None
+        return replace(image, channel_known=known) if any(known) else None
 
     def bag(self, name: str) -> PreparedBag | None:
         """Return the slide as a bag of patches; None when it is hidden."""

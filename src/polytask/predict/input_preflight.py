@@ -22,12 +22,12 @@ def ensure_inputs_readable(cohort: Cohort, plan: Plan) -> None:
     is one line: the first problem, and the number of cases that have one.
     """
     # Only the first problem of each case: the generator is not run further, which saves reading its other files.
-    found = [
+    problems = [
         problem for case in cohort.cases if (problem := next(_find_case_problems(cohort, case, plan), ""))
     ]
-    if found:
-        more = f" ({len(found)} cases have such a problem)" if len(found) > 1 else ""
-        raise PolytaskError(f"{found[0]}{more}")
+    if problems:
+        more = f" ({len(problems)} cases have such a problem)" if len(problems) > 1 else ""
+        raise PolytaskError(f"{problems[0]}{more}")
 
 
 def _find_case_problems(cohort: Cohort, case: Case, plan: Plan) -> Iterator[str]:

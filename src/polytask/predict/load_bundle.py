@@ -93,10 +93,10 @@ def _build_member(
     Its networks are first built without memory, to compare the shapes of their weights.
     """
     fold = plan.folds[entry["fold"]]
-    told = {
+    fields_by_task = {
         n: parse_task_fields(f, f"{place}: members.{number}.tasks.{n}") for n, f in entry["tasks"].items()
     }
-    learned = {n: {k: v for k, v in f.items() if k != "kind"} for n, f in told.items()}
+    learned = {n: {k: v for k, v in f.items() if k != "kind"} for n, f in fields_by_task.items()}
     names: Sequence[Sequence[str]] = entry["networks"]
     try:
         spec = make_network_spec(plan, fold, header)
@@ -104,22 +104,22 @@ def _build_member(
         for task in tasks.values():
             rehearse_decoding(task)
         networks = []
-        for index, mine in enumerate(names):
+        for index, task_names in enumerate(names):
             start = f"{number}/{index}/"
-            given = {k[len(start) :]: v for k, v in weights.items() if k.startswith(start)}
-            own = {n: tasks[n] for n in tasks if n in mine}
+            stored = {k[len(start) :]: v for k, v in weights.items() if k.startswith(start)}
+            own = {n: tasks[n] for n in tasks if n in task_names}
             # A description may ask for a network of any size: on the meta device its shapes cost no memory.
             with torch.device("meta"):
-                _ensure_weights_match(make_network(spec, own, 0).state_dict(), given)
+                _ensure_weights_match(make_network(spec, own, 0).state_dict(), stored)
             network = make_network(spec, own, 0)
-            network.load_state_dict(given)
+            network.load_state_dict(stored)
             networks.append(network)
         decisions = Decisions.from_dict(entry["decisions"]) if "decisions" in entry else Decisions()
         decisions.ensure_fit(tasks)
         baselines = check_baselines(entry.get("baselines", []))
     except PolytaskError as error:
         raise PolytaskError(f"{place}: members.{number}: {error}") from None
-    except Exception as error:  # whatever a changed description makes of the network
+    except Exception as error:  # a changed description can make building the network fail in any way
         line = " ".join(str(error).split())[:160] or type(error).__name__
         raise PolytaskError(
             f"{place}: members.{number}: describes a network that does not fit the weights ({line}); export it again"
@@ -138,13 +138,13 @@ def _build_member(
     )
 
 
-def _ensure_weights_match(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+def _ensure_weights_match(expected: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
     """Refuse weights of a file whose names, shapes or types are not those of the network."""
-    odd = sorted(set(wanted) ^ set(given))
-    odd += [k for k in wanted if k in given and wanted[k].shape != given[k].shape]
-    odd += [k for k in wanted if k in given and wanted[k].dtype != given[k].dtype]
-    if odd:
-        raise PolytaskError(f"{odd[0]} does not match the weights; export the model again")
+    unequal = sorted(set(expected) ^ set(stored))
+    unequal += [k for k in expected if k in stored and expected[k].shape != stored[k].shape]
+    unequal += [k for k in expected if k in stored and expected[k].dtype != stored[k].dtype]
+    if unequal:
+        raise PolytaskError(f"{unequal[0]} does not match the weights; export the model again")
 
 
 def rehearse_decoding(task: Task) -> None:

@@ -1,4 +1,4 @@
-"""What is read of runs or of an exported model, before it is put on a device to predict."""
+"""The content of runs or of an exported model, before it is put on a device to predict."""
 
 from __future__ import annotations
 

@@ -66,12 +66,12 @@ class ModelInputs:
 
     @classmethod
     def of(cls, predictor: Predictor) -> ModelInputs:
-        """Collect them from a run, an ensemble or an exported model."""
+        """Collect what a run, an ensemble or an exported model reads."""
         plan, header = predictor.plan, predictor.header
         folds = [m.plan for m in predictor.members]
-        there = {*plan.shared.images, *plan.shared.slides, *(n for f in folds for n in f.tables)}
+        available = {*plan.shared.images, *plan.shared.slides, *(n for f in folds for n in f.tables)}
         tasks = {
-            name: tuple(n for n in header.inputs if n in read and n in there)
+            name: tuple(n for n in header.inputs if n in read and n in available)
             for name, read in list_inputs_by_task(plan, header, predictor.tasks).items()
         }
         return cls(tasks, _collect_columns(folds), plan, header)
@@ -79,13 +79,13 @@ class ModelInputs:
     def missing(self, cohort: Cohort, cases: Sequence[Case], tasks: Iterable[str]) -> list[MissingInput]:
         """List the inputs of `tasks` that are unknown, or unknown in part, at all of these cases of one subject."""
         wanted = {name for task in tasks for name in self.tasks[task]}
-        found = [self._missing(cohort, cases, n) for n in self.header.inputs if n in wanted]
-        return [m for m in found if m is not None and m.unknown]
+        states = [self._missing(cohort, cases, n) for n in self.header.inputs if n in wanted]
+        return [m for m in states if m is not None and m.unknown]
 
     def find_missing_in_sample(
         self, cohort: Cohort, sample: Sample, case: Case | None, tasks: Sequence[str]
     ) -> list[MissingInput]:
-        """List them for one row of `predictions.csv`: that of a case, or (None) of the subject, and the row's tasks."""
+        """List the missing inputs for one row of `predictions.csv`: that of a case, or (`case` None) of the subject."""
         if not any(self.tasks[task] for task in tasks):
             return []
         if case is not None:
@@ -96,8 +96,8 @@ class ModelInputs:
 
     def _missing(self, cohort: Cohort, cases: Sequence[Case], name: str) -> MissingInput | None:
         if name in self.plan.shared.slides:
-            there = any(slide_path(cohort, case, name) is not None for case in cases)
-            return MissingInput(name, () if there else (name,), 1, "slide")
+            has_slide = any(slide_path(cohort, case, name) is not None for case in cases)
+            return MissingInput(name, () if has_slide else (name,), 1, "slide")
         if name in self.plan.shared.images:
             channels = list(self.plan.shared.images[name].channels)
             known = {c for case in cases for c, path in image_paths(cohort, case, name).items() if path}
@@ -114,33 +114,33 @@ class ModelInputs:
 def list_inputs_by_task(plan: Plan, header: Header, tasks: Iterable[str]) -> dict[str, set[str]]:
     """Find task → the inputs its answer is computed from, also through the tasks before it in a chain."""
     modulates = getattr(INPUT_FUSIONS[plan.shared.model.input_fusion], "modulates", False)
-    found: dict[str, set[str]] = {}
+    inputs_by_task: dict[str, set[str]] = {}
     for name in tasks:
-        seen: set[str] = set()
-        # A walk up the chain; two ways may lead to the same task, which `seen` keeps from being read twice.
+        visited: set[str] = set()
+        # A walk up the chain; two ways may lead to the same task, which `visited` keeps from being read twice.
         ways, read = [name], set()
         while ways:
             task = ways.pop()
-            seen.add(task)
+            visited.add(task)
             spec = header.tasks[task]
             if isinstance(spec, VoxelSpec):
                 read |= {spec.image, *(header.tables if modulates else ())}
             else:
                 read |= set(header.inputs)
-            ways += [t for t in plan.shared.model.after.get(task, []) if t not in seen]
-        found[name] = read
-    return found
+            ways += [t for t in plan.shared.model.after.get(task, []) if t not in visited]
+        inputs_by_task[name] = read
+    return inputs_by_task
 
 
 def _collect_columns(folds: Sequence[FoldPlan]) -> dict[str, dict[str, frozenset[str] | None]]:
-    found: dict[str, dict[str, frozenset[str] | None]] = {}
+    columns_by_table: dict[str, dict[str, frozenset[str] | None]] = {}
     for fold in folds:
         for table, columns in fold.tables.items():
-            mine = found.setdefault(table, {})
+            merged = columns_by_table.setdefault(table, {})
             # Folds may have seen different categories: a value counts as known when any member learned it.
             for name, column in columns.items():
-                mine[name] = _merge_category_values(column, mine.get(name))
-    return found
+                merged[name] = _merge_category_values(column, merged.get(name))
+    return columns_by_table
 
 
 def _merge_category_values(column: ColumnPlan, before: frozenset[str] | None) -> frozenset[str] | None:
@@ -166,8 +166,8 @@ def find_missing_combination(missing: Iterable[MissingInput]) -> tuple[str, ...]
 
 def count_missing_inputs(rows: Mapping[tuple[str, str], Sequence[MissingInput]]) -> dict[str, int]:
     """Count, for each input or channel, the rows in which nothing of it is known."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for missing in rows.values():
         for key in find_missing_combination(missing):
-            found[key] = found.get(key, 0) + 1
-    return found
+            counts[key] = counts.get(key, 0) + 1
+    return counts

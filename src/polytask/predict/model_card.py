@@ -69,11 +69,20 @@ def _format_input_line(name: str, spec: Mapping[str, Any]) -> str:
 
 def _format_decision_lines(member: Mapping[str, Any]) -> list[str]:
     """List the risk groups, operating points and simple models that the member carries."""
-    said = describe_decisions(Decisions.from_dict(member["decisions"])) if "decisions" in member else []
+    decisions = describe_decisions(Decisions.from_dict(member["decisions"])) if "decisions" in member else []
     simple = [f"{b['task']}: {b['method']} on {b['name']} (n {b['n']})" for b in member.get("baselines", [])]
-    lines = [f"## Decisions of {member['run']['name']}", "", *(f"- {s}" for s in said), ""] if said else []
+    lines = (
+        [f"## Decisions of {member['run']['name']}", "", *(f"- {s}" for s in decisions), ""]
+        if decisions
+        else []
+    )
     if simple:
-        lines += [f"## Simple models beside {member['run']['name']}", "", *(f"- {s}" for s in simple), ""]
+        lines += [
+            f"## Simple models compared with {member['run']['name']}",
+            "",
+            *(f"- {s}" for s in simple),
+            "",
+        ]
     return lines
 
 

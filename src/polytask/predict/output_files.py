@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
@@ -14,11 +14,9 @@ from polytask.images.formats import find_image_ending
 from polytask.images.formats import write_image_file as write_image
 from polytask.images.safe_files import write_atomically
 from polytask.images.volume import Volume
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.source_grid import map_to_label_values
 from polytask.tasks.task import Arrays
-
-if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Endings of pictures: the answers about them are written as pictures too."""
@@ -35,17 +33,17 @@ class AnswerFileWriter:
 
     def write(self, answer: CaseAnswer) -> dict[str, str]:
         """Write the files of one case or subject; return column of `predictions.csv` → path below OUT."""
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         for name, arrays in answer.pooled.items():
-            found |= self._write_attention(name, arrays, answer)
+            paths |= self._write_attention(name, arrays, answer)
         for name, volume in answer.voxel.items():
             assert answer.case is not None
-            found |= self._write_voxel(name, volume, answer.case)
+            paths |= self._write_voxel(name, volume, answer.case)
             if name in answer.probabilities:
                 path = self._path(name, answer, ending=".p.nii.gz")
                 write_image(path, answer.probabilities[name])
-                found[f"{name}.p"] = path
-        return {column: path.relative_to(self.out).as_posix() for column, path in found.items()}
+                paths[f"{name}.p"] = path
+        return {column: path.relative_to(self.out).as_posix() for column, path in paths.items()}
 
     def _path(self, task: str, who: CaseAnswer | Case, detail: str = "", ending: str = "") -> Path:
         parts = (who.subject, who.visit) if who.visit else (who.subject,)
@@ -59,14 +57,14 @@ class AnswerFileWriter:
 
         A file has `attention` `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`.
         """
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         for key in [k for k in arrays if k.startswith("patches.")]:
             slide = key.removeprefix("patches.")
             path = self._path(name, answer, slide, ".npz")
             with write_atomically(path) as stream:
                 np.savez(stream, attention=arrays[key][0], places=arrays[f"places.{slide}"][0])
-            found[f"{name}.{key}"] = path
-        return found
+            paths[f"{name}.{key}"] = path
+        return paths
 
     def _write_voxel(self, name: str, volume: Volume, case: Case) -> dict[str, Path]:
         """Write a mask or a dose; on a picture, overlapping structures get a file each."""

@@ -1,5 +1,5 @@
-"""The folder a prediction goes to: new or empty, one that a killed prediction left, or an earlier prediction that a
-person said to replace."""
+"""The folder that predictions are written to: a new or empty one, one that a killed prediction left, or with
+`--overwrite` one that holds an earlier prediction."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def check_output_folder(out: Path, overwrite: bool = False) -> None:
             raise PolytaskError(f"{out}: is a file; expected a new folder; choose another one")
         if not out.is_dir() or not any(out.iterdir()):
             return
-        odd = _find_foreign_entry(out)
+        foreign = _find_foreign_entry(out)
     except OSError as error:
         raise PolytaskError(f"{out}: cannot write here ({error.strerror}); choose another folder") from None
-    if odd is not None:
+    if foreign is not None:
         raise PolytaskError(
-            f"{out}: holds {odd.relative_to(out).as_posix()!r}, which is not part of a prediction; expected a new "
+            f"{out}: holds {foreign.relative_to(out).as_posix()!r}, which is not part of a prediction; expected a new "
             "or empty "
             "folder; choose another one"
         )

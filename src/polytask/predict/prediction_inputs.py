@@ -1,4 +1,4 @@
-"""What a person gives to `predict`: a cohort folder, a table, or a plain folder of images."""
+"""Reads the input of `predict`: a cohort folder, a table, or a plain folder of images."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def read_plain_folder(folder: Path, header: Header) -> Cohort:
     channels = list(image.channels)
     cells: dict[str, dict[str, str]] = {}
     for path in sorted(folder.iterdir()):
-        found = find_image_ending(path)
-        if found is None or path.name.startswith("."):
+        ending = find_image_ending(path)
+        if ending is None or path.name.startswith("."):
             continue
-        stem = path.name if found == "/" else path.name[: -len(found)]
+        stem = path.name if ending == "/" else path.name[: -len(ending)]
         match = CHANNEL_FILE_PATTERN.match(stem)
         case, number = (match["case"], int(match["channel"])) if match else (stem, 0)
         if not match and len(channels) > 1:
@@ -90,11 +90,11 @@ def read_plain_folder(folder: Path, header: Header) -> Cohort:
 def _refuse_unknown_visits(cohort: Cohort, header: Header) -> Cohort:
     """Refuse visits that the model was not trained on; return the cohort."""
     names = header.visits or []
-    seen: dict[str, str] = {}
+    first_visits: dict[str, str] = {}
     for case in cohort.cases:
-        first = seen.setdefault(case.subject, case.visit)
+        first = first_visits.setdefault(case.subject, case.visit)
         if (names and case.visit not in names) or (not names and first != case.visit):
-            learned = f"visits {', '.join(names)}" if names else "one visit a subject"
+            learned = f"visits {', '.join(names)}" if names else "one visit per subject"
             raise PolytaskError(
                 f"{cohort.table}, row {case.row}, subject {case.subject}: visit {case.visit!r}, but the model was "
                 f"trained on {learned}; leave the row out, or train on a cohort that has it"

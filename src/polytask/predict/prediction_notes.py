@@ -41,11 +41,11 @@ def describe_missing_inputs(
         for m in missing:
             if not m.whole and m.kind == "columns":
                 partly.setdefault(m.name, []).append(m)
-    for name, found in partly.items():
-        most = max(len(m.unknown) for m in found)
-        upto = f"up to {most}" if len({len(m.unknown) for m in found}) > 1 else str(most)
+    for name, inputs in partly.items():
+        most = max(len(m.unknown) for m in inputs)
+        upto = f"up to {most}" if len({len(m.unknown) for m in inputs}) > 1 else str(most)
         lines.append(
-            f"input {name} known in part in {len(found)} of {total}: {upto} of {found[0].of} columns unknown"
+            f"input {name} known in part in {len(inputs)} of {total}: {upto} of {inputs[0].of} columns unknown"
         )
     return lines
 
@@ -79,10 +79,10 @@ def describe_held_out_metrics(predictor: Predictor, key: tuple[str, ...]) -> str
             plain = average_metric_values(
                 [m.held_out.plain.get(task) if m.held_out else None for m in predictor.members]
             )
-            told = f", with {_choose_pronoun(key)} {plain.value:.2f}" if plain is not None else ""
+            comparison = f", with {_choose_pronoun(key)} {plain.value:.2f}" if plain is not None else ""
             metric = METRIC_LABELS.get(predictor.tasks[task].primary, predictor.tasks[task].primary)
             parts.append(
-                f"{task} {metric} without {_join_with_and(key)}: {figure.value:.2f} (n {figure.n}){told}"
+                f"{task} {metric} without {_join_with_and(key)}: {figure.value:.2f} (n {figure.n}){comparison}"
             )
     if not parts:
         return "the held-out metrics do not apply"
@@ -92,13 +92,13 @@ def describe_held_out_metrics(predictor: Predictor, key: tuple[str, ...]) -> str
 
 
 def _average_hidden_metric(predictor: Predictor, key: tuple[str, ...], task: str) -> MetricValue | None:
-    found = []
+    values = []
     for member in predictor.members:
         entries = member.held_out.hidden if member.held_out else {}
         # As sets: an evaluation may have written the same inputs in another order.
         by_set = {frozenset(k): v for k, v in entries.items()}
-        found.append(by_set.get(frozenset(key), {}).get(task))
-    figure = average_metric_values(found)
+        values.append(by_set.get(frozenset(key), {}).get(task))
+    figure = average_metric_values(values)
     return figure if figure is not None and isfinite(figure.value) else None
 
 

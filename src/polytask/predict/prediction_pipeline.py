@@ -1,4 +1,4 @@
-"""`predict_cases`: from a model and what a person gives to it, to a folder with its answers."""
+"""`predict_cases`: predicts the cases of an input and writes a folder with the answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.image_checks import refuse_unfamiliar_images
 from polytask.predict.input_preflight import ensure_inputs_readable
 from polytask.predict.missing_inputs import MissingInput, count_missing_inputs, format_missing_inputs
@@ -22,7 +23,7 @@ from polytask.predict.prediction_notes import (
 from polytask.predict.write_outputs import write_predictions
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer, Predictor
+    from polytask.predict.predictor import Predictor
 
 Progress = Callable[[int, int, str], None]
 """Called with (cases done, number of cases, what is done with them)."""
@@ -85,11 +86,11 @@ def predict_cases(
         predictor.plan,
         predictor.members[0].plan,
         force,
-        lambda read, files: progress(read, files, "look at images") if progress else None,
+        lambda read, files: progress(read, files, "check images") if progress else None,
     )
     not_finite: list[str] = []
 
-    def look(answer: CaseAnswer) -> None:
+    def note_answer(answer: CaseAnswer) -> None:
         nonlocal done
         # Answers about a whole subject have no case and are not counted as one.
         done += answer.case is not None
@@ -100,9 +101,17 @@ def predict_cases(
 
     with lock_output_folder(out):
         write_predictions(
-            predictor, cohort, out, tta=tta, probabilities=probabilities, overlap=overlap, on_answer=look
+            predictor,
+            cohort,
+            out,
+            tta=tta,
+            probabilities=probabilities,
+            overlap=overlap,
+            on_answer=note_answer,
         )
-    notes = [line for what, of in rows.items() for line in describe_missing_inputs(predictor, of, what)]
+    notes = [
+        line for what, missing in rows.items() for line in describe_missing_inputs(predictor, missing, what)
+    ]
     notes += describe_undefined_horizons(predictor)
     return PredictionSummary(
         out,
@@ -124,16 +133,18 @@ def find_missing_inputs(
     about_cases = [n for n, level in levels.items() if level != "subject"]
     about_subjects = [n for n, level in levels.items() if level == "subject"]
     single = len(cohort.subjects) == len(cohort.cases)
-    found: dict[str, dict[SubjectVisit, list[MissingInput]]] = {"case": {}, "subject": {}}
+    missing_by_level: dict[str, dict[SubjectVisit, list[MissingInput]]] = {"case": {}, "subject": {}}
     if about_cases or single:
         tasks = [*about_cases, *(about_subjects if single else [])]
         for case in cohort.cases:
-            found["case"][case.subject, case.visit] = predictor.model_inputs.missing(cohort, (case,), tasks)
+            missing_by_level["case"][case.subject, case.visit] = predictor.model_inputs.missing(
+                cohort, (case,), tasks
+            )
     if about_subjects and not single:
         for sample in cohort.samples():
             missing = predictor.model_inputs.find_missing_in_sample(cohort, sample, None, about_subjects)
-            found["subject"][sample.subject, ""] = missing
-    return found
+            missing_by_level["subject"][sample.subject, ""] = missing
+    return missing_by_level
 
 
 def refuse_missing_inputs(cohort: Cohort, rows: dict[SubjectVisit, list[MissingInput]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,18 @@ from typing import Any
 import torch
 
 from polytask.cohort import header
-from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
+from polytask.inference.sample_prediction import (
+    Predictions,
+    average_predictions,
+    list_flips,
+    predict_sample,
+)
 from polytask.plan.plan_schema import Plan
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.in_memory_store import InMemoryStore
 from polytask.predict.load_bundle import load_bundle
 from polytask.predict.load_runs import load_runs
@@ -26,36 +32,15 @@ from polytask.predict.missing_inputs import ModelInputs
 from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
 from polytask.prepare.evaluation_sample import CaseSource, full_sample
 from polytask.prepare.mirrored_channels import order_mirrored_channels
+from polytask.prepare.slot_assignment import assign_visit_slots
 from polytask.prepare.views import find_left_right_axis
-from polytask.tasks.task import Arrays, Prediction, Task
+from polytask.tasks.task import Prediction, Task
 from polytask.training.decisions import Decisions, merge_decisions
 from polytask.training.distributed import choose_device
 from polytask.training.folder import list_nearby_runs
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.sample_inference import Predictions, list_flips, predict_sample
 
 PREDICT_LOGGER = logging.getLogger("polytask.predict")
-
-
-@dataclass(frozen=True)
-class CaseAnswer:
-    """What was predicted for one case (or, `case` None, for the whole subject).
-
-    Args:
-        subject, visit: who was predicted; visit is "" for subject tasks.
-        pooled: task → decoded arrays with a leading axis of 1.
-        voxel: task → answer on the source grid.
-        probabilities: segmentation task → probabilities on the source grid, where they were asked for.
-        not_finite: tasks whose answer is no finite number; it is left out everywhere else.
-    """
-
-    subject: str
-    visit: str
-    case: Case | None
-    pooled: dict[str, Arrays]
-    voxel: dict[str, Volume]
-    probabilities: dict[str, Volume]
-    not_finite: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -167,8 +152,10 @@ class Predictor:
             voxel: whether sliding windows run; without them, voxel tasks may have no answer.
         """
         with attribute_errors_to_model(self.origin):
-            keys, found = self._average_predictions(cohort, sample, source, flips, overlap, not voxel)
-            wanted = {t: slots for t, slots in found.items() if t in tasks}
+            slots = assign_visit_slots(cohort, sample, self.plan.shared.max_visits)
+            keys = tuple(None if case is None else case.key for case in slots.cases)
+            means = self._average_predictions(cohort, sample, source, keys, flips, overlap, not voxel)
+            wanted = {task: by_slot for task, by_slot in means.items() if task in tasks}
             answers = list(self._make_case_answers(sample, keys, wanted, source, probabilities))
         yield from answers
 
@@ -179,65 +166,70 @@ class Predictor:
         """
         from polytask.predict.prediction_pipeline import predict_cases
 
-        found = predict_cases(self, source, out, **options)
+        summary = predict_cases(self, source, out, **options)
         for line in (
-            *found.notes,
-            *(f"{what} is not a finite number and left empty" for what in found.not_finite),
+            *summary.notes,
+            *(f"{answer} is not a finite number and left empty" for answer in summary.not_finite),
         ):
             PREDICT_LOGGER.warning(line)
-        return found.out
+        return summary.out
 
     def _average_predictions(
         self,
         cohort: Cohort,
         sample: Sample,
         source: CaseSource,
+        keys: Sequence[str | None],
         flips: Sequence[Sequence[int]],
         overlap: float,
         pooled_only: bool,
-    ) -> tuple[tuple[str | None, ...], Predictions]:
-        """Return (key of the case in each visit slot, task → slot → mean of the members' probabilities and values).
-        Each member reads the sample with its own fold's normalization."""
-        sums: Predictions = {}
-        keys: tuple[str | None, ...] = ()
+    ) -> Predictions:
+        """Return task → visit slot → mean of the members' probabilities and values. Each member reads the sample with
+        its own fold's normalization.
 
-        def named(task: str, slot: int, axes: Sequence[int], seen: Prediction) -> Prediction:
+        Args:
+            keys: the key of the case in each visit slot, None where there is no visit.
+        """
+
+        def restore_sides(task: str, slot: int, axes: Sequence[int], prediction: Prediction) -> Prediction:
             spec, key = self.header.tasks[task], keys[slot]
             if not axes or key is None or not isinstance(spec, header.MaskSpec) or not spec.mirror:
-                return seen
+                return prediction
             prepared = source.case(key).prepared(spec.image)
             # Mirroring turns a left lung into a right one: the planes swap names before they are averaged.
-            sides = prepared is not None and find_left_right_axis(prepared.grid) in axes
-            return {"p": seen["p"][:, order_after_mirroring(spec)]} if sides else seen
+            mirrored = prepared is not None and find_left_right_axis(prepared.grid) in axes
+            return {"p": prediction["p"][:, order_after_mirroring(spec)]} if mirrored else prediction
 
-        def ordered(name: str, slot: int, axes: Sequence[int]) -> Sequence[int]:
-            key, order = (
-                keys[slot],
-                order_mirrored_channels(self.header.images[name], self.plan.shared.images[name]),
-            )
+        def find_channel_order(name: str, slot: int, axes: Sequence[int]) -> Sequence[int]:
+            key = keys[slot]
+            order = order_mirrored_channels(self.header.images[name], self.plan.shared.images[name])
             prepared = source.case(key).prepared(name) if key is not None and order else None
             return order if prepared is not None and find_left_right_axis(prepared.grid) in axes else ()
 
-        for member in self.members:
-            full = full_sample(source, cohort, sample, self.plan, member.plan)
-            keys = full.keys
-            for network in member.networks:
-                found = predict_sample(
-                    network, full, self.plan, self.device, overlap, flips, pooled_only, named, ordered
-                )
-                for task, slots in found.items():
-                    mine = sums.setdefault(task, {})
-                    for slot, p in slots.items():
-                        mine[slot] = {k: mine[slot][k] + v for k, v in p.items()} if slot in mine else p
-        count = len(self.members)
-        means = {t: {s: {k: v / count for k, v in p.items()} for s, p in f.items()} for t, f in sums.items()}
-        return keys, means
+        def predict_members() -> Iterator[Predictions]:
+            for member in self.members:
+                full = full_sample(source, cohort, sample, self.plan, member.plan)
+                for network in member.networks:
+                    yield predict_sample(
+                        network,
+                        full,
+                        self.plan,
+                        self.device,
+                        overlap,
+                        flips,
+                        pooled_only,
+                        restore_sides,
+                        find_channel_order,
+                    )
+
+        # Every member has each task once, in one of its networks.
+        return average_predictions(predict_members(), len(self.members))
 
     def _make_case_answers(
         self,
         sample: Sample,
         keys: Sequence[str | None],
-        found: Predictions,
+        predictions: Predictions,
         source: CaseSource,
         probabilities: bool,
     ) -> Iterator[CaseAnswer]:
@@ -247,31 +239,31 @@ class Predictor:
             key = keys[slot] if slot >= 0 else None
             if slot >= 0 and key is None:
                 continue
-            answered = {t: slots[slot] for t, slots in found.items() if slot in slots}
-            mine = {t: p for t, p in answered.items() if is_finite(p)}
-            odd = tuple(t for t in answered if t not in mine)
+            predicted = {t: by_slot[slot] for t, by_slot in predictions.items() if slot in by_slot}
+            finite = {t: p for t, p in predicted.items() if is_finite(p)}
+            not_finite = tuple(t for t in predicted if t not in finite)
             pooled = {
                 t: {k: v.numpy() for k, v in p.items()}
-                for t, p in mine.items()
+                for t, p in finite.items()
                 if self.tasks[t].level != "voxel"
             }
             voxel: dict[str, Volume] = {}
-            chances: dict[str, Volume] = {}
-            for name in mine:
+            voxel_probabilities: dict[str, Volume] = {}
+            for name in finite:
                 spec = self.header.tasks[name]
                 if key is None or not isinstance(spec, header.VoxelSpec):
                     continue
                 prepared = source.case(key).prepared(spec.image)
                 assert prepared is not None
-                voxel[name] = restore_to_source_grid(spec, mine[name], prepared.grid, prepared.source_grid)
+                voxel[name] = restore_to_source_grid(spec, finite[name], prepared.grid, prepared.source_grid)
                 if probabilities and isinstance(spec, header.MaskSpec):
-                    chances[name] = restore_probabilities(
-                        spec, mine[name], prepared.grid, prepared.source_grid
+                    voxel_probabilities[name] = restore_probabilities(
+                        spec, finite[name], prepared.grid, prepared.source_grid
                     )
-            if answered:
+            if predicted:
                 case = by_key.get(key or "")
                 visit = case.visit if case else ""
-                yield CaseAnswer(sample.subject, visit, case, pooled, voxel, chances, odd)
+                yield CaseAnswer(sample.subject, visit, case, pooled, voxel, voxel_probabilities, not_finite)
 
 
 @contextmanager
@@ -294,5 +286,5 @@ def attribute_errors_to_model(origin: Path | None) -> Iterator[None]:
 def is_finite(prediction: Prediction) -> bool:
     """Whether an answer is made of finite numbers. For survival only the risk counts: probabilities may be NaN where
     follow-up ended or a baseline is not known, and become empty cells."""
-    said = ["risk"] if "risk" in prediction else [k for k in ("p", "value") if k in prediction]
-    return all(bool(torch.isfinite(prediction[k]).all()) for k in said)
+    keys = ["risk"] if "risk" in prediction else [k for k in ("p", "value") if k in prediction]
+    return all(bool(torch.isfinite(prediction[k]).all()) for k in keys)

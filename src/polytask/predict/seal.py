@@ -36,13 +36,13 @@ def read_description(path: Path) -> tuple[dict[str, Any], list[str]]:
     content = read_json_object(path, what, remedy, MAX_DESCRIPTION_BYTES)
     with convert_content_errors(path, what, remedy):
         _refuse_huge_numbers(content)
-        given = content.get(SEAL_KEY)
-        if given is not None and given != compute_seal(content):
+        seal = content.get(SEAL_KEY)
+        if seal is not None and seal != compute_seal(content):
             raise PolytaskError(
                 f"{path}: changed since it was exported (its seal does not fit); restore it, or export it again"
             )
     notice = f"{path}: has no seal (exported by an older version), so it cannot be checked for changes"
-    return content, [] if given is not None else [notice]
+    return content, [] if seal is not None else [notice]
 
 
 def _refuse_huge_numbers(value: Any) -> None:

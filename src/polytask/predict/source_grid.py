@@ -45,7 +45,8 @@ def restore_probabilities(task: header.MaskSpec, prediction: Prediction, grid: G
 
 def order_after_mirroring(task: header.MaskSpec) -> list[int]:
     """List the planes of `p` in the order they have after left and right changed places."""
-    names = ["", *task.names] if task.exclusive else list(task.names)  # exclusive: background comes first
+    # Where structures are exclusive, the background comes first.
+    names = ["", *task.names] if task.exclusive else list(task.names)
     order = list(range(len(names)))
     for a, b in task.mirror:
         i, j = names.index(a), names.index(b)
@@ -60,5 +61,5 @@ def map_to_label_values(task: header.MaskSpec, answer: npt.NDArray[Any]) -> npt.
     # A label value that is too large for the type would wrap around and become another label.
     kind = np.uint8 if max(values) < 256 else np.uint16 if max(values) < 65_536 else np.int32
     table = np.array(values, kind)
-    values_there: npt.NDArray[Any] = table[answer]
-    return values_there
+    label_values: npt.NDArray[Any] = table[answer]
+    return label_values

@@ -1,4 +1,4 @@
-"""Salted digests of the subjects a model was trained on: enough to recognize them, nothing to learn about them."""
+"""Salted digests of the subjects a model was trained on: they can be recognized, but nothing about them can be read."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ class TrainingDigests:
         }
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> TrainingDigests:
+    def from_dict(cls, content: Mapping[str, Any]) -> TrainingDigests:
         """Parse the content that `as_dict` wrote to `model.json`.
 
         Raises:
             ValueError, KeyError, TypeError: it is of another form.
         """
-        if found["rounds"] != PBKDF2_ROUNDS or found["by"] not in ("images", "cells"):
+        if content["rounds"] != PBKDF2_ROUNDS or content["by"] not in ("images", "cells"):
             raise ValueError("digests of another form")
-        bytes.fromhex(found["salt"])
-        trained, held_out = (frozenset(map(str, found[k])) for k in ("trained", "held_out"))
-        return cls(str(found["salt"]), trained, held_out, int(found["subjects"]), str(found["by"]))
+        bytes.fromhex(content["salt"])
+        trained, held_out = (frozenset(map(str, content[k])) for k in ("trained", "held_out"))
+        return cls(str(content["salt"]), trained, held_out, int(content["subjects"]), str(content["by"]))
 
 
 def hash_with_salt(digest: str, salt: str) -> str:
@@ -101,12 +101,12 @@ def collect_training_digests(runs: Sequence[Run], progress: Progress | None = No
         trained |= {d for s in learned for d in digests.get(s, ())}
         held_out |= {d for s in fold.held_out for d in digests.get(s, ())}
     salt = secrets.token_hex(DIGEST_BYTES)
-    blurred = {d: hash_with_salt(d, salt) for d in trained | held_out}
+    salted = {d: hash_with_salt(d, salt) for d in trained | held_out}
     return TrainingDigests(
         salt,
-        frozenset(blurred[d] for d in trained),
+        frozenset(salted[d] for d in trained),
         # What one member held out, another of the ensemble may have been trained on: training counts.
-        frozenset(blurred[d] for d in held_out - trained),
+        frozenset(salted[d] for d in held_out - trained),
         len(subjects),
         by,
     )
@@ -129,17 +129,16 @@ def _digest_subjects(
     cohort = Cohort.read(find_run_cohort_folder(run, plan))
     ensure_cohort(plan, cohort)
     cases = [c for c in cohort.cases if c.subject in wanted]
-    if not has_images_or_slides(
-        cohort.header
-    ):  # coarse rows tell nobody, and could be guessed from their digests
+    # Rows of a few coarse values identify nobody, and could be guessed from their digests.
+    if not has_images_or_slides(cohort.header):
         chances = compute_row_chances(cohort, cases)
         cases = [c for c in cases if tells_people_apart(chances[c.key], len(wanted), len(wanted))]
-    found: dict[str, set[str]] = {}
+    digests: dict[str, set[str]] = {}
     for k, case in enumerate(cases):
         if progress:
-            progress(k, len(cases), f"images of the training, {case.subject}")
-        found.setdefault(case.subject, set()).update(digest_case(cohort, case).values())
-    return found, "images" if has_images_or_slides(cohort.header) else "cells"
+            progress(k, len(cases), f"read training images, {case.subject}")
+        digests.setdefault(case.subject, set()).update(digest_case(cohort, case).values())
+    return digests, "images" if has_images_or_slides(cohort.header) else "cells"
 
 
 def _read_stored_digests(run: Run, subjects: set[str]) -> dict[str, set[str]] | None:
@@ -151,11 +150,11 @@ def _read_stored_digests(run: Run, subjects: set[str]) -> dict[str, set[str]] | 
     try:
         if store.content != run.record["store"]:
             return None
-        found: dict[str, set[str]] = {}
+        digests: dict[str, set[str]] = {}
         for key in store.index["cases"]:
             meta = store.case(str(key)).meta
             if (subject := str(meta["subject"])) in subjects:
-                found.setdefault(subject, set()).update(meta["content"].values())
+                digests.setdefault(subject, set()).update(meta["content"].values())
     except (PolytaskError, KeyError, TypeError, AttributeError):
         return None
-    return found if any(found.values()) else None
+    return digests if any(digests.values()) else None

@@ -13,6 +13,7 @@ from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.formula_cells import escape_cells
 from polytask.errors import PolytaskError
 from polytask.images.safe_files import write_atomically
+from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.decision_columns import make_decision_columns
 from polytask.predict.missing_inputs import format_missing_inputs
 from polytask.predict.output_files import AnswerFileWriter
@@ -20,7 +21,7 @@ from polytask.predict.output_folder import PREDICTIONS_FOLDER, PREDICTIONS_TABLE
 from polytask.tasks.task import expect_pooled_task
 
 if TYPE_CHECKING:
-    from polytask.predict.predictor import CaseAnswer, Predictor
+    from polytask.predict.predictor import Predictor
 
 
 def write_predictions(
@@ -40,7 +41,7 @@ def write_predictions(
     complete. What the folder holds before is not checked here, see `output_folder`.
 
     Args:
-        seen: called with every answer after its files were written.
+        on_answer: called with every answer after its files were written.
     """
     try:
         (out / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -50,12 +51,12 @@ def write_predictions(
     chosen = cohort.samples() if samples is None else list(samples)
     of_subject = {sample.subject: sample for sample in chosen}
     files, reading = AnswerFileWriter(out, cohort), predictor.model_inputs
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    rows_by_case: dict[tuple[str, str], dict[str, str]] = {}
     for answer in predictor.answers(cohort, chosen, tta=tta, probabilities=probabilities, overlap=overlap):
-        asked = [
+        row_tasks = [
             t for t in predictor.tasks if (predictor.tasks[t].level == "subject") == (answer.case is None)
         ]
-        missing = reading.find_missing_in_sample(cohort, of_subject[answer.subject], answer.case, asked)
+        missing = reading.find_missing_in_sample(cohort, of_subject[answer.subject], answer.case, row_tasks)
         row = {
             "subject": answer.subject,
             "visit": answer.visit,
@@ -65,10 +66,10 @@ def write_predictions(
             **files.write(answer),
         }
         # A case and its subject share one row where the case has no visit: the later answer adds its columns.
-        found.setdefault((answer.subject, answer.visit), {}).update(row)
+        rows_by_case.setdefault((answer.subject, answer.visit), {}).update(row)
         if on_answer:
             on_answer(answer)
-    rows = list(found.values())
+    rows = list(rows_by_case.values())
     columns = list(dict.fromkeys(c for row in rows for c in row))
     with write_atomically(out / PREDICTIONS_TABLE) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
@@ -76,7 +77,8 @@ def write_predictions(
         # An id such as `=1+1` would be run as a formula by a spreadsheet.
         table.writerow(escape_cells(columns))
         table.writerows(escape_cells(row.get(c, "") for c in columns) for row in rows)
-        # Hands what is still buffered to the stream and leaves it open for `atomic`, which closes and renames it.
+        # Hands what is still buffered to the stream and leaves it open: `write_atomically` closes it and renames the
+        # file.
         text.detach()
     return out
 

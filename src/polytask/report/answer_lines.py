@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.report.metric_tables import format_number
 from polytask.report.report_material import ReportMaterial

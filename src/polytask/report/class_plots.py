@@ -12,7 +12,7 @@ from sklearn.metrics import roc_curve
 from polytask.array_types import Floats
 from polytask.evaluation.calibration_error import bin_by_probability, estimate_calibration_error
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.kinds.ordinal import find_median_grades
 from polytask.report.drawing import (

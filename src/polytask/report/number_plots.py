@@ -8,7 +8,7 @@ import numpy as np
 
 from polytask.array_types import Floats
 from polytask.evaluation.bland_altman import compute_limits_of_agreement
-from polytask.evaluation.part_answers import PooledAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.report.drawing import (
     BLUE,
     FAINT_INK,

@@ -11,8 +11,8 @@ from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case
 from polytask.cohort.header import MaskSpec
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import CaseId
 from polytask.evaluation.voxel_truth import VoxelTruth
+from polytask.inference.pooled_answers import CaseId
 from polytask.report.answer_lines import AnswerLine, write_pooled_line, write_voxel_lines
 from polytask.report.drawing import LegendEntry, Picture, pick_palette_color
 from polytask.report.overlay_plots import (

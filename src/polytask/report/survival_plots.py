@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from polytask.cohort.header import EventTimeSpec
-from polytask.evaluation.part_answers import PooledAnswers
 from polytask.evaluation.risk_group_survival import RiskGroup, select_known_survival, split_into_risk_groups
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds.horizons import list_usual_horizons
 from polytask.report.drawing import (
     FAINT_INK,

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form, find_voxel_kind
 from polytask.report.display_names import PLAIN_NAMES, DisplayNames
 from polytask.tasks.mask_sizes import LENGTH_METRICS, SIZE_METRICS

@@ -16,10 +16,10 @@ from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.text_table import read_text_table
 from polytask.errors import PolytaskError
-from polytask.evaluation.part_answers import CaseId
 from polytask.evaluation.voxel_truth import VoxelTruth, read_voxel_truth
 from polytask.images.formats import read_image_file
 from polytask.images.volume import Array, Grid, Volume
+from polytask.inference.pooled_answers import CaseId
 from polytask.report.report_material import ReportMaterial
 
 

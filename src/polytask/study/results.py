@@ -16,7 +16,8 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.evaluation_result import EVALUATION_FILE as EVALUATION
 from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.study.results_table import RESULTS_SCHEMA
 from polytask.study.study_folder import Study, StudyRun

@@ -11,6 +11,7 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.evaluation.run_costs import measure_run_costs as logged
+from polytask.inference.sample_prediction import predict_sample
 from polytask.plan.plan_file import read_plan
 from polytask.predict.predictor import Predictor
 from polytask.prepare.evaluation_sample import full_sample
@@ -19,7 +20,6 @@ from polytask.study.process_memory import BYTES_PER_MIB, measure_peak_memory
 from polytask.study.study_folder import read_run_record
 from polytask.training.folder import Run
 from polytask.training.run import find_run_cohort_folder
-from polytask.training.sample_inference import predict_sample
 
 TIMED_SAMPLES = 9
 """Number of held-out samples whose prediction is timed; the first one is a warm-up."""

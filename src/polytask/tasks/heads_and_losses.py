@@ -1,6 +1,6 @@
 """Heads and losses from which the kinds of task are built.
 
-A head turns features into outputs and starts as a constant predictor. The losses share full precision, a loss per item,
+A head turns features into outputs and starts as a constant predictor. The losses share the precision, a loss per item,
 and smaller targets for deep supervision.
 """
 
@@ -109,6 +109,11 @@ class Pointwise(nn.Module):
         else:
             mixed = torch.baddbmm(self.bias[None, :, None], weight, flat)
         return mixed.reshape(*mixed.shape[:2], *x.shape[2:])
+
+
+def make_autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Compute in bf16 inside a `with` block if the plan says so; losses switch back with `disable_autocast`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def disable_autocast(output: Tensor | Sequence[Tensor]) -> torch.autocast:

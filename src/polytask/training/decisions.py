@@ -52,7 +52,7 @@ class OperatingPoint:
         return f"{share}.{self.label}" if self.label else share
 
     @property
-    def asked(self) -> tuple[str, str, float]:
+    def request(self) -> tuple[str, str, float]:
         """The request that this point answers: label, aim and target."""
         return (self.label, self.aim, self.target)
 
@@ -71,7 +71,7 @@ class Decisions:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for the JSON file."""
-        points = {task: [asdict(p) for p in found] for task, found in self.points.items()}
+        points = {task: [asdict(p) for p in of_task] for task, of_task in self.points.items()}
         return {
             "polytask": 1,
             "cutoffs": {t: list(c) for t, c in self.cutoffs.items()},
@@ -86,13 +86,13 @@ class Decisions:
             ValueError, TypeError, KeyError, AttributeError: the content is something else.
         """
         points = {}
-        for task, found in content["operating_points"].items():
-            points[str(task)] = tuple(OperatingPoint(**entry) for entry in found)
+        for task, entries in content["operating_points"].items():
+            points[str(task)] = tuple(OperatingPoint(**entry) for entry in entries)
             for point in points[task]:
                 # A file edited by hand could hold any number here; NaN fails this comparison too.
                 if not (0 <= float(point.threshold) <= 1 and point.aim in ("sensitivity", "specificity")):
                     raise ValueError(f"operating point of {task}")
-        cutoffs = {str(t): tuple(float(c) for c in found) for t, found in content["cutoffs"].items()}
+        cutoffs = {str(t): tuple(float(c) for c in cuts) for t, cuts in content["cutoffs"].items()}
         for task, cuts in cutoffs.items():
             if len(cuts) not in RISK_GROUP_NAMES or not all(a < b for a, b in pairwise((-inf, *cuts, inf))):
                 raise ValueError(f"cut-offs of {task}")
@@ -113,16 +113,16 @@ class Decisions:
     def with_cutoffs(self, cutoffs: Mapping[str, Sequence[float]], trained: Iterable[str]) -> Decisions:
         """Return the decisions after some tasks were trained: with their new cut-offs and without their operating
         points, which were chosen for the old weights."""
-        gone = set(trained)
-        kept = {t: c for t, c in self.cutoffs.items() if t not in gone}
-        points = {t: p for t, p in self.points.items() if t not in gone}
-        return Decisions({**kept, **{t: tuple(c) for t, c in cutoffs.items()}}, points)
+        retrained = set(trained)
+        others = {t: c for t, c in self.cutoffs.items() if t not in retrained}
+        points = {t: p for t, p in self.points.items() if t not in retrained}
+        return Decisions({**others, **{t: tuple(c) for t, c in cutoffs.items()}}, points)
 
     def with_points(self, task: str, points: Sequence[OperatingPoint]) -> Decisions:
         """Return the decisions with these operating points. A new point replaces the one with the same request."""
-        asked = {p.asked for p in points}
-        kept = [p for p in self.points.get(task, ()) if p.asked not in asked]
-        return Decisions(self.cutoffs, {**self.points, task: (*kept, *points)})
+        requests = {p.request for p in points}
+        others = [p for p in self.points.get(task, ()) if p.request not in requests]
+        return Decisions(self.cutoffs, {**self.points, task: (*others, *points)})
 
 
 def merge_decisions(members: Sequence[Decisions]) -> Decisions:
@@ -135,13 +135,13 @@ def merge_decisions(members: Sequence[Decisions]) -> Decisions:
         return first
     cutoffs, points = {}, {}
     for task, own in first.cutoffs.items():
-        found = [m.cutoffs.get(task, ()) for m in members]
-        if all(len(c) == len(own) for c in found):
-            cutoffs[task] = tuple(sum(c) / len(found) for c in zip(*found, strict=True))
+        member_cutoffs = [m.cutoffs.get(task, ()) for m in members]
+        if all(len(c) == len(own) for c in member_cutoffs):
+            cutoffs[task] = tuple(sum(c) / len(member_cutoffs) for c in zip(*member_cutoffs, strict=True))
     for task in first.points:
         shared = []
         for point in first.points[task]:
-            same = [p for m in members for p in m.points.get(task, ()) if p.asked == point.asked]
+            same = [p for m in members for p in m.points.get(task, ()) if p.request == point.request]
             if len(same) == len(members):
                 threshold = sum(p.threshold for p in same) / len(same)
                 n, positives = sum(p.n for p in same), sum(p.positives for p in same)

@@ -69,21 +69,18 @@ def run_seed(seed: int, fold: int) -> int:
 
 
 def fit_network(
-    context: RunContext, name: str, extend: int, asked: StopSignal, reporter: TrainingReporter
+    context: RunContext, name: str, extend: int, stop_signal: StopSignal, reporter: TrainingReporter
 ) -> None:
     """Fit one network to its end. A finished network is left alone unless it is extended."""
     run, world = context.run, context.world
-    settings = context.plan.shared.training.model_copy()
     state = make_state(context, name)
     saved = run.find_last_checkpoint(name)
     if saved:
         state.load(saved, context.plan_hash)
         state.network.to(world.device)
-        settings = settings.model_copy(update=state.settings)
     if state.finished and not extend:
-        if world.chief and lacks_learned_survival(
-            context, name
-        ):  # of a run that an earlier version was killed in
+        # A version that was killed after its last step may not have come this far.
+        if world.chief and lacks_learned_survival(context, name):
             learn_survival(context, name)
         world.wait()
         reporter.say(f"{name or run.record['name']}: finished after {state.step} steps")
@@ -102,12 +99,13 @@ def fit_network(
     tuning, log = TuneEvaluator(state, context), None
     try:
         if not saved:
-            settings = apply_time_budget(context, name, state, loader, tuning, settings)
+            apply_time_budget(context, state, loader, tuning)
+        settings = context.plan.shared.training.model_copy(update=state.settings)
         if extend:
             state.schedule = state.schedule.extended(extend * settings.steps_per_epoch)
             state.finished, state.stale = False, 0
         log = RunLog(run.folder, state.step, name) if world.chief else None
-        around = FitServices(
+        services = FitServices(
             settings=settings,
             seed=context.seed,
             world=world,
@@ -117,12 +115,12 @@ def fit_network(
             finish=lambda: _learn_after_fit(context, name),
             log=log,
             reporter=reporter,
-            asked=asked,
+            stop_signal=stop_signal,
         )
         # Saved before the first step, so that a run killed in its first epoch can be resumed.
-        around.keep_last()
+        services.keep_last()
         reporter.begin(name or str(run.record["name"]), state.step, state.schedule.end)
-        run_training_loop(state, loader, around)
+        run_training_loop(state, loader, services)
     finally:
         loader.close()
         if log:
@@ -141,7 +139,7 @@ def make_state(context: RunContext, name: str) -> FitState:
     criteria = NamedModules({n: t.criterion() for n, t in tasks.items()}).to(context.world.device)
     settings = plan.shared.training
     steps = int(run.record["steps"] or settings.epochs * settings.steps_per_epoch)
-    beside = {
+    judging_masks = {
         n: spec.judging_masks
         for n, t in tasks.items()
         if getattr(t, "dvh", 0.0) > 0
@@ -151,7 +149,7 @@ def make_state(context: RunContext, name: str) -> FitState:
     optimizer = make_optimizer(network, settings)
     balancer = Balancer.of(network, settings, stable_hash(context.seed, "balance"))
     refuse_endless_warmup(balancer, settings, steps)
-    return FitState(network, optimizer, criteria, balancer, Schedule.of(settings, steps), beside)
+    return FitState(network, optimizer, criteria, balancer, Schedule.of(settings, steps), judging_masks)
 
 
 def refuse_endless_warmup(balancer: Balancer, settings: TrainingPlan, steps: int) -> None:
@@ -179,32 +177,28 @@ def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Opti
         decays = parameter.dim() > 1 and not NON_MATRIX_NAMES.search(name)
         kinds.setdefault((decays, rates.get(name, 1.0)), []).append(parameter)
     groups = [
-        {"params": found, "weight_decay": settings.weight_decay if decays else 0.0, "factor": factor}
+        {"params": parameters, "weight_decay": settings.weight_decay if decays else 0.0, "factor": factor}
         # A checkpoint names optimizer state by position, so the order of the groups must not depend on which
         # kind of parameter a network has first.
-        for (decays, factor), found in sorted(kinds.items(), key=lambda item: item[0], reverse=True)
+        for (decays, factor), parameters in sorted(kinds.items(), key=lambda item: item[0], reverse=True)
     ]
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=settings.rate, momentum=0.99, nesterov=True)
     return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
 
 
-def apply_time_budget(
-    context: RunContext,
-    name: str,
-    state: FitState,
-    loader: Loader,
-    tuning: TuneEvaluator,
-    settings: TrainingPlan,
-) -> TrainingPlan:
-    """Turn a time budget into steps, once. Several networks share the time evenly."""
+def apply_time_budget(context: RunContext, state: FitState, loader: Loader, tuning: TuneEvaluator) -> None:
+    """Give the state the schedule and the settings that fit into the run's time budget, if it has one.
+
+    This happens once: a resumed run has them in its checkpoint. Several networks share the time evenly.
+    """
     minutes = context.run.record["minutes"]
     if minutes and not context.run.record["steps"]:
         share = float(minutes) / len(context.run.networks)
-        steps, settings = find_step_budget(share, state, loader.batches(0), tuning, settings, context.world)
+        planned = context.plan.shared.training
+        steps, settings = find_step_budget(share, state, loader.batches(0), tuning, planned, context.world)
         state.schedule = Schedule.of(settings, steps)
         state.settings = {"tune_every": settings.tune_every}
-    return settings
 
 
 def _learn_after_fit(context: RunContext, name: str) -> None:

@@ -137,29 +137,29 @@ class Run:
 def find_record_problem(record: object) -> str:
     """Say in words why `run.yaml` cannot be the record of a run; return "" when it can."""
     if not isinstance(record, dict):
-        return "no keys and values"
+        return "expected keys and values"
     if lacking := sorted(REQUIRED_RECORD_KEYS - set(record)):
         return f"{lacking[0]} is missing"
     for key in ("fold", "seed"):
         # `isinstance` would let True pass as 1.
         if type(record[key]) is not int or not 0 <= record[key] < 1 << 63:
-            return f"{key} is no whole number from 0"
+            return f"{key} is not a whole number of 0 or more"
     for key in ("name", "sharing"):
         if not isinstance(record[key], str):
-            return f"{key} is no text"
+            return f"{key} is not text"
     header = record["header"]
     described = header.get("tasks", {}) if isinstance(header, dict) else None
     if not isinstance(described, dict) or not all(isinstance(task, dict) for task in described.values()):
         return "header describes no tasks"
     networks = record["networks"]
     if not isinstance(networks, dict) or not networks:
-        return "networks names none"
+        return "networks lists no network"
     for network, tasks in networks.items():
-        plain = isinstance(network, str) and "/" not in network and "\\" not in network
-        if not plain or network in (".", ".."):
-            return "a network's name is no name"
+        is_plain = isinstance(network, str) and "/" not in network and "\\" not in network
+        if not is_plain or network in (".", ".."):
+            return "a network's name cannot be the name of a folder"
         if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-            return f"networks.{network} is no list of tasks"
+            return f"networks.{network} is not a list of tasks"
     return ""
 
 

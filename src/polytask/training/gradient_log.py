@@ -28,10 +28,10 @@ def summarize_gradients(
     """
     # Rounding can leave a diagonal slightly below 0, and its root would be NaN.
     lengths = [np.sqrt(np.clip(np.diag(inner), 0.0, None)) for inner, _ in batch_results]
-    turned = [
+    cosines = [
         _compute_cosines(inner, length) for (inner, _), length in zip(batch_results, lengths, strict=True)
     ]
-    cosine = average_over_batches(turned)
+    cosine = average_over_batches(cosines)
     named = {
         f"{tasks[i]} {tasks[j]}": float(cosine[i, j])
         for i in range(len(tasks))
@@ -43,26 +43,26 @@ def summarize_gradients(
         "norms": average_over_batches(lengths),
         "weights": average_over_batches(weights),
     }
-    found: GradientSummary = {
+    summary: GradientSummary = {
         name: {task: float(v) for task, v in zip(tasks, values, strict=True) if np.isfinite(v)}
         for name, values in means.items()
     }
-    return found | {"cosines": named} | ({} if cut_cosine is None else {"cuts": cut_cosine})
+    return summary | {"cosines": named} | ({} if cut_cosine is None else {"cuts": cut_cosine})
 
 
 def _compute_cosines(inner: Array, lengths: Array) -> Array:
     """Compute cosines from inner products and lengths; NaN where a gradient is 0 or absent."""
     known = np.where(lengths > 0, lengths, np.nan)
-    found: Array = inner / np.outer(known, known)
-    return found
+    cosines: Array = inner / np.outer(known, known)
+    return cosines
 
 
 def average_over_batches(arrays: Sequence[Array]) -> Array:
     """Average over the batches in which a number is defined; NaN where none defines it."""
-    there = np.isfinite(arrays)
-    count = there.sum(0)
-    found: Array = np.where(count > 0, np.where(there, arrays, 0.0).sum(0) / np.maximum(count, 1), np.nan)
-    return found
+    defined = np.isfinite(arrays)
+    count = defined.sum(0)
+    means: Array = np.where(count > 0, np.where(defined, arrays, 0.0).sum(0) / np.maximum(count, 1), np.nan)
+    return means
 
 
 class SharedSampleCounts:

@@ -11,11 +11,15 @@ from typing import Any
 
 
 class TrainingInterrupted(Exception):
-    """A signal with this `number` asked the run to stop; `run` is its name, and everything is saved."""
+    """A signal with this `number` asked the training to stop after `step`, and everything is saved.
 
-    def __init__(self, number: int, step: int):
+    Args:
+        run: name of the run; "" where the one who raises it does not know it.
+    """
+
+    def __init__(self, number: int, step: int, run: str = ""):
         super().__init__(f"stopped by {signal.Signals(number).name} after step {step}")
-        self.number, self.run = number, ""
+        self.number, self.step, self.run = number, step, run
 
 
 class StopSignal:
@@ -28,22 +32,22 @@ class StopSignal:
 @contextmanager
 def catch_stop_signals() -> Iterator[StopSignal]:
     """Inside the block the first SIGINT or SIGTERM is only recorded; a second one acts as usual."""
-    asked = StopSignal()
+    stop_signal = StopSignal()
     before: dict[int, Any] = {}
 
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.signal = number
+    def record(number: int, frame: FrameType | None) -> None:
+        stop_signal.signal = number
         # The usual handler comes back at once, so that an impatient second Ctrl-C ends the process.
         signal.signal(number, before[number])
 
     # Python lets only the main thread set signal handlers.
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield stop_signal
         return
     try:
-        for asking in (signal.SIGINT, signal.SIGTERM):
-            before[asking] = signal.signal(asking, note)
-        yield asked
+        for listened in (signal.SIGINT, signal.SIGTERM):
+            before[listened] = signal.signal(listened, record)
+        yield stop_signal
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

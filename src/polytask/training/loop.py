@@ -74,7 +74,7 @@ class FitServices:
     finish: Callable[[], None]
     log: RunLog | None
     reporter: TrainingReporter
-    asked: StopSignal
+    stop_signal: StopSignal
 
 
 def run_training_loop(state: FitState, data: BatchSource, services: FitServices) -> None:
@@ -84,7 +84,7 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
-        started, begun, stop_signal = time.perf_counter(), state.step, 0
+        started, begun, stop_number = time.perf_counter(), state.step, 0
         sums, norms, common = RunningMeans(), RunningMeans(), SharedSampleCounts(list(state.network.tasks))
         if state.epoch_sums:  # saved within this epoch
             sums.load(state.epoch_sums["losses"])
@@ -125,12 +125,12 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
                 services.reporter.say(result.skip_message)
                 if services.log:
                     services.log.write(state.step, {"skipped": result.skip_message})
-            stop_signal = agree_on_stop(services.asked, world)
+            stop_number = agree_on_stop(services.stop_signal, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.
-            if stop_signal and state.step < goal:
+            if stop_number and state.step < goal:
                 keep_within()
-                raise TrainingInterrupted(stop_signal, state.step)
+                raise TrainingInterrupted(stop_number, state.step)
         ends = state.step >= state.schedule.end
         norm = norms.means().get(NORM_KEY, float("nan"))
         entry: dict[str, object] = {"epoch": epoch, "rate": rate}
@@ -151,8 +151,8 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
             services.finish()
         state.finished, state.epoch_sums = ends, {}
         services.keep_last()
-        if stop_signal and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
-            raise TrainingInterrupted(stop_signal, state.step)
+        if stop_number and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
+            raise TrainingInterrupted(stop_number, state.step)
 
 
 def evaluate_on_tune(state: FitState, services: FitServices, epoch: int) -> dict[str, object]:
@@ -180,10 +180,12 @@ def save_when_readers_die(
     try:
         yield from groups
     except DataWorkerError:
-        if services.world.size == 1:  # the others would not come to save
+        # Saving waits for all processes, and the others do not know that this one has stopped.
+        if services.world.size == 1:
             keep()
-        if services.asked.signal:  # who asks all processes to stop ends the readers too
-            raise TrainingInterrupted(services.asked.signal, state.step) from None
+        # A signal to all processes ends the data workers too: then this is a requested stop, not a failure.
+        if services.stop_signal.signal:
+            raise TrainingInterrupted(services.stop_signal.signal, state.step) from None
         raise
 
 
@@ -194,9 +196,9 @@ def group_batches(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def agree_on_stop(asked: StopSignal, world: World) -> int:
+def agree_on_stop(stop_signal: StopSignal, world: World) -> int:
     """Return the signal that asked this process, or others alone, to stop; 0 in all processes if none was asked."""
-    own = asked.signal
+    own = stop_signal.signal
     if world.size == 1:
         return own
     total = world.total(torch.tensor(float(own), device=world.device))

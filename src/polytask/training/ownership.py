@@ -58,7 +58,7 @@ def own_results(folder: Path) -> Iterator[None]:
 
 def _sweep_run_folder(folder: Path, other: Path) -> None:
     """Clean up a run's folder, unless another process holds the `other` lock and is writing there now."""
-    with suppress(LockedError), hold_lock(other, "tidies this run", place=folder, patience=0):
+    with suppress(LockedError), hold_lock(other, "cleans up this run", place=folder, patience=0):
         sweep_leftovers(folder, deep=True)
 
 
@@ -71,7 +71,7 @@ def _sweep_new_runs(runs: Path, own_folder: Path) -> None:
             # The lock of this run is held already: taken again, it would look like that of another process.
             if name != make_file_name(own_folder.name):
                 try:
-                    stack.enter_context(hold_lock(runs / f".{name}.lock", "tidies it", patience=0))
+                    stack.enter_context(hold_lock(runs / f".{name}.lock", "cleans it up", patience=0))
                 except LockedError:
                     continue
             shutil.rmtree(runs / f"{HALF_WRITTEN_PREFIX}{name}", ignore_errors=True)

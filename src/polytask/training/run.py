@@ -46,7 +46,7 @@ def train(work: Path | str, *, reporter: TrainingReporter | None = None, **optio
 
     Args:
         work: folder with `plan.yaml`, `splits.json` and `store/`.
-        reporter: an object that is told of every step.
+        reporter: an object whose `step` is called after every step.
         options: the fields of `RunRequest`, which says what each of them means.
 
     Raises:
@@ -72,7 +72,7 @@ def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None
 
     Returns the run, which is complete. For the arguments see `train`.
     """
-    with join_world(request.device) as world, catch_stop_signals() as asked:
+    with join_world(request.device) as world, catch_stop_signals() as stop_signal:
         if request.resume:
             folder = Run.read(work / "runs" / request.resume).folder
         else:
@@ -90,7 +90,7 @@ def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None
             world.wait()
             run = Run.read(folder)
             try:
-                _fit_networks(run, request, world, asked, reporter or SilentReporter())
+                _fit_networks(run, request, world, stop_signal, reporter or SilentReporter())
             finally:
                 if world.chief and not request.resume:
                     run.remove_if_unstarted()
@@ -99,7 +99,7 @@ def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None
 
 
 def _fit_networks(
-    run: Run, request: RunRequest, world: World, asked: StopSignal, reporter: TrainingReporter
+    run: Run, request: RunRequest, world: World, stop_signal: StopSignal, reporter: TrainingReporter
 ) -> None:
     """Fit every network of the run, one after another, each to its end."""
     plan = read_plan(run.folder)
@@ -110,15 +110,14 @@ def _fit_networks(
     context = _make_run_context(run, plan, world)
     try:
         for network in run.networks:
-            fit_network(context, network, extend, asked, reporter)
+            fit_network(context, network, extend, stop_signal, reporter)
     except TrainingInterrupted as stop:
-        stop.run = run.folder.name
-        raise
+        raise TrainingInterrupted(stop.number, stop.step, run.folder.name) from None
     except DataWorkerError as died:
-        again = f"the run is saved, go on with `polytask train {run.work} --resume {run.folder.name}`"
+        remedy = f"the run is saved, go on with `polytask train {run.work} --resume {run.folder.name}`"
         if has_only_record(run.folder):
-            again = "run the same command again"
-        raise PolytaskError(f"{run.folder}: {died}; {again}") from None
+            remedy = "run the same command again"
+        raise PolytaskError(f"{run.folder}: {died}; {remedy}") from None
 
 
 def _make_run_context(run: Run, plan: Plan, world: World) -> RunContext:

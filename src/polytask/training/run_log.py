@@ -52,14 +52,14 @@ class RunLog:
     def _drop_lines_after(self, step: int) -> None:
         if not self.path.exists():
             return
-        kept = []
+        lines = []
         for text, line in read_json_lines(self.path, "the log of a run"):
             if line is None or not is_log_entry(line):  # half a line of a run that was killed
                 continue
             if line.get("network", "") != self.prefix or line["step"] <= step:
-                kept.append(text + "\n")
+                lines.append(text + "\n")
         # A kill while writing must leave the old log or the new one, not a half.
-        write_text_atomically(self.path, "".join(kept))
+        write_text_atomically(self.path, "".join(lines))
 
 
 def is_log_entry(line: Mapping[str, Any]) -> bool:
@@ -72,11 +72,15 @@ def is_log_entry(line: Mapping[str, Any]) -> bool:
         or not isinstance(line.get("network", ""), str)
     ):
         return False
-    looked, tuned = line.get("gradients", {}), line.get("tune") or {}
-    if not isinstance(looked, Mapping) or not isinstance(tuned, Mapping) or not _is_number_or_null(seconds):
+    gradients, tuned = line.get("gradients", {}), line.get("tune") or {}
+    if (
+        not isinstance(gradients, Mapping)
+        or not isinstance(tuned, Mapping)
+        or not _is_number_or_null(seconds)
+    ):
         return False
     parts = [line.get(key, {}) for key in LOG_SECTIONS] + [
-        looked.get(key, {}) for key in GRADIENT_LOG_SECTIONS
+        gradients.get(key, {}) for key in GRADIENT_LOG_SECTIONS
     ]
     parts += [part for name, part in tuned.items() if name != "skill"]
     numbers = all(isinstance(part, Mapping) and all(map(_is_number_or_null, part.values())) for part in parts)

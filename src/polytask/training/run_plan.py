@@ -36,12 +36,12 @@ def plan_hash(plan: Plan, fold: int) -> str:
     """
     left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
-    mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
-    for fields in mine["tasks"].values():
+    fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why"})
+    for fields in fold_values["tasks"].values():
         if find_answer_form(fields["kind"]) == "masks":
             fields.pop("unit", None)
     # Under the former names, so that runs and bundles of earlier versions keep their hash.
-    hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(mine)]
+    hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(fold_values)]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
 
@@ -54,10 +54,10 @@ def make_run_plan(work: Path, request: RunRequest) -> Plan:
     tasks = request.tasks
     if request.preset:
         header = read_header(find_cohort_folder(work, plan) / HEADER_FILE)
-        asked = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
-        plan = apply_preset(plan, request.preset, header.model_copy(update={"tasks": asked}))
-    given = {path: getattr(request, key) for key, path in OPTION_PATHS.items()}
-    changes = [f"{path}={value}" for path, value in given.items() if value]
+        chosen = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
+        plan = apply_preset(plan, request.preset, header.model_copy(update={"tasks": chosen}))
+    values = {path: getattr(request, key) for key, path in OPTION_PATHS.items()}
+    changes = [f"{path}={value}" for path, value in values.items() if value]
     changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in (request.after or {}).items()]
     plan = set_values(plan, [*changes, *request.overrides])
     model, rule = plan.shared.model, plan.shared.training.balance.rule

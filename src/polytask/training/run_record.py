@@ -31,8 +31,8 @@ def assign_networks(
         tied = [g for g in groups if any(o in after.get(task, ()) or task in after.get(o, ()) for o in g)]
         # A task may link groups that were separate so far: they become one.
         groups = [g for g in groups if g not in tied] + [[t for g in tied for t in g] + [task]]
-    found = [[t for t in tasks if t in group] for group in groups]
-    return {"+".join(group): group for group in sorted(found, key=lambda group: tasks.index(group[0]))}
+    ordered = [[t for t in tasks if t in group] for group in groups]
+    return {"+".join(group): group for group in sorted(ordered, key=lambda group: tasks.index(group[0]))}
 
 
 def make_run_record(work: Path, name: str, plan: Plan, request: RunRequest, processes: int) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def make_run_record(work: Path, name: str, plan: Plan, request: RunRequest, proc
         raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
     model = plan.shared.model
     fold, tasks, init = request.fold, request.tasks, request.init
-    if sum(given is not None for given in (request.minutes, request.steps, request.match)) > 1:
+    if sum(option is not None for option in (request.minutes, request.steps, request.match)) > 1:
         raise PolytaskError("--minutes, --steps and --match each say how long to train: give one of them")
     if fold not in plan.folds:
         raise PolytaskError(

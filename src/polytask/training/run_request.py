@@ -1,4 +1,4 @@
-"""`RunRequest`: what is asked of one run, by the command line, by Python or by a study; said here and nowhere else."""
+"""`RunRequest`: the options of one run, whether they come from the command line, from Python or from a study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.errors import suggest_word
 
 @dataclass(frozen=True)
 class RunRequest:
-    """The wishes for one run: everything that decides its weights, and how its process works. Each has a default.
+    """The options of one run: everything that decides its weights, and how its process works. Each has a default.
 
     Of a run that is resumed, only `extend`, `workers` and `device` count beside `resume`; its folder has the rest.
 

@@ -27,7 +27,7 @@ from polytask.training.tensor_files import load_tensors, save_tensors, sha256
 
 @dataclass
 class FitState:
-    """The part of a fit that changes and outlives a step. What one step found is a `StepResult`.
+    """The part of a fit that changes and outlives a step. What one step computed is a `StepResult`.
 
     Args:
         network, optimizer, criteria, balancer: what is fitted, by what, against which losses, and how tasks are
@@ -119,10 +119,10 @@ class FitState:
 def read_state(folder: Path, pairs: int | None = None) -> dict[str, Any]:
     """Read the counters of a checkpoint. `pairs` is how many pairs of tasks the network has, if that is known."""
     path, what, remedy = folder / "state.json", "the counters of a checkpoint", "train the run again"
-    found = read_json_object(path, what, remedy)
-    if problem := find_checkpoint_problem(found, pairs):
+    content = read_json_object(path, what, remedy)
+    if problem := find_checkpoint_problem(content, pairs):
         raise PolytaskError(f"{path}: not {what} ({problem}); restore the file, or {remedy}")
-    return found
+    return content
 
 
 def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:

@@ -6,7 +6,6 @@ The order: flat targets and counts, forward passes, losses, weighted backward pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isfinite
 
@@ -17,6 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 from polytask.errors import PolytaskError
 from polytask.model.network import Network
 from polytask.prepare.batch import Batch
+from polytask.tasks.heads_and_losses import make_autocast
 from polytask.tasks.target import Target
 from polytask.tasks.task import Task
 from polytask.training.balancing import BalancedBackward
@@ -52,11 +52,6 @@ class StepResult:
 
 def ignore_lap(part: str) -> None:
     """Record no times: the default of `take_step`."""
-
-
-def make_autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Compute in bf16 inside the block if the plan says so; losses switch back to float32 themselves."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def take_step(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
+from polytask.inference.pooled_answers import PooledAnswers, PooledCollector
+from polytask.inference.sample_prediction import predict_sample
 from polytask.kinds import find_answer_form
 from polytask.plain import write_plain_json
 from polytask.plan.plan_schema import FoldPlan
@@ -21,9 +23,7 @@ from polytask.tasks.risk_groups import find_risk_cutoffs
 from polytask.tasks.survival import Survival
 from polytask.tasks.task import Task
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
-from polytask.training.collected_predictions import PartPredictions
 from polytask.training.decisions import read_decisions, write_decisions
-from polytask.training.sample_inference import predict_sample
 from polytask.training.state import load_weights, put_weights
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any
     remedy = "restore the file, or train the run again"
     learned = read_json_object(path, "what survival tasks learned", remedy)
     for task, fields in learned.items():
-        told = fold.tasks.get(task)
+        planned = fold.tasks.get(task)
         if (
             not isinstance(fields, dict)
             or set(fields) != {"baseline"}
-            or not told
-            or find_answer_form(told["kind"]) != "time"
+            or not planned
+            or find_answer_form(planned["kind"]) != "time"
         ):
             raise PolytaskError(f"{path}: {task}: expected the baseline of a survival task; {remedy}")
         try:
-            parse_task_fields({**told, **fields}, task)
+            parse_task_fields({**planned, **fields}, task)
         except PolytaskError as error:
             raise PolytaskError(f"{path}: {error}; {remedy}") from None
     return learned
@@ -68,16 +68,15 @@ def learn_survival(context: RunContext, name: str) -> None:
     names, fold = context.run.networks[name], context.plan.folds[context.fold]
     tasks = make_tasks(fold, names)
     survival = _select_survival_tasks(tasks)
-    answers = _score_training_subjects(context, name, survival) if survival else None
+    answers = _score_training_subjects(context, name, survival) if survival else {}
     # Under `single` each network adds its own tasks to what earlier ones have written.
     learned, cutoffs = read_learned_fields(folder, fold), {}
     for task_name, task in survival.items():
-        assert answers is not None
-        if not answers.pooled[task_name].ids:
+        scored = answers[task_name]
+        if not scored.ids:
             continue
-        prediction, value, known = answers.pooled[task_name].stack_arrays()
         # Only subjects with a known outcome: the value of an unknown one is a placeholder.
-        risk, (times, events) = prediction["risk"][known], value[known].T
+        risk, (times, events) = scored.prediction["risk"][scored.known], scored.value[scored.known].T
         cutoffs[task_name] = find_risk_cutoffs(risk)
         if task.loss == "cox":
             trained = task.with_baseline(risk.tolist(), times.tolist(), events.tolist())
@@ -107,16 +106,17 @@ def _select_survival_tasks(tasks: Mapping[str, Task]) -> dict[str, Survival]:
 
 def _score_training_subjects(
     context: RunContext, name: str, survival: dict[str, Survival]
-) -> PartPredictions:
+) -> dict[str, PooledAnswers]:
     plan, fold = context.plan, context.plan.folds[context.fold]
     tasks = make_tasks(fold, context.run.networks[name])
     network = make_network(make_network_spec(plan, fold, context.cohort.header), tasks, 0)
     best = context.run.find_best_checkpoint(name)
     put_weights(network, load_weights(best), best)
     network.to(context.world.device)
-    answers = PartPredictions(context.cohort, context.store, {**survival}, plan.shared.max_visits, {})
+    collector = PooledCollector(context.cohort, survival)
     for sample in context.cohort.samples(context.parts.train):
         full = full_sample(context.store, context.cohort, sample, plan, fold)
-        found = predict_sample(network, full, plan, context.world.device, pooled_only=True)
-        answers.add(sample, full, {n: found[n] for n in survival if n in found})
-    return answers
+        collector.add_sample(
+            full, predict_sample(network, full, plan, context.world.device, pooled_only=True)
+        )
+    return collector.stack()

@@ -12,9 +12,10 @@ import torch
 
 from polytask.plan.plan_schema import TrainingPlan
 from polytask.prepare.batch import Batch
+from polytask.tasks.heads_and_losses import make_autocast
 from polytask.training.distributed import World
 from polytask.training.state import FitState
-from polytask.training.step import flatten_target, make_autocast
+from polytask.training.step import flatten_target
 
 MIN_TIMED_PASSES, MAX_TIMED_PASSES = 4, 40
 """How many passes are timed, at least and at most."""

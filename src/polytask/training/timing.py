@@ -95,7 +95,7 @@ def time_steps(
     losses = {name: _find_lap_median(laps, f"loss {name}") for name in names}
     parts = {part: _find_lap_median(laps, part) for part in STEP_PARTS} | {"losses": sum(losses.values())}
     between = fed * settings.steps_per_epoch * settings.accumulation * settings.tune_every
-    found = Timing(
+    timing = Timing(
         device=str(rehearsal.context.world.device),
         precision=settings.precision,
         threads=torch.get_num_threads(),
@@ -113,7 +113,7 @@ def time_steps(
         tune_share=tune / (tune + between),
         hints=(),
     )
-    return Timing(**{**vars(found), "hints": tuple(list_timing_hints(found, settings.tune_every))})
+    return Timing(**{**vars(timing), "hints": tuple(list_timing_hints(timing, settings.tune_every))})
 
 
 def _time_reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
@@ -141,22 +141,34 @@ def _time_cached_and_fed(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[st
             rehearsal.step(batch)
         while len(seconds["fed"]) < steps:
             for _ in range(STEPS_PER_ROUND):
-                lap: dict[str, float] = {}
-                started = at = _read_device_clock(rehearsal)
-
-                def note(part: str, lap: dict[str, float] = lap) -> None:
-                    nonlocal at
-                    now = _read_device_clock(rehearsal)
-                    lap[part], at = now - at, now
-
-                rehearsal.step(cached, note)
-                seconds["cached"].append(at - started)
-                laps.append(lap)
+                watch = _LapWatch(rehearsal)
+                rehearsal.step(cached, watch.end_part)
+                seconds["cached"].append(watch.seconds)
+                laps.append(watch.laps)
             for _ in range(STEPS_PER_ROUND):
                 started = _read_device_clock(rehearsal)
                 rehearsal.step(next(fed))
                 seconds["fed"].append(_read_device_clock(rehearsal) - started)
     return laps, median(seconds["cached"]), median(seconds["fed"])
+
+
+class _LapWatch:
+    """Measures the seconds of each part of one step, from the moment it is made."""
+
+    def __init__(self, rehearsal: Rehearsal):
+        self.rehearsal = rehearsal
+        self.laps: dict[str, float] = {}
+        self._started = self._last = _read_device_clock(rehearsal)
+
+    @property
+    def seconds(self) -> float:
+        """The time from the start to the end of the last part."""
+        return self._last - self._started
+
+    def end_part(self, part: str) -> None:
+        """Record that a part of the step is done."""
+        now = _read_device_clock(self.rehearsal)
+        self.laps[part], self._last = now - self._last, now
 
 
 def _repeat_epochs(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
@@ -178,8 +190,8 @@ def _read_device_clock(rehearsal: Rehearsal) -> float:
 
 
 def _find_lap_median(laps: Sequence[dict[str, float]], part: str) -> float:
-    found = [lap[part] for lap in laps if part in lap]
-    return median(found) if found else 0.0
+    seconds = [lap[part] for lap in laps if part in lap]
+    return median(seconds) if seconds else 0.0
 
 
 def list_timing_hints(t: Timing, tune_every: int) -> Iterator[str]:
@@ -197,13 +209,13 @@ def list_timing_hints(t: Timing, tune_every: int) -> Iterator[str]:
         elif t.read_here <= t.read:
             yield f"{lost} and {t.workers} workers do not help: try --set training.workers=0"
         else:
-            yield f"{lost} and all {cores} cores are busy: weaken augmentation, or train on a device of its own"
+            yield f"{lost} and all {cores} cores are busy: weaken augmentation, or train on a GPU"
     if t.precision == "float32" and t.device.split(":")[0] in ("cpu", "cuda"):
         best, gain = probe_precision("cuda" if t.device.startswith("cuda") else "cpu")
         if best == "bf16":
-            yield f"bf16 is {gain:.1f} times as quick in a probe: try --set training.precision=bf16"
+            yield f"bf16 is {gain:.1f} times as fast in a probe: try --set training.precision=bf16"
     if t.threads < cores and t.device == "cpu" and t.threads + t.workers < cores:
-        yield f"{t.threads} of {cores} cores compute: try --set training.threads={cores - t.workers}"
+        yield f"only {t.threads} of {cores} cores compute: try --set training.threads={cores - t.workers}"
     if t.tune_share > LONG_TUNE_SHARE:
         wanted = int(tune_every * t.tune_share / (1 - t.tune_share) / LONG_TUNE_SHARE) + 1
         yield f"tune takes {100 * t.tune_share:.0f} % of the time: try --set training.tune_every={wanted}"

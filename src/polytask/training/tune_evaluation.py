@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from polytask.inference.pooled_answers import PooledAnswers, PooledCollector
+from polytask.inference.sample_prediction import predict_sample
 from polytask.prepare.evaluation_sample import full_sample
-from polytask.tasks.task import Task
-from polytask.training.collected_predictions import PartPredictions
-from polytask.training.sample_inference import predict_sample
+from polytask.prepare.store import Store
+from polytask.tasks.task import Prediction, Task, expect_pooled_task, expect_voxel_task
 from polytask.training.state import FitState
 
 if TYPE_CHECKING:
@@ -53,16 +54,69 @@ class TuneEvaluator:
         return float(world.total(torch.tensor(skill, device=world.device, dtype=torch.float32))), metrics
 
     def _metrics(self) -> dict[str, dict[str, float]]:
+        """Compute the metrics by task: for a pooled task over all items together, for a voxel task the mean over
+        cases."""
         context, network = self.context, self.state.network
-        plan = context.plan
-        spacings = {t: plan.shared.images[i].spacing for t, i in network.spec.voxel_image.items()}
-        answers = PartPredictions(
-            context.cohort, context.store, network.tasks, plan.shared.max_visits, spacings
-        )
+        plan, tasks = context.plan, network.tasks
+        pooled = PooledCollector(context.cohort, tasks)
+        cases: dict[str, list[dict[str, float]]] = {n: [] for n, t in tasks.items() if t.level == "voxel"}
         for sample in context.cohort.samples(context.parts.tune):
             full = full_sample(context.store, context.cohort, sample, plan, plan.folds[context.fold])
-            answers.add(sample, full, predict_sample(network, full, plan, context.world.device, overlap=0.0))
-        return answers.metrics()
+            predictions = predict_sample(network, full, plan, context.world.device, overlap=0.0)
+            pooled.add_sample(full, predictions)
+            for name, of_task in cases.items():
+                spacing = plan.shared.images[network.spec.voxel_image[name]].spacing
+                # A mask is judged here and dropped: keeping the predicted arrays of all cases would fill the memory.
+                for slot, prediction in predictions.get(name, {}).items():
+                    metrics = measure_stored_case(
+                        context.store, full.keys[slot], tasks[name], prediction, spacing
+                    )
+                    if metrics is not None:
+                        of_task.append(metrics)
+        answers = pooled.stack()
+        return {
+            name: compute_pooled_metrics(task, answers[name])
+            if name in answers
+            else average_case_metrics(cases[name])
+            for name, task in tasks.items()
+        }
+
+
+def measure_stored_case(
+    store: Store, key: str | None, task: Task, prediction: Prediction, spacing: Sequence[float]
+) -> dict[str, float] | None:
+    """Compute the metrics of one mask or dose on the grid of the store, without surface distances, which take long.
+
+    Returns None when the slot is padded (`key` is None) or nothing is known of the case.
+    """
+    if key is None or not any(store.case(key).known(task.name)):
+        return None
+    voxel_task, case = expect_voxel_task(task), store.case(key)
+    return voxel_task.case_metrics(
+        voxel_task.answer(prediction)[0].numpy(),
+        np.asarray(case.voxel[task.name]),
+        np.array(case.known(task.name), bool),
+        np.asarray(case.region[task.name], bool) if task.name in case.region else None,
+        spacing,
+        distances=False,
+    )
+
+
+def compute_pooled_metrics(task: Task, answers: PooledAnswers) -> dict[str, float]:
+    """Compute the metrics of a pooled task; without any answer there is only `n`, which is 0."""
+    if not answers.ids:
+        return {"n": 0.0}
+    return expect_pooled_task(task).metrics(answers.prediction, answers.value, answers.known)
+
+
+def average_case_metrics(cases: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Average each metric over the cases in which it is defined; `n` is the number of all cases."""
+    names = dict.fromkeys(k for case in cases for k in case)
+    means = {"n": float(len(cases))}
+    for name in names:
+        values = [case[name] for case in cases if name in case and np.isfinite(case[name])]
+        means[name] = float(np.mean(values)) if values else float("nan")
+    return means
 
 
 @contextmanager

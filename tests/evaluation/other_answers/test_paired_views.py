@@ -16,7 +16,8 @@ from polytask.evaluation.other_answers.paired_views import (
     list_voxel_views,
     wrap_view_side,
 )
-from polytask.evaluation.part_answers import CaseMetrics, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 
 IDS = (("s0", ""), ("s1", ""), ("s2", ""))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.statistics.swap_check import compare_by_swaps
 from polytask.study.conclusions.arm_comparison import compare_all_arms
 from polytask.study.conclusions.finished_runs import gather_finished_runs

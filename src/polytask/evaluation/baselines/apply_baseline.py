@@ -16,7 +16,7 @@ from polytask.evaluation.baselines.baseline_inputs import (
     read_features,
     select_readable_cases,
 )
-from polytask.evaluation.part_answers import CaseId
+from polytask.inference.pooled_answers import CaseId
 from polytask.kinds import find_answer_form
 from polytask.kinds.step_curves import evaluate_hazard
 from polytask.tasks.task import Arrays

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from polytask.array_types import Floats
 from polytask.cohort.cell_values import column_value
 from polytask.cohort.cohort import Case, Cohort
-from polytask.evaluation.part_answers import CaseId
+from polytask.inference.pooled_answers import CaseId
 from polytask.plan.plan_schema import ColumnPlan, FoldPlan
 from polytask.prepare.table_encoding import encode_table_cells
 

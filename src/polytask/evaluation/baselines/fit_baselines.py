@@ -23,7 +23,7 @@ from polytask.evaluation.baselines.baseline_models import (
     fit_logistic_baseline,
 )
 from polytask.evaluation.metric_estimates import list_class_names
-from polytask.evaluation.part_answers import CaseId
+from polytask.inference.pooled_answers import CaseId
 from polytask.kinds import find_answer_form
 from polytask.kinds.kind import AnswerForm
 from polytask.plain import make_plain

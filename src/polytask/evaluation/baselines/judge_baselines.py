@@ -10,9 +10,10 @@ from polytask.cohort.cohort import Cohort
 from polytask.evaluation.baselines.apply_baseline import answer_with_baseline
 from polytask.evaluation.baselines.fit_baselines import fit_baselines
 from polytask.evaluation.metric_estimates import estimate_metrics
-from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.run_comparison import measure_differences
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.plain import make_plain, write_plain_json
 from polytask.plan.plan_schema import FoldPlan
 from polytask.predict.baseline_file import BASELINES_FILE, read_baseline_file

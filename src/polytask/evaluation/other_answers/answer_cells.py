@@ -12,7 +12,7 @@ from polytask.cohort.text_table import TextRow
 from polytask.errors import PolytaskError, suggest_word
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.other_answers.answer_table import AnswerTable
-from polytask.evaluation.part_answers import CaseId
+from polytask.inference.pooled_answers import CaseId
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task
 

@@ -11,7 +11,7 @@ from polytask.cohort.header import Header
 from polytask.cohort.text_table import TextRow, read_text_table
 from polytask.errors import PolytaskError
 from polytask.evaluation.other_answers.answer_columns import TaskAnswerColumns, assign_columns
-from polytask.evaluation.part_answers import CaseId
+from polytask.inference.pooled_answers import CaseId
 from polytask.kinds.class_words import read_class
 from polytask.tasks.task import Task
 

@@ -14,10 +14,11 @@ from polytask.cohort.text_table import TextRow
 from polytask.errors import PolytaskError
 from polytask.evaluation.answer_collector import measure_voxel_case
 from polytask.evaluation.other_answers.answer_table import AnswerTable
-from polytask.evaluation.part_answers import CaseId, CaseMetrics
+from polytask.evaluation.part_answers import CaseMetrics
 from polytask.evaluation.voxel_truth import describe_source_grid
 from polytask.images.formats import probe_image_file
 from polytask.images.volume import Array, Grid, Volume
+from polytask.inference.pooled_answers import CaseId
 from polytask.kinds.class_words import list_answer_words
 from polytask.prepare.stored_targets import TargetFrame, prepare_target
 from polytask.tasks.task import Task, expect_voxel_task

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from polytask.array_types import Floats
 from polytask.evaluation.other_answers.answer_cells import OtherPooledAnswers
-from polytask.evaluation.part_answers import CaseId, CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.evaluation.part_statistic import is_metric
+from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Arrays, Task
 

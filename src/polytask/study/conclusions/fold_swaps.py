@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.run_comparison import EvaluatedRun
+from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.kinds import KINDS
 from polytask.statistics.effect import Effect
 from polytask.statistics.swap_check import ExchangeFold

@@ -23,8 +23,8 @@ from polytask.statistics.influence import (
 from polytask.statistics.metric_values import Contributions, FoldValues, RunKey, make_fold_values
 
 if TYPE_CHECKING:
-    from polytask.evaluation.part_answers import PooledAnswers
     from polytask.evaluation.part_statistic import PartStatistic
+    from polytask.inference.pooled_answers import PooledAnswers
     from polytask.tasks.task import Task
 
 RARER_CLASS_CASES = "cases of the rarer class"

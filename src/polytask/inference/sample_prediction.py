@@ -5,7 +5,7 @@ Pooled tasks read the view of the whole image; voxel tasks are computed in slidi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
@@ -13,19 +13,17 @@ from itertools import chain, combinations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from polytask.model.network import Network, NetworkOutput, SideOutputs
+from polytask.inference.sample_batch import make_sample_batch, mirror_axes
+from polytask.inference.window_blending import blend_windows
+from polytask.model.network import Network, SideOutputs
 from polytask.model.vector_encoders import Condition
-from polytask.model.window_blending import blend_windows
 from polytask.plan.plan_schema import Plan
-from polytask.prepare.bag_tensors import stack_bags
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.mirrored_channels import order_mirrored_planes
-from polytask.prepare.normalization import count_input_planes
+from polytask.tasks.heads_and_losses import make_autocast
 from polytask.tasks.task import Prediction
-from polytask.training.step import make_autocast
 
 Predictions = dict[str, dict[int, Prediction]]
 """Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU. A prediction also has the
@@ -57,26 +55,36 @@ def predict_sample(
     `find_channel_order` says which channels of a mirrored image change places.
     """
     network.eval()
-    sums: Predictions = {}
-    for axes in flips:
-        seen_as = (
-            sample
-            if find_channel_order is None or not axes
-            else _reorder_channels(sample, plan, axes, find_channel_order)
-        )
+
+    def predict_once(axes: Sequence[int]) -> Predictions:
+        ordered = sample
+        if find_channel_order is not None and axes:
+            ordered = _reorder_channels(sample, plan, axes, find_channel_order)
         with torch.inference_mode(), make_autocast(plan.shared.training.precision, device):
-            for task, slots in _predict_flipped(
-                network, seen_as, plan, device, overlap, axes, pooled_only
-            ).items():
-                mine = sums.setdefault(task, {})
-                for slot, seen in slots.items():
-                    prediction = restore_sides(task, slot, axes, seen) if restore_sides else seen
-                    mine[slot] = (
-                        {k: mine[slot][k] + v for k, v in prediction.items()} if slot in mine else prediction
-                    )
+            predictions = _predict_mirrored(network, ordered, plan, device, overlap, axes, pooled_only)
+            if restore_sides is None:
+                return predictions
+            return {
+                task: {slot: restore_sides(task, slot, axes, p) for slot, p in by_slot.items()}
+                for task, by_slot in predictions.items()
+            }
+
+    return average_predictions(map(predict_once, flips), len(flips))
+
+
+def average_predictions(passes: Iterable[Predictions], count: int) -> Predictions:
+    """Average predictions key by key, of which `count` have each task. The passes are read one after another, so that
+    memory holds their sum and one of them."""
+    sums: Predictions = {}
+    for predictions in passes:
+        for task, by_slot in predictions.items():
+            task_sums = sums.setdefault(task, {})
+            for slot, p in by_slot.items():
+                before = task_sums.get(slot)
+                task_sums[slot] = p if before is None else {k: before[k] + v for k, v in p.items()}
     return {
-        task: {slot: {k: v / len(flips) for k, v in p.items()} for slot, p in slots.items()}
-        for task, slots in sums.items()
+        task: {slot: {k: v / count for k, v in p.items()} for slot, p in by_slot.items()}
+        for task, by_slot in sums.items()
     }
 
 
@@ -94,6 +102,7 @@ def _reorder_channels(
             planes = order_mirrored_planes(image, order)
             for arrays in (images, whole):
                 if name in arrays and (array := arrays[name][slot]) is not None:
+                    # A new list: the sample itself stays as it is.
                     arrays[name] = [*arrays[name][:slot], array[planes], *arrays[name][slot + 1 :]]
             known[name] = known[name].copy()
             known[name][slot] = known[name][slot][list(order)]
@@ -105,7 +114,7 @@ def list_flips(axes: Sequence[int]) -> list[tuple[int, ...]]:
     return list(chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)))
 
 
-def _predict_flipped(
+def _predict_mirrored(
     network: Network,
     sample: FullSample,
     plan: Plan,
@@ -115,34 +124,14 @@ def _predict_flipped(
     pooled_only: bool,
 ) -> Predictions:
     """Predict one sample, mirrored along `axes`; the predictions are mirrored back."""
-    present = [slot for slot, known in enumerate(sample.visit_known) if known]
-    found: Predictions = {}
-    views = bool(network.pooled) or any(p.field == "whole" for p in plan.shared.images.values())
-    batch = _make_sample_batch(sample, plan, axes).to(device)
-    both = [name for name, image in plan.shared.images.items() if image.field == "both"]
-    computed = network.compute_with_side_outputs(batch, elsewhere=both) if views else NetworkOutput({}, {})
-    side_outputs = _locate_patches(network, sample, computed.side_outputs)
-    for name, output in computed.outputs.items():
-        task, answer = network.tasks[name], output[0] if isinstance(output, list) else output
-        if task.level == "subject":
-            found[name] = {-1: _move_to_cpu(task.decode(answer) | side_outputs[name])}
-        elif task.level == "visit":
-            beside = side_outputs[name]
-            found[name] = {
-                slot: _move_to_cpu({k: v[slot : slot + 1] for k, v in (task.decode(answer) | beside).items()})
-                for slot in present
-            }
-        else:
-            image = network.spec.voxel_image[name]
-            found[name] = {}
-            for index, slot in enumerate(present):
-                array = sample.images[image][slot]
-                if array is not None:
-                    back = _unmirror_axes(_crop_center(answer[index], array.shape[1:]), axes)
-                    found[name][slot] = _move_to_cpu(task.decode(back[None]))
+    batch = make_sample_batch(sample, plan, axes).to(device)
+    predictions = _predict_from_views(network, sample, plan, batch, axes)
+    if pooled_only:
+        return predictions
+    present = _list_present_slots(sample)
     for image, image_plan in plan.shared.images.items():
         names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
-        if image_plan.field == "whole" or not names or pooled_only:
+        if image_plan.field == "whole" or not names:
             continue
         condition = network.make_condition(batch)
         for slot in present:
@@ -153,61 +142,62 @@ def _predict_flipped(
             row = None if condition is None else condition.take(torch.tensor([slot], device=device))
             outputs = blend_windows(
                 partial(_run_voxel_windows, network, image, row),
-                _mirror_axes(torch.from_numpy(array).to(device), axes),
+                mirror_axes(torch.from_numpy(array).to(device), axes),
                 image_plan.patch,
                 overlap,
             )
             for name, output in outputs.items():
-                found.setdefault(name, {})[slot] = _move_to_cpu(
-                    network.tasks[name].decode(_unmirror_axes(output, axes)[None])
+                predictions.setdefault(name, {})[slot] = _move_to_cpu(
+                    network.tasks[name].decode(mirror_axes(output, axes)[None])
                 )
-    return found
+    return predictions
 
 
-def _make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
-    """Make a batch of this one sample, without patches and targets."""
-    whole: dict[str, Tensor] = {}
-    for name, image in plan.shared.images.items():
-        if image.field == "patch":
-            continue
-        arrays = sample.images[name] if image.field == "whole" else sample.whole[name]
-        assert image.view is not None
-        shapes = [a.shape[1:] for a in arrays if a is not None] or [image.view]
-        # An image may be larger than the planned view: all of it is seen, nothing is cropped.
-        size = [max(*column) for column in zip(image.view, *shapes, strict=True)]
-        # A visit without this image still needs a place of the same shape.
-        planes = next((a.shape[0] for a in arrays if a is not None), count_input_planes(image))
-        views = [
-            torch.zeros((planes, *size))
-            if a is None
-            else _pad_around(_mirror_axes(torch.from_numpy(a).float(), axes), size)
-            for a in arrays
-        ]
-        whole[name] = torch.stack(views)[None]
-    bags = {n: stack_bags(found, plan.shared.slides[n]) for n, found in sample.bags.items()}
-    return Batch(
-        subjects=(sample.subject,),
-        visits=(sample.visits,),
-        visit_known=torch.from_numpy(sample.visit_known)[None],
-        day=torch.from_numpy(sample.day).float()[None],
-        whole=whole,
-        patch={},
-        channel_known={k: torch.from_numpy(v)[None] for k, v in sample.channel_known.items()},
-        tables={k: torch.from_numpy(v).float()[None] for k, v in sample.tables.items()},
-        table_known={k: torch.from_numpy(v)[None] for k, v in sample.table_known.items()},
-        targets={},
-        bags={n: b[0][None] for n, b in bags.items()},
-        bag_known={n: b[1][None] for n, b in bags.items()},
-    )
+def _predict_from_views(
+    network: Network, sample: FullSample, plan: Plan, batch: Batch, axes: Sequence[int]
+) -> Predictions:
+    """Predict what follows from the views of whole images: pooled tasks, and voxel tasks without windows."""
+    if not network.pooled and all(image.field != "whole" for image in plan.shared.images.values()):
+        return {}
+    # The voxel tasks of an image with field `both` are computed in windows, not from the view.
+    windowed = [name for name, image in plan.shared.images.items() if image.field == "both"]
+    computed = network.compute_with_side_outputs(batch, elsewhere=windowed)
+    side_outputs = _locate_patches(network, sample, computed.side_outputs)
+    present = _list_present_slots(sample)
+    predictions: Predictions = {}
+    for name, output in computed.outputs.items():
+        # With deep supervision an output is a list, the finest one first.
+        task, finest = network.tasks[name], output[0] if isinstance(output, list) else output
+        if task.level == "subject":
+            predictions[name] = {-1: _move_to_cpu(task.decode(finest) | side_outputs[name])}
+        elif task.level == "visit":
+            decoded = task.decode(finest) | side_outputs[name]
+            predictions[name] = {
+                slot: _move_to_cpu({k: v[slot : slot + 1] for k, v in decoded.items()}) for slot in present
+            }
+        else:
+            image = network.spec.voxel_image[name]
+            predictions[name] = {}
+            for index, slot in enumerate(present):
+                array = sample.images[image][slot]
+                if array is not None:
+                    cropped = mirror_axes(_crop_center(finest[index], array.shape[1:]), axes)
+                    predictions[name][slot] = _move_to_cpu(task.decode(cropped[None]))
+    return predictions
+
+
+def _list_present_slots(sample: FullSample) -> list[int]:
+    """List the visit slots that hold a visit."""
+    return [slot for slot, known in enumerate(sample.visit_known) if known]
 
 
 def _locate_patches(network: Network, sample: FullSample, side_outputs: SideOutputs) -> SideOutputs:
     """Return side outputs that also say where each patch of a slide lies (`places.NAME`, pixels of the finest level)
     beside the attention on it."""
     located: SideOutputs = {}
-    for task, found in side_outputs.items():
-        located[task] = dict(found)
-        for key in [k for k in found if k.startswith("patches.")]:
+    for task, by_key in side_outputs.items():
+        located[task] = dict(by_key)
+        for key in [k for k in by_key if k.startswith("patches.")]:
             name = key.removeprefix("patches.")
             places = torch.zeros((*sample.bag_known[name].shape, 2))
             for slot, coords in enumerate(sample.coords[name]):
@@ -227,25 +217,10 @@ def _run_voxel_windows(
     return {t: o[0] for t, o in network.voxel_outputs(image, windows, condition).items()}
 
 
-def _pad_around(array: Tensor, size: Sequence[int]) -> Tensor:
-    """Pad `[C, *space]` with zeros around, so that the image is in the middle as in training."""
-    gaps = [(n - s) for n, s in zip(size, array.shape[1:], strict=True)]
-    return pad(array, [v for gap in reversed(gaps) for v in (gap // 2, gap - gap // 2)])
-
-
 def _crop_center(output: Tensor, space: Sequence[int]) -> Tensor:
     """Remove the padding of `[K, *size]`, which leaves the middle `[K, *space]`."""
     starts = [(n - s) // 2 for n, s in zip(output.shape[1:], space, strict=True)]
     return output[(slice(None), *[slice(a, a + s) for a, s in zip(starts, space, strict=True)])]
-
-
-def _mirror_axes(array: Tensor, axes: Sequence[int]) -> Tensor:
-    """Mirror `[C, *space]` along some of its spatial axes."""
-    return array.flip([1 + a for a in axes]) if axes else array
-
-
-# Mirroring twice gives the array back.
-_unmirror_axes = _mirror_axes
 
 
 def _move_to_cpu(prediction: Prediction) -> Prediction:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from polytask.inference.sample_prediction import Predictions, average_predictions, list_flips, predict_sample
 from polytask.model.network import NetworkOutput
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample, full_sample
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
-from polytask.training.sample_inference import Predictions, list_flips, predict_sample
 
 CPU = torch.device("cpu")
 
@@ -29,6 +29,22 @@ def test_every_set_of_axes_is_mirrored_once_and_the_first_pass_not_at_all() -> N
     assert list_flips(()) == [()]
     assert list_flips((0, 1)) == [(), (0,), (1,), (0, 1)]
     assert len(list_flips((0, 1, 2))) == 8
+
+
+def test_predictions_are_averaged_by_task_and_slot() -> None:
+    """Three passes of two members: the networks of the first have a task each, that of the second has both."""
+    passes: list[Predictions] = [
+        {"a": {0: {"p": torch.tensor([2.0])}}},
+        {"b": {-1: {"p": torch.tensor([1.0]), "risk": torch.tensor([4.0])}}},
+        {
+            "a": {0: {"p": torch.tensor([4.0])}},
+            "b": {-1: {"p": torch.tensor([3.0]), "risk": torch.tensor([0.0])}},
+        },
+    ]
+    means = average_predictions(iter(passes), 2)
+    assert means["a"][0]["p"].tolist() == [3.0]
+    assert {k: v.item() for k, v in means["b"][-1].items()} == {"p": 2.0, "risk": 2.0}
+    assert passes[0]["a"][0]["p"].tolist() == [2.0], "the passes themselves are not changed"
 
 
 class Brightness(torch.nn.Module):

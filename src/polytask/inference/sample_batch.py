@@ -1,0 +1,63 @@
+"""Makes the batch of one whole sample, as the network reads it outside training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from polytask.plan.plan_schema import Plan
+from polytask.prepare.bag_tensors import stack_bags
+from polytask.prepare.batch import Batch
+from polytask.prepare.evaluation_sample import FullSample
+from polytask.prepare.normalization import count_input_planes
+
+
+def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
+    """Make a batch of this one sample, mirrored along `axes`, without patches and targets."""
+    whole: dict[str, Tensor] = {}
+    for name, image in plan.shared.images.items():
+        if image.field == "patch":
+            continue
+        arrays = sample.images[name] if image.field == "whole" else sample.whole[name]
+        assert image.view is not None
+        shapes = [a.shape[1:] for a in arrays if a is not None] or [image.view]
+        # An image may be larger than the planned view: all of it is seen, nothing is cropped.
+        size = [max(*column) for column in zip(image.view, *shapes, strict=True)]
+        # A visit without this image still needs a place of the same shape.
+        planes = next((a.shape[0] for a in arrays if a is not None), count_input_planes(image))
+        views = [
+            torch.zeros((planes, *size))
+            if a is None
+            else _pad_around(mirror_axes(torch.from_numpy(a).float(), axes), size)
+            for a in arrays
+        ]
+        whole[name] = torch.stack(views)[None]
+    bags = {name: stack_bags(slides, plan.shared.slides[name]) for name, slides in sample.bags.items()}
+    return Batch(
+        subjects=(sample.subject,),
+        visits=(sample.visits,),
+        visit_known=torch.from_numpy(sample.visit_known)[None],
+        day=torch.from_numpy(sample.day).float()[None],
+        whole=whole,
+        patch={},
+        channel_known={k: torch.from_numpy(v)[None] for k, v in sample.channel_known.items()},
+        tables={k: torch.from_numpy(v).float()[None] for k, v in sample.tables.items()},
+        table_known={k: torch.from_numpy(v)[None] for k, v in sample.table_known.items()},
+        targets={},
+        bags={n: b[0][None] for n, b in bags.items()},
+        bag_known={n: b[1][None] for n, b in bags.items()},
+    )
+
+
+def mirror_axes(array: Tensor, axes: Sequence[int]) -> Tensor:
+    """Mirror `[C, *space]` along some of its spatial axes. Mirroring twice gives the array back."""
+    return array.flip([1 + a for a in axes]) if axes else array
+
+
+def _pad_around(array: Tensor, size: Sequence[int]) -> Tensor:
+    """Pad `[C, *space]` with zeros around, so that the image is in the middle as in training."""
+    gaps = [(n - s) for n, s in zip(size, array.shape[1:], strict=True)]
+    return pad(array, [v for gap in reversed(gaps) for v in (gap // 2, gap - gap // 2)])

@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from tests.training.conftest import prepared as prepared

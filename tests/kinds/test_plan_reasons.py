@@ -37,7 +37,15 @@ def test_sizes_are_joined_by_a_cross() -> None:
 
 @pytest.mark.parametrize(
     ("share", "expected"),
-    [(0.123, "12 %"), (1.0, "100 %"), (0.0, "0 %"), (0.0123, "1.2 %"), (0.1, "10 %"), (0.000456, "0.046 %")],
+    [
+        (0.123, "12 %"),
+        (1.0, "100 %"),
+        (0.0, "0 %"),
+        (0.0123, "1.2 %"),
+        (0.1, "10 %"),
+        (0.093, "9.3 %"),
+        (0.000456, "0.046 %"),
+    ],
 )
 def test_shares_are_percents_and_small_ones_keep_two_digits(share: float, expected: str) -> None:
     assert format_share_percent(share) == expected

@@ -106,3 +106,11 @@ def test_thousands_of_survival_times_are_judged_by_one_count_of_pairs(
     assert counts == [n]
     assert found.low < 0 < found.high
     assert found.high - found.low < 0.05
+
+
+def test_r2_is_defined_from_three_cases_on() -> None:
+    truth, answer = np.array([1.0, 2.0, 4.0]), np.array([1.5, 2.0, 3.0])
+    whole, shares = find_r2_shares(truth, answer)
+    assert whole == pytest.approx(1 - 1.25 / ((truth - truth.mean()) ** 2).sum())
+    assert np.isfinite(shares).all()
+    assert np.isnan(find_r2_shares(truth[:2], answer[:2])[0])

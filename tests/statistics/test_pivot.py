@@ -124,3 +124,11 @@ def test_the_farther_of_two_on_each_side() -> None:
 
 def test_students_quantiles_lie_in_the_middle_of_their_ranks() -> None:
     assert find_student_quantiles(5.0, 4) == pytest.approx(stats.t.ppf([0.125, 0.375, 0.625, 0.875], 5))
+
+
+def test_what_retraining_does_to_single_subjects_counts_without_luck_of_whole_trainings() -> None:
+    """Half of the variance is then normal, so the interval is shorter than that of a wide bootstrap alone."""
+    drawn = 3 * NORMAL
+    alone, mixed = make_pivot(drawn, 1e6), make_pivot(drawn, 1e6, 0.0, 2.0, 0.5)
+    assert mixed.places.var() == pytest.approx(0.5 * drawn.var() + 0.5, rel=3e-3)
+    assert mixed.ends()[1] < 0.8 * alone.ends()[1]

@@ -120,3 +120,12 @@ def test_skill_is_what_is_gained_over_the_median() -> None:
     assert Dose("d", deviation=8.0).skill({"mae": 2.0}) == 0.75
     assert Dose("d").skill({"mae": 0.25}) == 0.75
     assert np.isnan([Dose("d", deviation=0.0).skill({"mae": 2.0}), Dose("d").skill({})]).all()
+
+
+def test_a_dose_has_one_channel_and_a_loss_of_its_own_size_where_no_constant_is_planned() -> None:
+    task = Dose("d", scale=2.0)
+    assert task.outputs == 1
+    known = torch.ones(1, 1, dtype=torch.bool)
+    target = Target(torch.full((1, 2, 2), 6.0), known, torch.ones(1, 2, 2, dtype=torch.bool))
+    loss, _ = task.criterion()(torch.zeros(1, 1, 2, 2), target, ["s"])
+    assert float(loss) == pytest.approx(3.0), "6 Gy in units of 2"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from polytask.evaluation.baselines import baseline_models
 from polytask.evaluation.baselines.apply_baseline import _decode_scores
 from polytask.evaluation.baselines.baseline_models import (
     CANDIDATE_PENALTIES,
@@ -137,3 +138,29 @@ def test_the_penalty_grows_with_the_items() -> None:
     assert found.penalty == 0.1
     assert found.coefficients[0, 0] == pytest.approx(4 / (2 + 0.1 * 2))
     assert found.intercepts[0] == pytest.approx(3.0)
+
+
+def test_a_single_event_counts_once_in_the_penalty_of_a_cox_model() -> None:
+    """Too few subjects to choose a penalty: the default one, times the number of events."""
+    x, y, subjects = world(6, 2)
+    events = np.array([0.0, 0, 1, 0, 0, 0])
+    fitted = fit_cox_baseline(x, np.exp(-y), events, subjects)
+    assert fitted.penalty == DEFAULT_PENALTY
+    assert fitted.coefficients[0] == pytest.approx(
+        fit_cox(x, np.exp(-y), events, DEFAULT_PENALTY).coefficients
+    )
+
+
+def test_the_parts_of_a_cox_model_are_balanced_in_events_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, subjects = world()
+    events = (np.arange(80) % 3 > 0).astype(float)
+    outcomes: list[np.ndarray] = []
+
+    def note_outcome(names: list[str], outcome: np.ndarray, *functions: object) -> float:
+        outcomes.append(outcome)
+        return DEFAULT_PENALTY
+
+    monkeypatch.setattr(baseline_models, "choose_penalty", note_outcome)
+    fit_cox_baseline(x, 100 * np.exp(-y), events, subjects)
+    (outcome,) = outcomes
+    assert outcome[events == 0].max() < outcome[events > 0].min()

@@ -26,3 +26,11 @@ def test_shares_of_steps_are_means_over_the_epochs_by_their_steps() -> None:
         {"step": 4, "loss": {"grade": 1.0}, "present": {"grade": 0.0}},
     ]
     assert TrainingCurves.of("", ["grade"], entries).present() == {"grade": 0.25}
+
+
+def test_a_task_that_the_log_never_names_has_no_share_of_steps() -> None:
+    entries = [{"step": 2, "loss": {"grade": 1.0}, "present": {"grade": 0.5}}]
+    assert TrainingCurves.of("", ["grade", "size"], entries).present() == {"grade": 0.5}
+    assert (
+        TrainingCurves.of("", ["grade"], [{"step": 0, "loss": {}, "present": {"grade": 0.5}}]).present() == {}
+    )

@@ -1,0 +1,22 @@
+"""Mirroring a sample before and after the network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from polytask.inference.sample_batch import mirror_axes
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 2)])
+def test_spatial_axes_are_mirrored_and_channels_stay(axes: tuple[int, ...]) -> None:
+    array = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    mirrored = mirror_axes(array, axes)
+    assert mirrored[0, 0, 0, 0] == array[0][tuple(-1 if a in axes else 0 for a in range(3))]
+    assert mirrored[1, 0, 0, 0] == array[1][tuple(-1 if a in axes else 0 for a in range(3))]
+    assert torch.equal(mirror_axes(mirrored, axes), array)
+
+
+def test_without_axes_the_array_is_returned() -> None:
+    array = torch.zeros(1, 2, 2)
+    assert mirror_axes(array, ()) is array

@@ -52,4 +52,4 @@ def test_every_table_and_none_where_there_is_nothing(flat: ReportMaterial) -> No
 def test_they_stand_on_the_page(flat: ReportMaterial) -> None:
     text = render_run_page(with_everything(flat))
     assert "does the network add anything? AUC" in text
-    assert "beside reader &lt;1&gt;, on the same cases" in text
+    assert "compared with reader &lt;1&gt;, on the same cases" in text

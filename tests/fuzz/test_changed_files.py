@@ -62,7 +62,7 @@ CASES = [
         "predict",
         "run.yaml",
         set_document_value("fold", 7),
-        "the run is of fold 7, and its plan.yaml has 0, 1",
+        "the run is of fold 7, but its plan.yaml has only 0, 1",
     ),
     ("report", "run.yaml", set_document_value("fold", 7), "the run is of fold 7"),
     ("predict", "learnt.json", set_document_value("os.baseline.times.0", "x"), "learnt.json: os.baseline"),
@@ -153,7 +153,7 @@ CASES = [
         "report",
         "../../../cohort/cohort.yaml",
         set_document_value("tasks.grade", {"kind": "regression"}),
-        "has no classification task",
+        "no longer has the classification task",
     ),
 ]
 
@@ -181,7 +181,7 @@ def test_a_judged_subject_that_is_gone_from_the_cohort(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("column", "said"), [("scan.ct", "no scan any more"), ("mask", "no mask any more")])
+@pytest.mark.parametrize(("column", "said"), [("scan.ct", "no longer has scan"), ("mask", "no longer has mask")])
 def test_a_judged_image_that_is_gone_from_the_table(folder: Path, column: str, said: str) -> None:
     table = folder / "cohort/cases.csv"
     columns, *lines = (line.split(",") for line in table.read_text().splitlines())

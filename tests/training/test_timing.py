@@ -166,7 +166,7 @@ def test_a_rehearsal_starts_where_a_run_does_and_measures_real_steps(work: Path)
     assert all(torch.equal(v, start[k]) for k, v in again.state.network.state_dict().items())
     seen: list[str] = []
     rehearsal.step(rehearsal.batches(1)[0], seen.append)
-    assert seen == ["targets", "forward", "loss lesion", "loss grade", "backward", "optimizer"]
+    assert seen == ["targets", "forward", "loss lesion", "loss grade", "backward", "optimiser"]
     assert not all(torch.equal(v, start[k]) for k, v in rehearsal.state.network.state_dict().items())
 
 

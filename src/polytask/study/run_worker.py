@@ -22,6 +22,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from polytask.atomic_files import write_text_atomically
+from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
 from polytask.locks import LockedError, LockHolder, hold_lock
 from polytask.plain import write_plain_json
@@ -287,4 +288,5 @@ def summarize_error(error: Exception) -> str:
 if __name__ == "__main__":
     # The worker blocks SIGINT and children inherit that; this process has to be able to stop.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sys.exit(EXIT_CODES[execute_run(ORDER_JSON.validate_json(sys.stdin.read()))])
+    order = ORDER_JSON.validate_python(parse_json(sys.stdin.read(), "the order of a study's run"))
+    sys.exit(EXIT_CODES[execute_run(order)])

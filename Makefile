@@ -14,7 +14,8 @@ PYTEST_ARGS ?=
 MUTANTS_ARGS ?=
 BASE ?= main
 FROZEN_ARGS ?=
-TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
+# PYTHONDONTWRITEBYTECODE is emptied, because many tests start processes: without .pyc files each compiles the package.
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg PYTHONDONTWRITEBYTECODE=
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -181,7 +181,9 @@ def test_a_judged_subject_that_is_gone_from_the_cohort(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("column", "said"), [("scan.ct", "no longer has scan"), ("mask", "no longer has mask")])
+@pytest.mark.parametrize(
+    ("column", "said"), [("scan.ct", "no longer has scan"), ("mask", "no longer has mask")]
+)
 def test_a_judged_image_that_is_gone_from_the_table(folder: Path, column: str, said: str) -> None:
     table = folder / "cohort/cases.csv"
     columns, *lines = (line.split(",") for line in table.read_text().splitlines())

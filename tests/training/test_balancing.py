@@ -259,7 +259,7 @@ def test_between_looks_the_weights_stand(work: Path) -> None:
     assert found.state.balancer.drift == pytest.approx(moved), "what it cost to look seldom is told"
 
 
-@pytest.mark.parametrize("rule", ["famo", "gradnorm"])
+@pytest.mark.parametrize("rule", [pytest.param("famo", marks=pytest.mark.slow), "gradnorm"])
 def test_a_killed_run_goes_on_with_what_its_rule_remembers(work: Path, rule: str) -> None:
     options = ["--balance", rule]
     train(work, name="whole", balance=rule)
@@ -273,8 +273,9 @@ def test_a_killed_run_goes_on_with_what_its_rule_remembers(work: Path, rule: str
 
 
 INTERACTING = ["training.balance.cut=parameters", "model.sharing=ctan"]
-SOON = ("equal", "famo", "gradnorm", "graddrop")
-"""Of the rules those that share each another thing between processes: nothing, losses, norms, gradients."""
+SOON = ("famo", "gradnorm", "graddrop")
+"""Of the rules those that share each another thing between processes: losses, norms, gradients. `equal`, which shares
+nothing, is tried in `test_processes.py`."""
 
 
 def test_two_processes_equal_one(work: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def entries(work: Path, name: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in json.loads(line).items() if k != "seconds_per_step"} for line in lines]
 
 
-@pytest.mark.parametrize(("first", "then"), [("0", "2"), ("2", "0")])
+@pytest.mark.parametrize(("first", "then"), [pytest.param("0", "2", marks=pytest.mark.slow), ("2", "0")])
 def test_kill_nine_and_resume_gives_the_same_bits(work: Path, first: str, then: str) -> None:
     train(work, name="whole", workers=0)
     process = start(work, "--name", "cut", "--workers", first)
@@ -64,7 +64,7 @@ def test_kill_nine_and_resume_gives_the_same_bits(work: Path, first: str, then: 
     assert entries(work, "whole") == entries(work, "cut")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_at_once_and_says_how_to_go_on(work: Path, number: signal.Signals) -> None:
     train(work, name="whole", overrides=["training.epochs=12"])
     process = start(work, "--name", "cut", "--set", "training.epochs=12")

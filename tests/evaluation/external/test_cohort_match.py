@@ -127,7 +127,7 @@ def test_other_dimensions_are_refused(tmp_path: Path) -> None:
         ("values: {smokr: {a: b}}", "values: 'smokr' is no column of the model"),
         ("tasks: {extra: nothing}", "tasks: 'nothing' is not among the model's words"),
         ("inputs: {scam: scan}", "inputs: 'scam' is no input of the cohort; did you mean 'scan'"),
-        ("channels: {scam: {ct: ct}}", "channels: 'scam' is no image input of the model"),
+        ("channels: {scam: {ct: ct}}", "channels: 'scam' is not an image input of the model"),
         ("channels: {scan: {ctt: ct}}", "channels.scan: 'ctt' is not among the cohort's words"),
         ("units: {pcr: 2}", "units: 'pcr' is no task or column with a unit of the model"),
     ],

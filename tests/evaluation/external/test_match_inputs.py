@@ -91,7 +91,7 @@ def test_a_column_of_another_type_is_unknown_and_words_must_exist(tmp_path: Path
     assert WordGap("kinds", "age", ("category",), ("number",)) in gaps
     odd: list[tuple[dict[str, Any], str]] = [
         ({"inputs": {"x": "scan"}}, "'x' is no input"),
-        ({"channels": {"x": {}}}, "'x' is no image input"),
+        ({"channels": {"x": {}}}, "'x' is not an image input"),
         ({"values": {"x": {}}}, "'x' is no column"),
     ]
     for words, told in odd:

@@ -184,7 +184,7 @@ Change = Callable[[Rows], object]
         ),
         (lambda r: r[0].update({"grade.p.G1": "0.5", "grade.p.G2": "0.5"}), "no probability of 'G3'"),
         (lambda r: r[0].update({"response.p.yes": "1.5"}), "expected a probability between 0 and 1"),
-        (lambda r: r[0].update({"response.p.yes": "high"}), "'high' is no number"),
+        (lambda r: r[0].update({"response.p.yes": "high"}), "'high' is not a number"),
         (lambda r: r[0].update({"grade.p.G7": "0.5"}), "'G7' is no class of grade"),
         (lambda r: r[0].update({"os.p.T99": "0.5"}), "'T99' is no horizon of os"),
         (lambda r: r[0].update({"os": "12"}), "expected os.risk"),

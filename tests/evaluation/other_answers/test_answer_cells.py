@@ -115,4 +115,4 @@ def test_a_number_has_a_dot_and_is_finite() -> None:
     assert found.value[[0, 2]].tolist() == [1.5, -20.0]
     assert np.isnan(found.value[1])
     for cell in ("1,5", "inf", "nan", "wide"):
-        assert f"{cell!r} is no number" in refuse("size", {"size": cell})
+        assert f"{cell!r} is not a number" in refuse("size", {"size": cell})

@@ -44,7 +44,7 @@ def ensure_mask_files_exist(cohort: Cohort) -> None:
             for path in () if source is None else (*source.paths, source.region):
                 if path is not None and not find_source_file(path).exists():
                     raise PolytaskError(
-                        f"{cohort.table}, row {case.row}, subject {case.subject}, {task}: {path} is not there; mend "
+                        f"{cohort.table}, row {case.row}, subject {case.subject}, {task}: {path} is not there; correct "
                         "the path, or empty the cell"
                     )
 

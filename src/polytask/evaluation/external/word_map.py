@@ -100,7 +100,7 @@ def read_word_map(path: Path) -> WordMap:
 
 def _require_word_lines(path: Path, place: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
-        raise PolytaskError(f"{path}: {place}: expected `WORD: WORD` lines below it; mend the section")
+        raise PolytaskError(f"{path}: {place}: expected `WORD: WORD` lines below it; correct the section")
     return value
 
 
@@ -109,7 +109,7 @@ def _parse_word_targets(path: Path, place: str, value: Any) -> dict[str, str | N
     for key, word in pairs.items():
         if not isinstance(word, str):
             raise PolytaskError(
-                f"{path}: {place}.{key}: expected one word of the model, or nothing; mend the line"
+                f"{path}: {place}.{key}: expected one word of the model, or nothing; correct the line"
             )
     return {key: None if word in UNKNOWN_WORDS else word for key, word in pairs.items()}
 

@@ -97,7 +97,7 @@ def _read_probabilities(table: AnswerTable, row: TextRow, task: Task) -> Floats:
     total = float(probabilities.sum())
     if known.all() and abs(total - 1) > MAX_ROUNDING_ERROR:
         raise PolytaskError(
-            f"{table.where(row)}: the probabilities of {task.name} sum to {total:.3g}; expected 1; mend the row"
+            f"{table.where(row)}: the probabilities of {task.name} sum to {total:.3g}; expected 1; correct the row"
         )
     return probabilities / total if known.all() else probabilities
 
@@ -133,7 +133,7 @@ def _find_class_index(table: AnswerTable, row: TextRow, column: str, word: str, 
             continue
     raise PolytaskError(
         f"{table.where(row)}, column {column}: {word!r} is no class of the task, "
-        f"{suggest_word(word, list(names), 'expected one of')}; mend the cell, or empty it"
+        f"{suggest_word(word, list(names), 'expected one of')}; correct the cell, or empty it"
     )
 
 
@@ -147,7 +147,7 @@ def _parse_number_cell(table: AnswerTable, row: TextRow, column: str) -> float:
         number = float("nan")
     if not np.isfinite(number):
         raise PolytaskError(
-            f"{table.where(row)}, column {column}: {cell!r} is no number; expected a number with a dot; mend it"
+            f"{table.where(row)}, column {column}: {cell!r} is not a number; expected a number with a dot; correct it"
         )
     return number
 

@@ -83,7 +83,7 @@ def _refuse_unknown_rows(table: AnswerTable, rows: tuple[TextRow, ...], cohort: 
         more = f" (and {len(strangers) - 1} more)" if len(strangers) > 1 else ""
         raise PolytaskError(
             f"{table.path}: subject {strangers[0]!r}{more} is not in {cohort.table}; expected the cohort's own ids, "
-            "letter by letter; mend the id or take the row out"
+            "letter by letter; correct the id or take the row out"
         )
     row_by_id: dict[CaseId, TextRow] = {}
     for row in rows:
@@ -98,7 +98,7 @@ def _refuse_unknown_rows(table: AnswerTable, rows: tuple[TextRow, ...], cohort: 
         if who[1] and who[1] not in visits:
             raise PolytaskError(
                 f"{table.where(row)}: the cohort has no such visit of this subject (it has "
-                f"{', '.join(sorted(v for v in visits if v)) or 'none with a name'}); mend the visit"
+                f"{', '.join(sorted(v for v in visits if v)) or 'none with a name'}); correct the visit"
             )
 
 

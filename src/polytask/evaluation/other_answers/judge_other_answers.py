@@ -139,7 +139,7 @@ def judge_other_answers(
     if not judgments:
         raise PolytaskError(
             f"{table.path}: no case in common: none of its answers is to a case that was judged here "
-            f"({len(ours.sites)} subjects); expected answers to the same part; name it with --part, or mend the ids"
+            f"({len(ours.sites)} subjects); expected answers to the same part; name it with --part, or correct the ids"
         )
     return OtherAnswersResult(table.name, judgments, cases, elsewhere, table.ignored)
 

@@ -102,7 +102,7 @@ def _require_file(table: AnswerTable, row: TextRow, column: str) -> Path:
     if not path.exists():
         raise PolytaskError(
             f"{table.where(row)}, column {column}: there is no file {row.cells[column]!r} in the folder of the table; "
-            "mend the path"
+            "correct the path"
         )
     return path
 

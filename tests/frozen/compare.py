@@ -81,10 +81,20 @@ def rename_plan_keys(plan: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
+TEXT_KEYS = {"why", "reason", "note", "sentence"}
+"""Keys whose values are sentences."""
+TEXT_LIST_KEYS = {"notes", "verdicts"}
+"""Keys whose values are lists of sentences."""
+
+
 def drop_reasons(tree: Any) -> Any:
-    """A plan or conclusions without any `why`: reasons may be worded anew."""
+    """A document without its sentences, which may be worded anew; of a list of sentences the number stays."""
     if isinstance(tree, dict):
-        return {k: drop_reasons(v) for k, v in tree.items() if k != "why"}
+        return {
+            k: len(v) if k in TEXT_LIST_KEYS and isinstance(v, list) else drop_reasons(v)
+            for k, v in tree.items()
+            if k not in TEXT_KEYS
+        }
     return [drop_reasons(v) for v in tree] if isinstance(tree, list) else tree
 
 
@@ -124,11 +134,10 @@ def compare_sides(old: Path, new: Path) -> list[str]:
     found = compare_trees(rename_plan_keys(plans[0]), flatten_values(plans[1]), "plan.yaml")
     if (old / "study").exists():
         one, other = (read_json(side / "study/conclusions.json") for side in (old, new))
-        one, other = drop_reasons(one), drop_reasons(other)
-        for said in (one, other):
-            said.pop("sentence")  # the same decision in words, which may be worded anew
-            said["notes"] = [note for note in said["notes"] if not note.startswith(BUSY_MACHINE_NOTE)]
-        return found + compare_trees(one, other, "conclusions")
+        for conclusions in (one, other):
+            notes = conclusions["notes"]
+            conclusions["notes"] = [note for note in notes if not note.startswith(BUSY_MACHINE_NOTE)]
+        return found + compare_trees(drop_reasons(one), drop_reasons(other), "conclusions")
     weights = [find_weights(side / "work/runs/run") for side in (old, new)]
     found += compare_trees([str(p) for p in weights[0]], [str(p) for p in weights[1]], "weights")
     found += [] if weights[0] else ["weights: none on the old side"]
@@ -137,7 +146,8 @@ def compare_sides(old: Path, new: Path) -> list[str]:
             before, after = (hash_tensors(side / "work/runs/run" / path) for side in (old, new))
             found += compare_trees(before, after, str(path))
     evaluation = "work/runs/run/evaluation.json"
-    found += compare_trees(read_json(old / evaluation), read_json(new / evaluation), "evaluation.json")
+    documents = [drop_reasons(read_json(side / evaluation)) for side in (old, new)]
+    found += compare_trees(*documents, "evaluation.json")
     return found + compare_answers(old / "predicted", new / "predicted")
 
 

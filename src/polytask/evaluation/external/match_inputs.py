@@ -94,7 +94,8 @@ def _match_channels(
     gaps: list[WordGap] = []
     if odd := [name for name in word_map.channels if name not in header.images]:
         raise word_map.fail(
-            "channels", f"{odd[0]!r} is not an image input of the model; {suggest_word(odd[0], header.images)}"
+            "channels",
+            f"{odd[0]!r} is not an image input of the model; {suggest_word(odd[0], header.images)}",
         )
     for name, other in images.items():
         mine, own = header.images[name], theirs.images[other]

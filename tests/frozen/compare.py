@@ -81,7 +81,7 @@ def rename_plan_keys(plan: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-TEXT_KEYS = {"why", "reason", "note", "sentence"}
+TEXT_KEYS = {"why", "reason", "note", "sentence", "too_few"}
 """Keys whose values are sentences."""
 TEXT_LIST_KEYS = {"notes", "verdicts"}
 """Keys whose values are lists of sentences."""

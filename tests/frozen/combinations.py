@@ -93,8 +93,14 @@ RULES = (
 PRESETS = ("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single")
 FUSIONS = ("concat", "difference", "correlation")
 
+RULE_SETTINGS = {"fixed": ("--set", "training.weights.grade=0.5")}
+"""What a rule does not start without."""
+
 OTHER_COMBINATIONS: dict[str, Combination] = {
-    **{f"rule-{rule}": Combination(THREE_TASKS, ("--balance", rule)) for rule in RULES},
+    **{
+        f"rule-{rule}": Combination(THREE_TASKS, ("--balance", rule, *RULE_SETTINGS.get(rule, ())))
+        for rule in RULES
+    },
     **{f"preset-{name}": Combination(KINDS_2D, ("--preset", name)) for name in PRESETS},
     **{
         f"visits-{name}": Combination(describe_phantom(2, 2, "response,lesion,grade"), ("--time", name))

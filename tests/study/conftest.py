@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from polytask.cohort.phantom import make_phantom
 from polytask.plan.work_folder import plan_into
 from polytask.prepare.store_builder import prepare
+from polytask.statistics import metric_values
 from polytask.study.study_folder import Study
 from polytask.study.study_request import StudyRequest
 from tests.journeys.run_cli import CommandResult, polytask
@@ -24,6 +26,15 @@ QUICK = (
     "model.embedding=8",
 )
 SMALL = StudyRequest(sharing=("single", "hard"), folds=2, seeds=1, steps=2, resamples=20, device="cpu")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_fold_resamples() -> Iterator[None]:
+    """A tenth of the resamples of a fold: a study's conclusions take a second instead of four, and none of the tests
+    below this folder is about how exact the variance of pairs is (`tests/statistics` is)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metric_values, "FOLD_RESAMPLES", 100)
+        yield
 
 
 @pytest.fixture(scope="session")

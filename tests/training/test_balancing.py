@@ -279,13 +279,13 @@ nothing, is tried in `test_processes.py`."""
 
 
 def test_two_processes_equal_one(work: Path, tmp_path: Path) -> None:
-    cases = {rule: (rule, [*GIVEN.get(rule, [])]) for rule in SOON}
-    hold_two_processes_to_one(work, tmp_path, {**cases, "ctan": ("upgrad", INTERACTING)})
+    hold_two_processes_to_one(work, tmp_path, {rule: (rule, [*GIVEN.get(rule, [])]) for rule in SOON})
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one_under_every_rule(work: Path, tmp_path: Path) -> None:
-    hold_two_processes_to_one(work, tmp_path, {rule: (rule, [*GIVEN.get(rule, [])]) for rule in RULES})
+    cases = {rule: (rule, [*GIVEN.get(rule, [])]) for rule in RULES}
+    hold_two_processes_to_one(work, tmp_path, {**cases, "ctan": ("upgrad", INTERACTING)})
 
 
 def hold_two_processes_to_one(work: Path, folder: Path, cases: dict[str, tuple[str, list[str]]]) -> None:

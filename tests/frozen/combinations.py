@@ -93,7 +93,7 @@ RULES = (
 PRESETS = ("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single")
 FUSIONS = ("concat", "difference", "correlation")
 
-RULE_SETTINGS = {"fixed": ("--set", "training.weights.grade=0.5")}
+RULE_SETTINGS = {"fixed": ("--set", "training.weights.lesion=0.5")}
 """What a rule does not start without."""
 
 OTHER_COMBINATIONS: dict[str, Combination] = {

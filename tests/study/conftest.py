@@ -28,7 +28,7 @@ QUICK = (
 SMALL = StudyRequest(sharing=("single", "hard"), folds=2, seeds=1, steps=2, resamples=20, device="cpu")
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def few_fold_resamples() -> Iterator[None]:
     """A tenth of the resamples of a fold: a study's conclusions take a second instead of four, and none of the tests
     below this folder is about how exact the variance of pairs is (`tests/statistics` is)."""

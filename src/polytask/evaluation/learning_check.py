@@ -157,14 +157,10 @@ def _explain_constant_answer(task: Task, items: PooledAnswers) -> str:
         return "the same labels for every case" if varies and (answered == answered[:1]).all() else ""
     truth = items.value.reshape(len(items.ids), -1)[known.any(1), 0].astype(np.float64)
     spread = float(np.std(truth)) if truth.size else 0.0
-    if (
-        find_answer_form(task.kind) == "time"
-    ):  # a risk has no unit, so its spread cannot be compared with that of the times
-        return (
-            "the same risk for everybody"
-            if spread and np.ptp(items.prediction["risk"]) < CONSTANT_RISK_RANGE
-            else ""
-        )
+    if find_answer_form(task.kind) == "time":
+        # A risk has no unit, so its spread cannot be compared with that of the times.
+        alike = spread > 0 and np.ptp(items.prediction["risk"]) < CONSTANT_RISK_RANGE
+        return "the same risk for everybody" if alike else ""
     same = spread > 0 and float(np.std(items.prediction["value"])) < CONSTANT_NUMBER_SHARE * spread
     return "the same number for every case" if same else ""
 

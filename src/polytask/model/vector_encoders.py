@@ -63,7 +63,7 @@ class VectorEncoders(nn.Module):
     def forward(
         self, inputs: NetworkInputs, source_known: Mapping[str, Tensor], cut: TaskCut
     ) -> VectorEncoding:
-        """Encode the inputs. `there` says for each input in which visits it is known, `[B, V]`."""
+        """Encode the inputs. `source_known` says for each input in which visits it is known, `[B, V]`."""
         tokens, condition = self.encode_tables(inputs, source_known, cut)
         side_outputs: SideOutputs = {task: {} for task in self.pooled}
         for name, encoder in self.slides.items():

@@ -43,6 +43,8 @@ def encode_table_cells(
 
     An unknown number becomes the training mean, which is 0 after scaling. An unknown category, or a value that the
     fold's training part does not have, becomes all zeros. Columns that the fold does not use are ignored.
+    This encodes one row, of a case that is evaluated or predicted; `sample_table.ParsedTable` does the same for all
+    rows of a training at once, column by column.
     """
     values: list[float] = []
     known: list[bool] = []

@@ -64,9 +64,8 @@ def find_performance_drops(
         lacking = [w for g in gaps if g.section == "labels" and g.place == name for w in g.ours]
         first, higher = str(task["primary"]), bool(task["higher"])
         metrics = [first]
-        if lacking or not _is_metric_defined(
-            external[name], first
-        ):  # a mean over parts of which some are missing
+        # A mean over parts of which some are missing is no mean of the same thing.
+        if lacking or not _is_metric_defined(external[name], first):
             metrics = [
                 m for w in task["names"] if _is_metric_defined(external[name], m := f"{first}.{w}")
             ] or [first]

@@ -187,3 +187,16 @@ def _release_lock(lock: BaseFileLock, path: Path) -> None:
     if sys.platform == "win32":
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def is_process_alive(pid: int) -> bool:
+    """Whether a process with this number exists on this machine."""
+    try:
+        # Signal 0 sends nothing; it only checks that the process exists.
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # The process exists but belongs to another user.
+    except PermissionError:
+        return True
+    return True

@@ -13,8 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 from polytask.locks import read_lock_note
-from polytask.study.run_worker import note_failure
-from polytask.study.study_folder import Study, StudyRun
+from polytask.study.study_folder import Study, StudyRun, note_failure
 from polytask.training.state import read_state
 from tests.journeys.run_cli import polytask, run_successfully
 from tests.study.conftest import Walk

@@ -15,8 +15,7 @@ from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 
 from polytask.errors import PolytaskError, suggest_word
 from polytask.study.run_estimate import RunEstimate, estimate_remaining_seconds
-from polytask.study.run_one import run_one
-from polytask.study.run_worker import StopRequest
+from polytask.study.run_worker import StopRequest, run_one
 from polytask.study.study_folder import Study, StudyRun
 from polytask.training.interrupt import catch_stop_signals
 

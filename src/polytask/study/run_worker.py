@@ -1,35 +1,41 @@
-"""The process of one run of a study: it trains and evaluates the run, notes its progress, and stops when asked.
+"""One run of a study in a process of its own: `run_one` starts it and waits, the process trains and evaluates the run.
 
-`python -m polytask.study.run_worker` reads its order from standard input. `run_one`, which runs in the process that
-waits for this one, writes the order and reads the exit code. Torch is loaded only once the run is known to be open.
+Each run has its own process, so that its peak memory can be measured, and so that a run that is killed for lack of
+memory ends no other run. `python -m polytask.study.run_worker` reads its order from standard input, notes its progress,
+stops when asked, and tells by its exit code how the run ended. Torch is loaded only once the run is known to be open.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import signal
+import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter
 
-from polytask.atomic_files import write_text_atomically
 from polytask.documents.json_reader import parse_json
-from polytask.errors import PolytaskError
-from polytask.locks import LockedError, LockHolder, hold_lock
-from polytask.plain import write_plain_json
+from polytask.locks import LockedError, LockHolder, hold_lock, is_lock_held, is_process_alive, read_lock_note
 from polytask.study.process_memory import measure_peak_memory
-from polytask.study.run_spec import STUDY_RECORD_FILE, RunSpec
-from polytask.study.study_folder import find_run_state, read_run_record
-from polytask.training.interrupt import TrainingInterrupted
+from polytask.study.run_spec import RunSpec
+from polytask.study.study_folder import (
+    claim_run_folder,
+    count_run_seconds,
+    find_run_state,
+    note_error,
+    note_failure,
+    read_run_record,
+    remove_failure_note,
+    update_run_record,
+)
+from polytask.training.interrupt import TrainingInterrupted, ignore_stop_signals
 from polytask.training.run_request import RunRequest
 
 RunEnding = Literal["done", "failed", "stopped", "elsewhere"]
@@ -40,6 +46,9 @@ NOTE_INTERVAL_SECONDS = 0.5
 """Seconds between two notes of the progress, and between two checks for a stop request."""
 TRAINING_SHARE_OF_RUN = 0.9
 """Share of a run that training takes, for the progress bar."""
+ORPHAN_POLL_SECONDS = 0.2
+"""Seconds between two checks of a run whose command was killed."""
+ENDING_BY_EXIT_CODE: dict[int, RunEnding] = {code: ending for ending, code in EXIT_CODES.items()}
 
 
 @dataclass(frozen=True)
@@ -71,19 +80,6 @@ class StopRequest:
             return True
         # A process number says nothing on another machine of a cluster; there only the stop file counts.
         return self.host == platform.node() and not is_process_alive(self.pid)
-
-
-def is_process_alive(pid: int) -> bool:
-    """Whether a process with this number exists on this machine."""
-    try:
-        # Signal 0 sends nothing; it only checks that the process exists.
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # The process exists but belongs to another user.
-    except PermissionError:
-        return True
-    return True
 
 
 @dataclass(frozen=True)
@@ -147,10 +143,8 @@ class RunProgress:
         """Called after each evaluated case. A stop request ends the evaluation; the next command repeats it."""
         if not self._due():
             return
-        self.tell(
-            TRAINING_SHARE_OF_RUN + (1 - TRAINING_SHARE_OF_RUN) * done / max(1, total),
-            f"evaluating {done} of {total}",
-        )
+        share = TRAINING_SHARE_OF_RUN + (1 - TRAINING_SHARE_OF_RUN) * done / max(1, total)
+        self.tell(share, f"evaluating {done} of {total}")
         if self.stop_request.is_requested:
             raise TrainingInterrupted(signal.SIGTERM, self.order.spec.steps)
 
@@ -165,30 +159,26 @@ class RunProgress:
         return f"{self.networks[self.place]}: " if len(self.networks) > 1 else ""
 
     def _due(self) -> bool:
-        now = time.monotonic()
-        due = now - self.last_note_time >= NOTE_INTERVAL_SECONDS
-        self.last_note_time = now if due else self.last_note_time
-        return due
+        if time.monotonic() - self.last_note_time < NOTE_INTERVAL_SECONDS:
+            return False
+        self.last_note_time = time.monotonic()
+        return True
 
 
 def execute_run(order: WorkerOrder) -> RunEnding:
     """Do the run of an order under its lock, and return how it ended."""
-    spec = order.spec
+    spec, note = order.spec, {"command": order.stop_request.pid}
     try:
-        with hold_lock(
-            spec.active, "works on this run", note={"command": order.stop_request.pid}
-        ) as run_lock:
+        with hold_lock(spec.active, "works on this run", note=note) as run_lock:
             if find_run_state(spec, order.folder)[0] == "done":
                 return "done"
-            # The note of an earlier failure would keep the state at `failed` after this try succeeds.
-            for earlier in (spec.failed, spec.failed.with_suffix(".part")):
-                earlier.unlink(missing_ok=True)
+            remove_failure_note(spec)
             try:
                 perform_run(order, RunProgress(run_lock, order))
             except (TrainingInterrupted, KeyboardInterrupt):
                 return "stopped"
             except Exception as error:
-                note_failure(spec, summarize_error(error), traceback.format_exc())
+                note_error(spec, error)
                 return "failed"
             return "done"
     except LockedError:
@@ -211,12 +201,12 @@ def perform_run(order: WorkerOrder, progress: RunProgress) -> None:
 
     spec, folder = order.spec, order.folder
     resume = claim_run_folder(folder, spec)
+    request = RunRequest(resume=spec.name, device=spec.device) if resume else spec.make_run_request()
     with count_run_seconds(folder):
-        again = RunRequest(resume=spec.name, device=spec.device)
-        train_run(order.work, again if resume else spec.make_run_request(), progress)
+        train_run(order.work, request, progress)
         # A resumed run has had several processes; the largest of their peaks counts.
-        before = float(read_run_record(folder).get("memory") or 0)
-        update_run_record(folder, memory=max(measure_peak_memory(), before))
+        earlier_peak = float(read_run_record(folder).get("memory") or 0)
+        update_run_record(folder, memory=max(measure_peak_memory(), earlier_peak))
         progress.tell(TRAINING_SHARE_OF_RUN, "evaluating")
         evaluate(
             folder,
@@ -231,58 +221,75 @@ def perform_run(order: WorkerOrder, progress: RunProgress) -> None:
     update_run_record(folder, costs=asdict(costs))
 
 
-def claim_run_folder(folder: Path, spec: RunSpec) -> bool:
-    """Whether the run can be resumed. A folder without any finished epoch is removed, so that the run starts anew.
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended, and the seconds it took."""
 
-    Raises:
-        PolytaskError: the folder belongs to another run.
+    name: str
+    ended: RunEnding
+    seconds: float
+
+
+def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
+    """Start the process of one run in the work folder and wait for it: training, evaluation, costs. A finished run is
+    left alone. Once the command makes its stop request, the run saves its state and ends.
     """
-    from polytask.training.folder import RUN_FILE_NAME
-
-    if not folder.exists():
-        return False
-    was = read_run_record(folder).get("run")
-    if was == spec.identity() and (folder / RUN_FILE_NAME).exists():
-        return True
-    # No note, no log and no checkpoint: the process was killed before its first epoch, so nothing is lost.
-    if was is None and not (folder / "metrics.jsonl").exists() and not (folder / "best").exists():
-        shutil.rmtree(folder)
-        return False
-    raise PolytaskError(
-        f"{folder}: a run of this name exists, but it is not this study's or was made with other values; move it away, "
-        "or begin another study with -o"
-    )
-
-
-@contextmanager
-def count_run_seconds(folder: Path) -> Iterator[None]:
-    """Add the seconds of the block to those noted in the run's folder, also after an interruption or an error, so that
-    the time of all tries is counted."""
     started = time.perf_counter()
-    try:
-        yield
-    finally:
-        if folder.is_dir():
-            before = float(read_run_record(folder).get("seconds") or 0)
-            update_run_record(folder, seconds=before + time.perf_counter() - started)
+
+    def make_outcome(ended: RunEnding) -> RunOutcome:
+        return RunOutcome(spec.name, ended, time.perf_counter() - started)
+
+    if find_run_state(spec, Path(work) / "runs" / spec.name)[0] == "done":
+        return make_outcome("done")
+    if stop_request.is_requested:
+        return make_outcome("stopped")
+    if not wait_for_orphan(spec, stop_request):
+        return make_outcome("elsewhere")
+    order = WorkerOrder(Path(work).resolve(), spec, replace(stop_request, parent=os.getpid()))
+    threads = str(spec.threads)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "polytask.study.run_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # The thread pools read these only once, at import, so they must be set before the process starts.
+        env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
+    )
+    # The command itself must react to signals; only the workers that it started ignore them.
+    with nullcontext() if os.getpid() == stop_request.pid else ignore_stop_signals():
+        _, error_output = child.communicate(ORDER_JSON.dump_json(order))
+    ended = ENDING_BY_EXIT_CODE.get(child.returncode)
+    # The process may die without a note, for example when the system kills it for lack of memory.
+    if ended is None or (ended == "failed" and not spec.failed.exists()):
+        note_failure(spec, describe_process_end(child.returncode), error_output.decode(errors="replace"))
+        ended = "failed"
+    return make_outcome(ended)
 
 
-def update_run_record(folder: Path, **changes: object) -> None:
-    """Change values in the `study.json` of a run, completely or not at all."""
-    write_plain_json(folder / STUDY_RECORD_FILE, {**read_run_record(folder), **changes})
+def wait_for_orphan(spec: RunSpec, stop_request: StopRequest) -> bool:
+    """Wait until nobody works on the run; false when another command does, or a stop is requested.
+
+    A run whose command was killed on this machine saves its state and ends soon, so waiting for it is worthwhile. A run
+    of a living command is not waited for.
+    """
+    while is_lock_held(spec.active):
+        note = read_lock_note(spec.active)
+        same_machine = note.get("host") == platform.node()
+        orphan = same_machine and "command" in note and not is_process_alive(int(note["command"]))
+        if stop_request.is_requested or not orphan:
+            return False
+        time.sleep(ORPHAN_POLL_SECONDS)
+    return True
 
 
-def note_failure(spec: RunSpec, line: str, details: str) -> None:
-    """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
-    spec.failed.parent.mkdir(parents=True, exist_ok=True)
-    text = f"{' '.join(line.split())}\n\n{details.strip()}\n"
-    write_text_atomically(spec.failed, text, spec.failed.with_suffix(".part"))
-
-
-def summarize_error(error: Exception) -> str:
-    """Return the first line of an error, with its type when it is not a message for users."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return text if isinstance(error, PolytaskError) else f"{type(error).__name__}: {text}"
+def describe_process_end(code: int) -> str:
+    """Describe the end of a process that could not note its failure itself."""
+    if code >= 0:
+        return f"the run's process ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else f"signal {-code}"
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"the run's process was ended by {name}{hint}; run the same command again to go on"
 
 
 if __name__ == "__main__":

@@ -1,17 +1,26 @@
-"""`Study`: the state of a study, read from the files of its runs. Nothing else records how far it is."""
+"""`Study`: the state of a study, read from the files of its runs, and the notes that runs write into these files.
+
+Nothing else records how far a study is.
+"""
 
 from __future__ import annotations
 
+import shutil
+import time
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.json_reader import find_json_object
 from polytask.documents.text_reader import read_text
 from polytask.errors import PolytaskError
 from polytask.locks import is_lock_held, read_lock_note
+from polytask.plain import write_plain_json
 from polytask.study.arms import Arm
 from polytask.study.run_spec import STUDY_RECORD_FILE, RunSpec, build_run_spec, list_run_specs
 from polytask.study.study_design import StudyDesign
@@ -169,3 +178,65 @@ def read_run_record(folder: Path) -> dict[str, Any]:
 
 def _is_number_or_none(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def claim_run_folder(folder: Path, spec: RunSpec) -> bool:
+    """Whether the run can be resumed. A folder without any finished epoch is removed, so that the run starts anew.
+
+    Raises:
+        PolytaskError: the folder belongs to another run.
+    """
+    from polytask.training.folder import RUN_FILE_NAME
+
+    if not folder.exists():
+        return False
+    was = read_run_record(folder).get("run")
+    if was == spec.identity() and (folder / RUN_FILE_NAME).exists():
+        return True
+    # No note, no log and no checkpoint: the process was killed before its first epoch, so nothing is lost.
+    if was is None and not (folder / "metrics.jsonl").exists() and not (folder / "best").exists():
+        shutil.rmtree(folder)
+        return False
+    raise PolytaskError(
+        f"{folder}: a run of this name exists, but it is not this study's or was made with other values; move it away, "
+        "or begin another study with -o"
+    )
+
+
+@contextmanager
+def count_run_seconds(folder: Path) -> Iterator[None]:
+    """Add the seconds of the block to those noted in the run's folder, also after an interruption or an error, so that
+    the time of all tries is counted."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        if folder.is_dir():
+            before = float(read_run_record(folder).get("seconds") or 0)
+            update_run_record(folder, seconds=before + time.perf_counter() - started)
+
+
+def update_run_record(folder: Path, **changes: object) -> None:
+    """Change values in the `study.json` of a run, completely or not at all."""
+    write_plain_json(folder / STUDY_RECORD_FILE, {**read_run_record(folder), **changes})
+
+
+def note_failure(spec: RunSpec, line: str, details: str) -> None:
+    """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
+    spec.failed.parent.mkdir(parents=True, exist_ok=True)
+    text = f"{' '.join(line.split())}\n\n{details.strip()}\n"
+    write_text_atomically(spec.failed, text, spec.failed.with_suffix(".part"))
+
+
+def note_error(spec: RunSpec, error: Exception) -> None:
+    """Note the error that is being handled: its first line, with its type when it is not a message for users, and the
+    traceback."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    line = text if isinstance(error, PolytaskError) else f"{type(error).__name__}: {text}"
+    note_failure(spec, line, traceback.format_exc())
+
+
+def remove_failure_note(spec: RunSpec) -> None:
+    """Remove the note of an earlier failure, which would keep the state at `failed` after this try succeeds."""
+    for earlier in (spec.failed, spec.failed.with_suffix(".part")):
+        earlier.unlink(missing_ok=True)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.leftovers import sweep_leftovers
-from polytask.locks import LockedError, hold_lock
+from polytask.locks import LockedError, hold_lock, is_process_alive
 from polytask.study.design_draft import draft_design
 from polytask.study.matrix import MatrixSnapshot, WatchCallback, prepare_backend, run_matrix
 from polytask.study.results import ResultsWriter
 from polytask.study.run_estimate import estimate_runs
-from polytask.study.run_worker import is_process_alive
 from polytask.study.study_design import STUDY_FILE
 from polytask.study.study_folder import Study
 from polytask.study.study_location import locate_study, prepare_workspace

@@ -51,3 +51,23 @@ def catch_stop_signals() -> Iterator[StopSignal]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ignore_stop_signals() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM in a worker process while it waits for a run.
+
+    These signals reach all processes of a command. If a worker died of one, joblib would kill every run before it could
+    save its state.
+    """
+    # Python allows signal handlers in the main thread only.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # `handler` is None when it was not installed from Python; then the default is the closest choice.
+            signal.signal(number, handler or signal.SIG_DFL)

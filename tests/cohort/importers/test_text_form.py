@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polytask.cohort import Cohort
-from polytask.cohort.importers import import_nnunet, import_table
+from polytask.cohort.importers import decimal_commas, import_nnunet, import_table
 from polytask.cohort.importers.decimal_commas import read_decimal_commas
 from polytask.cohort.importers.find_encoding import find_encoding
 from polytask.cohort.importers.text_form import TextForm, read_foreign_table
@@ -168,6 +170,16 @@ def test_doubtful_numbers_are_asked(columns: list[list[str]], comma: str, said: 
     with pytest.raises(PolytaskError, match=said):
         decimals(columns, comma=comma)
     assert decimals(columns, "point", comma) == columns
+
+
+@given(st.from_regex(decimal_commas._PLAIN_COMMA_NUMBER, fullmatch=True))
+def test_the_quick_look_at_a_common_number_finds_what_the_patterns_find(cell: str) -> None:
+    """It is none of the doubtful forms, and rewriting it only exchanges the comma."""
+    doubtful = (decimal_commas._AMBIGUOUS_NUMBER, decimal_commas._ENGLISH_NUMBER, decimal_commas._CODE_LIST)
+    assert not any(pattern.fullmatch(cell) for pattern in doubtful)
+    match = decimal_commas._COMMA_NUMBER.fullmatch(cell)
+    assert match is not None
+    assert f"{match['sign']}{match['whole']}.{match['rest']}" == cell.replace(",", ".")
 
 
 def test_a_stated_decimal_sign_holds() -> None:

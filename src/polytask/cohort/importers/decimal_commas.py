@@ -20,6 +20,8 @@ _COMMA_NUMBER = re.compile(rf"{_SIGN_PATTERN}(?P<whole>\d+|{_GROUPED_DIGITS}),(?
 """Matches a number with a decimal comma, with or without marks between its thousands."""
 _THOUSANDS_NUMBER = re.compile(rf"{_SIGN_PATTERN}(?P<whole>(?!0){_GROUPED_DIGITS})")
 """Matches a whole number with marks between its thousands; `1.234` may also be a decimal slightly above one."""
+_PLAIN_COMMA_NUMBER = re.compile(r"[+-]?\d+,(?:\d{1,2}|\d{4,})")
+"""Matches the common number with a decimal comma, which is none of the doubtful ones below: one look, not four."""
 _AMBIGUOUS_NUMBER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 """Matches `1,234`, where the comma may be a decimal comma or stand between thousands."""
 _ENGLISH_NUMBER = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
@@ -113,7 +115,9 @@ def _read_number_column(words: Iterable[str]) -> dict[str, str]:
         known += bool(word)
         kind = ""
         if "," in word:
-            if _AMBIGUOUS_NUMBER.fullmatch(word):
+            if _PLAIN_COMMA_NUMBER.fullmatch(word):
+                kind = "commas"
+            elif _AMBIGUOUS_NUMBER.fullmatch(word):
                 kind = "grouped"
             elif _ENGLISH_NUMBER.fullmatch(word):
                 kind = "english"
@@ -154,6 +158,8 @@ def _rewrite_number_columns(table: TextTable, columns: Iterable[str]) -> TextTab
 
 def _write_with_point(cell: str) -> str:
     """Rewrite `1.234,5` as `1234.5`; a cell that is not such a number stays as it is."""
+    if _PLAIN_COMMA_NUMBER.fullmatch(cell):
+        return cell.replace(",", ".")
     match = _COMMA_NUMBER.fullmatch(cell) or _THOUSANDS_NUMBER.fullmatch(cell)
     if match is None:
         return cell

@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from polytask.errors import PolytaskError
-from polytask.statistics.effect import ONE_SEED_NOTE, ONE_TRAINING_SET_NOTE, compare_arms
-from polytask.statistics.metric_values import Contributions, FoldValues, make_fold_values
+from polytask.statistics.effect import ONE_SEED_NOTE, ONE_TRAINING_SET_NOTE, compare_arms, estimate_pair_part
+from polytask.statistics.metric_values import Contributions, FoldValues, draw_fold_resamples, make_fold_values
+from polytask.statistics.pair_variance import estimate_pair_covariance
 from polytask.tasks.ranking import compute_auc
 
 
@@ -246,3 +247,14 @@ def test_what_is_left_out_is_what_lacks_most() -> None:
     found = compare_arms(world({"hard": arm, "single": base}), "hard")
     assert set(found.folds) == {1, 2}
     assert found.seeds == (0, 1, 2)
+
+
+def test_the_pairs_part_is_that_of_the_difference_of_the_arms() -> None:
+    counts, rng = draw_fold_resamples(6), np.random.default_rng(7)
+    drawn = {(arm, 0): rng.random(len(counts)) for arm in ("joint", "single")}
+    runs = {key: Contributions(0.7, np.zeros(6), values) for key, values in drawn.items()}
+    fold = FoldValues(0, tuple("abcdef"), 6, runs)
+    part = estimate_pair_part(fold, "joint", "single", [0])
+    expected = estimate_pair_covariance(drawn["joint", 0][None] - drawn["single", 0][None], counts)
+    assert part == pytest.approx(expected)
+    assert part.any()

@@ -41,6 +41,12 @@ def test_concordance_without_each_case() -> None:
         e[:2] = 1
         check(find_concordance_shares(r, t, e), lambda i: compute_concordance(r[i], t[i], e[i]), n)  # noqa: B023
     assert np.isnan(find_concordance_shares([1.0, 2], [1, 2], [0, 0])[0])
+    # Without the only event no pair can be compared.
+    assert np.isnan(find_concordance_shares([1.0, 2, 3], [1, 2, 3], [1, 0, 0])[1]).tolist() == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_kappa_without_each_case() -> None:
@@ -65,7 +71,7 @@ def test_r2_without_each_case() -> None:
     assert np.isnan(find_r2_shares([2.0, 2, 2], [1, 2, 3])[0])
 
 
-@pytest.mark.parametrize("constant", [0.0, 0.1, 1e6])
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e6, -3.0])
 def test_r2_of_truths_that_do_not_vary_is_not_defined(constant: float) -> None:
     estimate, shares = find_r2_shares(np.full(5, constant), R.normal(size=5))
     assert np.isnan(estimate)

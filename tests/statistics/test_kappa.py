@@ -53,8 +53,11 @@ def test_all_right_is_not_certainty() -> None:
     low, high = find_kappa_interval(tables(truth, truth, 3))
     assert 0.6 < low < 0.95
     assert high == 1
-    low, high = find_kappa_interval(tables(truth, 2 - truth, 3))
-    assert low >= -1
+    low, high = find_kappa_interval(tables(np.array([0, 0, 2]), np.array([2, 2, 0]), 3))
+    assert low == -1, "κ is never below −1, with an unseen case either"
+    assert np.isfinite(find_kappa_interval(tables(np.array([0, 2]), np.array([0, 2]), 3))).all(), (
+        "two are enough"
+    )
     assert np.isnan(find_kappa_interval(np.zeros((3, 2, 2)))).all()
 
 

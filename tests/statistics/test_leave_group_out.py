@@ -90,6 +90,18 @@ def test_r2_keeps_its_digits_when_one_case_outweighs_all_others(outlier: float) 
         )
 
 
+def test_r2_of_truths_that_vary_by_rounding_alone_is_judged_again() -> None:
+    truth, group = np.where(np.arange(7) % 2, 1e6, np.nextafter(1e6, 2e6)), np.arange(7)
+    asked: list[int] = []
+
+    def judge(k: np.ndarray) -> float:
+        asked.append(int(k.sum()))
+        return float("nan")
+
+    assert np.isnan(find_r2_without(truth, R.normal(size=7), group, 7, judge)).all()
+    assert asked == [6] * 7
+
+
 def test_nothing_is_known() -> None:
     none = np.zeros(0)
     for found in (

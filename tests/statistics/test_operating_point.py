@@ -60,6 +60,8 @@ def test_a_threshold_by_hand() -> None:
     assert choose_threshold(p, truth, "specificity", 0.8) == pytest.approx((0.4 + 0.6) / 2)
     assert choose_threshold(p, truth, "sensitivity", 0.5) == 0.7
     assert choose_threshold(p, truth, "specificity", 0.5) == pytest.approx((0.25 + 0.3) / 2)
+    one_above = np.array([0.1, 0.2, 0.2, 0.9])
+    assert choose_threshold(one_above, one_above > 0.5, "specificity", 0.5) == pytest.approx(0.55)
 
 
 def test_the_middle_of_two_neighboring_numbers_is_the_upper_one() -> None:

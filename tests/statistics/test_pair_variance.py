@@ -43,3 +43,10 @@ def test_with_too_few_defined_resamples_nothing_is_taken_off() -> None:
     few = 4 * N - 1
     assert not estimate_pair_covariance(REST[:, :few], COUNTS[:few]).any()
     assert estimate_pair_covariance(REST[:, : few + 1], COUNTS[: few + 1]).any()
+
+
+def test_too_few_defined_resamples_say_nothing_of_each_of_several_studies() -> None:
+    drawn, counts = np.full((4, 3, 40), np.nan), np.ones((40, 5))
+    nothing = estimate_pair_covariance(drawn, counts)
+    assert nothing.shape == (4, 3, 3)
+    assert not nothing.any()

@@ -132,3 +132,7 @@ def test_what_retraining_does_to_single_subjects_counts_without_luck_of_whole_tr
     alone, mixed = make_pivot(drawn, 1e6), make_pivot(drawn, 1e6, 0.0, 2.0, 0.5)
     assert mixed.places.var() == pytest.approx(0.5 * drawn.var() + 0.5, rel=3e-3)
     assert mixed.ends()[1] < 0.8 * alone.ends()[1]
+
+
+def test_an_estimate_of_0_counts_as_one_above_the_truth() -> None:
+    assert Pivot(np.array([-3.0, -2.0, -1.0, 1.0])).p(0.0) == pytest.approx(2 * (1 + 1) / 5)

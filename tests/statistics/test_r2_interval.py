@@ -56,3 +56,7 @@ def test_an_interval_by_its_definition() -> None:
 def test_two_subjects_are_the_fewest() -> None:
     assert np.isfinite(find_r2_interval([1.0, 0.5], [1.0, 2.0], [0, 1])).all()
     assert np.isnan(find_r2_interval([1.0, 0.5], [1.0, 2.0], [0, 0])).all()
+
+
+def test_truths_that_do_not_vary_have_no_interval() -> None:
+    assert np.isnan(find_r2_interval([1.0, 0.5, 0.2], [2.0, 2.0, 2.0], [0, 1, 2])).all()

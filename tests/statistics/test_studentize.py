@@ -59,3 +59,10 @@ def test_there_are_as_many_resamples_as_asked_for_unless_subjects_are_thousands(
     assert studentize([x], [1.0], resamples=3000).shape == (3000,)
     many = np.random.default_rng(0).normal(size=4000)
     assert studentize([many, many], [0.5, 0.5], resamples=3000).shape == (1998,)
+
+
+def test_two_folds_of_two_subjects_by_hand() -> None:
+    """Fold 1 draws both subjects once, fold 2 one of them twice: mean −1/2, variance 3/4 · 1/4 + 1/4 · 1/2."""
+    pair, once, twice = np.array([[0.0, 2.0]]), np.array([[1.0, 1.0]]), np.array([[2.0, 0.0]])
+    ratios = studentize_batch([pair, pair], [0.5, 0.5], [[once], [twice]])
+    assert ratios.item() == pytest.approx(-0.5 / np.sqrt(0.3125))

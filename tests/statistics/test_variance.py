@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.statistics.variance import EffectVariance, split_variance
+from polytask.statistics.variance import EffectVariance, split_covariance, split_variance
 
 R = np.random.default_rng(3)
 
@@ -130,3 +130,12 @@ def test_the_freedom_of_the_whole_by_hand() -> None:
     one = np.array(1.0)
     found = EffectVariance(one, one, one, 10.0, np.array(4.0), np.array(0.25), np.array(0.0))
     assert float(found.freedom()) == pytest.approx(1 / (0.25**2 / 4 + 0.75**2 / 10))
+
+
+def test_no_more_than_half_of_the_variance_is_taken_off_for_the_pairs() -> None:
+    fold = R.normal(size=(1, 20))
+    whole, _ = split_covariance(fold)
+    half, _ = split_covariance(fold, np.full((1, 1), 100 * whole))
+    assert half == pytest.approx(whole / 2)
+    less, _ = split_covariance(fold, np.full((1, 1), 0.4 * whole))
+    assert less == pytest.approx(0.6 * whole)

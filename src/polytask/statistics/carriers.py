@@ -41,7 +41,7 @@ def find_carriers(
         return ()
     sign = np.sign(estimate)
     takes = np.concatenate(
-        [sign * w * (m - m.mean()) / max(1, len(m) - 1) for w, m in zip(weights, means, strict=True)]
+        [sign * w * (m - m.mean()) / (len(m) - 1) for w, m in zip(weights, means, strict=True)]
     )
     fold = np.repeat(np.arange(len(means)), [len(m) for m in means])
     place = np.concatenate([np.arange(len(m)) for m in means])

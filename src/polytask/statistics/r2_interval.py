@@ -44,5 +44,4 @@ def find_r2_interval(
         spread = np.where(spread > 0, spread, np.nan)
         lower.append(1 - (weights @ wrong + extra * UNSEEN_SQUARE_FACTOR * float(e.max())) / spread)
         upper.append(1 - weights @ wrong / spread)
-    low, high = find_interval_ends(np.concatenate(lower), np.concatenate(upper), level)
-    return low, min(1.0, high)
+    return find_interval_ends(np.concatenate(lower), np.concatenate(upper), level)

@@ -13,6 +13,7 @@ import torch
 
 from polytask.inference.sample_prediction import Predictions, average_predictions, list_flips, predict_sample
 from polytask.model.network import NetworkOutput
+from polytask.plan.plan_schema import AugmentationPlan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample, full_sample
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
@@ -98,9 +99,14 @@ def make_sample(*images: Any) -> FullSample:
 
 def make_plan(field: str, **image: Any) -> Any:
     given = {"view": (4, 4), "patch": (2, 2), "channels": {"ct": "CT"}, "channel_flags": False, **image}
-    images = {"scan": SimpleNamespace(field=field, **given)}
+    images = {"scan": SimpleNamespace(field=field, dims=2, **given)}
     return SimpleNamespace(
-        shared=SimpleNamespace(images=images, slides={}, training=SimpleNamespace(precision="float32"))
+        shared=SimpleNamespace(
+            images=images,
+            slides={},
+            augmentation=AugmentationPlan(flip=(True, True)),
+            training=SimpleNamespace(precision="float32"),
+        )
     )
 
 
@@ -211,7 +217,8 @@ def test_a_missing_image_is_not_scanned_by_windows(prepared: Path) -> None:
     assert predict_sample(windows.state.network, sample, windows.context.plan, CPU, pooled_only=True) == {}
 
 
-def test_mirrored_passes_are_averaged_where_they_look(rehearsal: Rehearsal) -> None:
+def test_mirrored_passes_are_averaged_where_they_look(prepared: Path) -> None:
+    rehearsal = load_rehearsal(prepared, device="cpu", changes=["augmentation.flip=[true,true]"])
     sample = sample_of(rehearsal)
     alone = [infer_sample(rehearsal, sample, [axes])["lesion"][0]["p"] for axes in list_flips((0, 1))]
     assert len(alone) == 4

@@ -9,7 +9,7 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import GIB, Machine
-from polytask.plan.plan_schema import SharedPlan
+from polytask.plan.plan_schema import AugmentationPlan, SharedPlan
 from polytask.plan.planner import make_plan
 from tests.plan.worlds import (
     LAPTOP,
@@ -233,3 +233,29 @@ def test_a_table_alone_needs_no_image() -> None:
     plan = make_plan(cohort, bare, one_fold(cohort), machine=LAPTOP)
     assert plan.shared.images == {}
     assert plan.shared.training.batch > 2
+
+
+def test_pictures_and_volumes_of_one_cohort_keep_their_own_flips() -> None:
+    """A photo beside a volume: the volume's left and right do not forbid to turn the photo upside down."""
+    photo = {"kind": "image", "dims": 2, "channels": {"gray": "other"}}
+    scan = {"kind": "image", "channels": {"ct": "CT"}}
+    head = header(inputs={"photo": photo, "scan": scan}, tasks={"grade": GRADE})
+    flat_record = image_record((64, 64), channels=("gray",), orientation="PL")
+    records = {
+        f"s{i:02d}": case.model_copy(update={"images": {**case.images, "photo": flat_record}})
+        for i, case in enumerate(prints([(32, 32, 32)] * 12).cases.values())
+    }
+    cells = [{**row, "photo.gray": "p.png"} for row in graded(12)]
+    shared = shared_of(cohort_of(head, cells), Fingerprint(cases=records))
+    augmentation = shared.augmentation
+    assert (augmentation.flip, augmentation.flip_2d) == ((True, False, False), (True, True))
+    assert augmentation.find_flips(3) == (True, False, False)
+    assert augmentation.find_flips(2) == (True, True)
+    assert "photo along every axis" in shared.why["augmentation.flip_2d"]
+    assert "photo" not in shared.why["augmentation.flip"]
+
+
+def test_flips_of_plans_without_own_flips_of_pictures_hold_for_all_images() -> None:
+    old = AugmentationPlan(flip=(True, False, True))
+    assert (old.find_flips(2), old.find_flips(3)) == ((True, False), (True, False, True))
+    assert AugmentationPlan(flip=(True,)).find_flips(3) == (True, False, False)

@@ -42,7 +42,9 @@ def test_groups_of_the_header_come_first() -> None:
     assert {n: c.group for n, c in fold.tables["mol"].items()} == {
         "a1": "a", "a2": "a", "b1": "b", "b2": "b", "c": None}  # fmt: skip
     assert list(fold.tables["mol"]) == ["a1", "a2", "b1", "b2", "c"]
-    assert fold.why["tables.mol"] == "3 groups of columns, as in the header: a 2, b 2, no group 1"
+    assert fold.why["tables.mol"] == (
+        "5 of 5 columns are used; 3 groups of columns, as in the header: a 2, b 2, no group 1"
+    )
 
 
 def test_the_plan_says_which_subsets_of_sources_were_seen() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.training.run_plan import find_cohort_folder, require_member
+from polytask.plan.plan_schema import Plan
+from polytask.training.run_plan import find_cohort_folder, plan_hash, require_member
 
 
 def test_members_of_a_registry_are_chosen_by_name() -> None:
@@ -30,3 +31,54 @@ def test_the_cohort_lies_relative_to_the_work_folder(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError) as raised:
         find_cohort_folder(tmp_path / "work", lost, tmp_path / "run")
     assert str(raised.value).endswith(f"{tmp_path / 'run' / 'plan.yaml'}")
+
+
+EARLY_PLAN: dict[str, Any] = {
+    "cohort": "cohort",
+    "digest": "d",
+    "shared": {
+        "max_visits": 1,
+        "images": {
+            "scan": {
+                "dims": 3,
+                "channels": {"ct": "CT"},
+                "orientation": "RAS",
+                "crop": {},
+                "spacing": [1, 1, 4],
+                "field": "whole",
+                "view": [16, 16, 8],
+                "view_spacing": [1, 1, 4],
+                "patch": None,
+                "patches": 1,
+                "widths": [8, 16],
+                "blocks": [1, 1],
+                "strides": [[1, 1, 1], [2, 2, 1]],
+                "foreground": 0,
+                "channel_flags": False,
+                "channel_dropout": 0,
+            }
+        },
+        "augmentation": {"flip": [True, False, False]},
+        "model": {},
+        "training": {
+            "batch": 2,
+            "epochs": 1,
+            "steps_per_epoch": 1,
+            "precision": "float32",
+            "threads": 1,
+            "workers": 0,
+        },
+        "why": {},
+    },
+    "folds": {0: {"normalization": {}, "tables": {}, "tasks": {}, "why": {}}},
+}
+EARLY_HASH = "b9c95148cfcf8c6d22668bf105c9a265296a6385c2572a7ae6c80808b38c64f8"
+"""The hash of this plan as it was computed before plans had `flip_2d`, `kernels` and `resize`."""
+
+
+def test_runs_of_earlier_versions_keep_their_hash() -> None:
+    """A value that they did not have counts only once it is set."""
+    plan = Plan.parse(EARLY_PLAN, "plan")
+    assert plan_hash(plan, 0) == EARLY_HASH
+    plan.shared.augmentation.flip_2d = (True, False)
+    assert plan_hash(plan, 0) != EARLY_HASH

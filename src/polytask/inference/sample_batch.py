@@ -26,12 +26,13 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
         shapes = [a.shape[1:] for a in arrays if a is not None] or [image.view]
         # An image may be larger than the planned view: all of it is seen, nothing is cropped.
         size = [max(*column) for column in zip(image.view, *shapes, strict=True)]
+        mirrored = select_mirror_axes(plan, name, axes)
         # A visit without this image still needs a place of the same shape.
         planes = next((a.shape[0] for a in arrays if a is not None), count_input_planes(image))
         views = [
             torch.zeros((planes, *size))
             if a is None
-            else _pad_around(mirror_axes(torch.from_numpy(a).float(), axes), size)
+            else _pad_around(mirror_axes(torch.from_numpy(a).float(), mirrored), size)
             for a in arrays
         ]
         whole[name] = torch.stack(views)[None]
@@ -50,6 +51,14 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
         bags={n: b[0][None] for n, b in bags.items()},
         bag_known={n: b[1][None] for n, b in bags.items()},
     )
+
+
+def select_mirror_axes(plan: Plan, image: str, axes: Sequence[int]) -> tuple[int, ...]:
+    """Select those of the axes along which training flipped this image input; 2D and 3D inputs may differ."""
+    if not axes:
+        return ()
+    flips = plan.shared.augmentation.find_flips(plan.shared.images[image].dims)
+    return tuple(axis for axis in axes if axis < len(flips) and flips[axis])
 
 
 def mirror_axes(array: Tensor, axes: Sequence[int]) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.inference.sample_batch import make_sample_batch, mirror_axes
+from polytask.inference.sample_batch import make_sample_batch, mirror_axes, select_mirror_axes
 from polytask.inference.window_blending import blend_windows
 from polytask.model.network import Network, SideOutputs
 from polytask.model.vector_encoders import Condition
@@ -56,6 +56,10 @@ def predict_sample(
     """
     network.eval()
 
+    def find_task_axes(task: str, axes: Sequence[int]) -> Sequence[int]:
+        image = network.spec.voxel_image.get(task)
+        return axes if image is None else select_mirror_axes(plan, image, axes)
+
     def predict_once(axes: Sequence[int]) -> Predictions:
         ordered = sample
         if find_channel_order is not None and axes:
@@ -65,7 +69,10 @@ def predict_sample(
             if restore_sides is None:
                 return predictions
             return {
-                task: {slot: restore_sides(task, slot, axes, p) for slot, p in by_slot.items()}
+                task: {
+                    slot: restore_sides(task, slot, find_task_axes(task, axes), p)
+                    for slot, p in by_slot.items()
+                }
                 for task, by_slot in predictions.items()
             }
 
@@ -95,8 +102,9 @@ def _reorder_channels(
     images, whole = dict(sample.images), dict(sample.whole)
     known = dict(sample.channel_known)
     for name, image in plan.shared.images.items():
+        mirrored = select_mirror_axes(plan, name, axes)
         for slot in range(len(sample.visits)):
-            order = find_channel_order(name, slot, axes)
+            order = find_channel_order(name, slot, mirrored)
             if not order:
                 continue
             planes = order_mirrored_planes(image, order)
@@ -134,6 +142,7 @@ def _predict_mirrored(
         if image_plan.field == "whole" or not names:
             continue
         condition = network.make_condition(batch)
+        mirrored = select_mirror_axes(plan, image, axes)
         for slot in present:
             array = sample.images[image][slot]
             if array is None:
@@ -142,13 +151,13 @@ def _predict_mirrored(
             row = None if condition is None else condition.take(torch.tensor([slot], device=device))
             outputs = blend_windows(
                 partial(_run_voxel_windows, network, image, row),
-                mirror_axes(torch.from_numpy(array).to(device), axes),
+                mirror_axes(torch.from_numpy(array).to(device), mirrored),
                 image_plan.patch,
                 overlap,
             )
             for name, output in outputs.items():
                 predictions.setdefault(name, {})[slot] = _move_to_cpu(
-                    network.tasks[name].decode(mirror_axes(output, axes)[None])
+                    network.tasks[name].decode(mirror_axes(output, mirrored)[None])
                 )
     return predictions
 
@@ -181,7 +190,8 @@ def _predict_from_views(
             for index, slot in enumerate(present):
                 array = sample.images[image][slot]
                 if array is not None:
-                    cropped = mirror_axes(_crop_center(finest[index], array.shape[1:]), axes)
+                    mirrored = select_mirror_axes(plan, image, axes)
+                    cropped = mirror_axes(_crop_center(finest[index], array.shape[1:]), mirrored)
                     predictions[name][slot] = _move_to_cpu(task.decode(cropped[None]))
     return predictions
 

@@ -95,6 +95,8 @@ class AugmentationPlan(PlanSection):
     """Displacement of the points of a coarse grid, in voxels."""
     flip: tuple[bool, ...] = ()
     """Whether images may be flipped along each array axis. A flip also swaps mirrored structures, channels."""
+    flip_2d: tuple[bool, ...] | None = None
+    """The same for 2D images of a cohort that has 3D images too; None = `flip` holds for all images."""
     probability: float = 0.5
     noise: float = 0.1
     blur: float = 0.5
@@ -102,6 +104,11 @@ class AugmentationPlan(PlanSection):
     contrast: float = 0.2
     gamma: float = 0.2
     low_resolution: float = 0.5
+
+    def find_flips(self, dims: int) -> tuple[bool, ...]:
+        """Find whether images with this number of axes may be flipped, axis by axis: `[dims]`."""
+        flips = self.flip_2d if dims == 2 and self.flip_2d is not None else self.flip
+        return (*flips, *[False] * dims)[:dims]
 
 
 class BalancePlan(PlanSection):

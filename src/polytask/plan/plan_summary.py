@@ -31,6 +31,7 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     ]
     for name, slide in plan.shared.slides.items():
         rows += _list_slide_rows(name, slide, plan.shared.why)
+    rows += _list_table_rows(plan)
     training, why = plan.shared.training, plan.shared.why
     steps = training.epochs * training.steps_per_epoch
     rows += [
@@ -51,10 +52,7 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
                 "rare tasks", rare, next(why[f"training.require_every.{n}"] for n in training.require_every)
             )
         )
-    flips = [str(axis) for axis, on in enumerate(plan.shared.augmentation.flip) if on]
-    rows.append(
-        SummaryRow("flips", f"axis {', '.join(flips)}" if flips else "none", why["augmentation.flip"])
-    )
+    rows += _list_flip_rows(plan)
     # Many reasons begin with the value, which stands beside them here: "whole: the largest case ...".
     return [replace(row, why=row.why.removeprefix(f"{row.value}: ")) for row in rows]
 
@@ -92,6 +90,38 @@ def _list_slide_rows(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterat
     )
     counts = f"{slide.patches} per step, {slide.most} stored at most"
     yield SummaryRow(f"{name}: patches", counts, why.get(f"slides.{name}.patches", ""))
+
+
+def _list_table_rows(plan: Plan) -> Iterator[SummaryRow]:
+    """List what each table gives: how many of its columns the folds use, and how many groups they form."""
+    for name in next(iter(plan.folds.values())).tables if plan.folds else ():
+        tables = [fold.tables[name] for fold in plan.folds.values()]
+        columns = _format_range([len(table) for table in tables], "column")
+        groups = _format_range([len({c.group for c in table.values()}) for table in tables], "group")
+        yield SummaryRow(
+            f"{name}: columns",
+            f"{columns}, {groups}",
+            plan.folds[min(plan.folds)].why.get(f"tables.{name}", ""),
+        )
+
+
+def _format_range(counts: list[int], what: str) -> str:
+    """Format the counts of all folds: `12 columns`, or `12–14 columns` where folds differ."""
+    least, most = min(counts), max(counts)
+    plural = "" if most == 1 else "s"
+    return f"{least} {what}{plural}" if least == most else f"{least}–{most} {what}{plural}"
+
+
+def _list_flip_rows(plan: Plan) -> Iterator[SummaryRow]:
+    """List the axes along which images are flipped: none for a cohort without images; 2D images may have their own."""
+    augmentation, why = plan.shared.augmentation, plan.shared.why
+    ways = {"flips": ("flip", augmentation.flip), "flips of 2D images": ("flip_2d", augmentation.flip_2d)}
+    for what, (key, flips) in ways.items():
+        if plan.shared.images and flips is not None:
+            axes = [str(axis) for axis, on in enumerate(flips) if on]
+            yield SummaryRow(
+                what, f"axis {', '.join(axes)}" if axes else "none", why.get(f"augmentation.{key}", "")
+            )
 
 
 def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:

@@ -39,6 +39,8 @@ def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "shared.model.embedding", "must be at least 1, and deep_supervision at least 0"
     if len(shared.augmentation.flip) > 3:
         yield "shared.augmentation.flip", "an image has at most three axes"
+    if len(shared.augmentation.flip_2d or ()) > 2:
+        yield "shared.augmentation.flip_2d", "a 2D image has two axes"
     for name, image in shared.images.items():
         place = f"shared.images.{name}"
         yield from _list_encoder_breaches(place, image.widths, image.blocks, image.strides)

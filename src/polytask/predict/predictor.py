@@ -101,7 +101,9 @@ class Predictor:
 
     def flip_axes(self) -> list[int]:
         """Axes along which test-time augmentation may mirror: those that training flipped."""
-        return [axis for axis, on in enumerate(self.plan.shared.augmentation.flip) if on]
+        shared = self.plan.shared
+        flips = {shared.augmentation.find_flips(image.dims) for image in shared.images.values()}
+        return [axis for axis in range(3) if any(axis < len(own) and own[axis] for own in flips)]
 
     def answers(
         self,

@@ -75,7 +75,7 @@ def draw_geometry(
     nodes = random.standard_normal((dims, *[LATTICE_NODES] * dims)).astype(np.float32)
 
     # All numbers are drawn by now; what follows only decides which of them are used.
-    allowed = (*strength.flip, *[False] * dims)[:dims]
+    allowed = strength.find_flips(dims)
     flips = tuple(bool(a and c < 0.5) for a, c in zip(allowed, chances[2:], strict=True))
     moves = chances[0] < strength.probability and max(strength.rotate, strength.scale, strength.translate) > 0
     bends = chances[1] < strength.probability and strength.elastic > 0

@@ -28,14 +28,22 @@ OPTION_PATHS = {
 }
 """Field of `RunRequest` → the value of the plan that it sets."""
 
+LATER_KEYS = frozenset({"flip_2d"})
+"""Values of images and augmentation that earlier versions did not have; None keeps the behavior of those versions."""
+
 
 def plan_hash(plan: Plan, fold: int) -> str:
     """Hash everything in a plan that decides the weights of a fold.
 
-    Left out are the reasons, the number of data workers, and the unit that lengths are written in.
+    Left out are the reasons, the number of data workers, the unit that lengths are written in, and values that earlier
+    versions did not have, where they are empty and decide nothing.
     """
     left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
+    for section in (shared["augmentation"], *shared["images"].values()):
+        for key in LATER_KEYS & section.keys():
+            if section[key] is None:
+                del section[key]
     fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why"})
     for fields in fold_values["tasks"].values():
         if find_answer_form(fields["kind"]) == "masks":

@@ -40,7 +40,7 @@ def plan_augmentation(
         images: the plans of the image inputs. pooled: names of the visit and subject tasks.
     """
     why = why.at("augmentation")
-    flip = _plan_flips(header, fingerprint, why)
+    flip, flip_2d = _plan_flips(header, fingerprint, why)
     scale = 0.15
     unit = "px" if any(p.unit == "px" for p in images.values()) else "mm"
     why["scale"] = (
@@ -69,54 +69,63 @@ def plan_augmentation(
     )
     for name in ("noise", "blur", "brightness", "contrast", "gamma", "low_resolution"):
         why[name] = "moderate strength, for normalized intensities: scanners and sites differ about as much"
-    return AugmentationPlan(rotate=rotate, scale=scale, flip=flip)
+    return AugmentationPlan(rotate=rotate, scale=scale, flip=flip, flip_2d=flip_2d)
 
 
-def _plan_flips(header: Header, fingerprint: Fingerprint, why: PlanReasons) -> tuple[bool, ...]:
-    """Decide for each array axis whether images may be flipped along it.
-
-    Bodies are flipped left–right if that axis is known and no name depends on the side; pictures along every axis.
-    """
-    dims = max((image.dims for image in header.images.values()), default=3)
+def _plan_flips(
+    header: Header, fingerprint: Fingerprint, why: PlanReasons
+) -> tuple[tuple[bool, ...], tuple[bool, ...] | None]:
+    """Choose along which axes images may be flipped: those of all inputs, or those of 3D and those of 2D inputs."""
+    dims = sorted({spec.dims for spec in header.images.values()}, reverse=True)
+    if not dims:
+        why["flip"] = "none: the cohort has no image input"
+        return (), None
     sided = list(_list_sided_names(header))
     if sided:
         why["flip"] = (
             f"off: {join_first_names(sided)} depend on the side (left or right); structures and channels that "
             "cohort.yaml pairs under `mirror` are swapped when an image is flipped"
         )
-        return (False,) * dims
-    allowed = [True] * dims
-    words = []
-    for name, spec in header.images.items():
-        modalities = set(spec.channels.values())
-        if _is_upright(name, spec):
-            axis = _find_column_axis(name, spec, fingerprint)
-            for other in range(spec.dims):
-                allowed[other] = allowed[other] and other == axis
-            words.append(
-                f"{name} {'along its columns only' if axis is not None else 'along no axis'}, because the probe is "
-                "always at the top"
-            )
-            continue
-        if spec.dims == 2 and modalities <= {"RGB", "other"}:
-            words.append(f"{name} along every axis, because it is a picture without a left and a right side")
-            continue
-        # The store turns volumes to right, front, top, so axis 0 is left–right; 2D images stay as in their files.
-        axis = 0 if spec.dims == 3 else _find_left_right_axis(name, fingerprint)
-        for other in range(spec.dims):
-            allowed[other] = allowed[other] and other == axis
-        words.append(
-            f"{name} left–right (axis {axis})"
-            if axis is not None
-            else f"{name} along no axis, because its left–right axis is unknown"
-        )
+        return (False,) * dims[0], None
+    flips, words = _find_allowed_axes(header, fingerprint, dims[0])
     pairs = [f"{a}/{b}" for t in header.tasks.values() if isinstance(t, MaskSpec) for a, b in t.mirror]
     pairs += [f"{name}.{a}/{b}" for name, spec in header.images.items() for a, b in spec.mirror]
     swapped = f"; {join_first_names(pairs)} are swapped with it" if pairs else ""
-    why["flip"] = (
-        f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never flipped upside down or back to front"
-    )
-    return tuple(allowed)
+    never = "Bodies are never flipped upside down or back to front"
+    why["flip"] = f"{words}{swapped}. {never}"
+    if len(dims) == 1:
+        return flips, None
+    # Images of two and of three axes are moved by different draws, so that one need not forbid the other a flip.
+    flat, flat_words = _find_allowed_axes(header, fingerprint, 2)
+    why["flip_2d"] = f"2D images have flips of their own: {flat_words}. {never}"
+    return flips, flat
+
+
+def _find_allowed_axes(header: Header, fingerprint: Fingerprint, dims: int) -> tuple[tuple[bool, ...], str]:
+    """Find the axes along which every input with this number of axes may be flipped; and the reason in words."""
+    allowed = [True] * dims
+    words = []
+    for name, spec in header.images.items():
+        if spec.dims != dims:
+            continue
+        modalities = set(spec.channels.values())
+        if _is_upright(name, spec):
+            axis = _find_column_axis(name, spec, fingerprint)
+            way = "along its columns only" if axis is not None else "along no axis"
+            words.append(f"{name} {way}, because the probe is always at the top")
+        elif dims == 2 and modalities <= {"RGB", "other"}:
+            words.append(f"{name} along every axis, because it is a picture without a left and a right side")
+            continue
+        else:
+            # The store turns volumes to right, front, top, so axis 0 is left–right; 2D images stay as in their files.
+            axis = 0 if dims == 3 else _find_left_right_axis(name, fingerprint)
+            words.append(
+                f"{name} left–right (axis {axis})"
+                if axis is not None
+                else f"{name} along no axis, because its left–right axis is unknown"
+            )
+        allowed = [free and other == axis for other, free in enumerate(allowed)]
+    return tuple(allowed), "; ".join(words)
 
 
 def _is_upright(name: str, spec: ImageInput) -> bool:

@@ -30,7 +30,7 @@ def _plan_table(
     """Plan one table: its columns are screened if there are very many, and then grouped."""
     numbers = [column for column, spec in columns.items() if spec.type == "number"]
     notes = dict.fromkeys(columns, "")
-    reasons: list[str] = []
+    reasons = [""]
     if len(numbers) > compute_column_limit(len(basis.train)):
         screening = screen_columns(basis, table, numbers)
         notes = {c: screening.kept.get(c, "") for c in columns if c not in screening.dropped}
@@ -41,8 +41,8 @@ def _plan_table(
         sizes = Counter(groups.values())
         named = join_first_names([f"{group or 'no group'} {sizes[group]}" for group in order])
         reasons.append(f"{len(order)} groups of columns, {how}: {named}")
-    if reasons:
-        why["."] = "; ".join(reasons)
+    reasons[0] = f"{len(notes)} of {len(columns)} columns are used"
+    why["."] = "; ".join(reasons)
     plans = {
         column: _plan_column(basis, table, column, columns[column], groups[column], why)
         for column in sorted(notes, key=lambda c: order.index(groups[c]))

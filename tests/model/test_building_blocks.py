@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from polytask.model.building_blocks import Decoder, MeanPool, ResidualBlock
+from polytask.model.building_blocks import Decoder, Encoder, EncoderSpec, MeanPool, ResidualBlock
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,45 @@ def test_no_full_resolution_map_leaves_bf16(dims: int) -> None:
     assert maps[0].dtype == torch.bfloat16
     assert "1.steps.0.join" in seen
     assert {n for n, dtype in seen.items() if dtype != torch.bfloat16} == set()
+
+
+FLAT = EncoderSpec(
+    3, 1, (8, 16, 16), (1, 2, 1), ((1, 1, 1), (1, 2, 2), (2, 2, 2)), ((1, 3, 3), (1, 3, 3), (3, 3, 3))
+)
+
+
+def test_kernels_follow_their_stage_in_encoder_and_decoder() -> None:
+    encoder, decoder = Encoder(FLAT), Decoder(3, FLAT.widths, 2, FLAT.kernels)
+    shapes = {name: tuple(p.shape[2:]) for name, p in encoder.named_parameters() if p.dim() == 5}
+    for stage, kernel in enumerate(FLAT.kernels):
+        found = {
+            shape for name, shape in shapes.items() if name.startswith(f"stages.{stage}.") and max(shape) > 1
+        }
+        assert found == {kernel}
+    # The deepest level has no skip; its step joins the maps of level 1, the next one those of level 0.
+    assert [tuple(s.join[0].weight.shape[2:]) for s in decoder.steps] == [(1, 3, 3), (1, 3, 3)]  # type: ignore[index, union-attr]
+    x = torch.randn(1, 1, 6, 16, 16)
+    assert [tuple(m.shape[2:]) for m in encoder(x)] == [(6, 16, 16), (6, 8, 8), (3, 4, 4)]
+    assert [tuple(m.shape[2:]) for m in decoder(encoder(x))] == [(6, 16, 16), (6, 8, 8)]
+
+
+def test_a_flat_kernel_does_not_reach_into_other_slices() -> None:
+    torch.manual_seed(0)
+    block = ResidualBlock(3, 1, 8, (1, 1, 1), (1, 3, 3)).body[0]
+    assert isinstance(block, nn.Sequential)
+    x = torch.zeros(1, 1, 5, 8, 8)
+    x[:, :, 2] = torch.randn(8, 8)
+    reached = block[0](x).abs().sum((0, 1, 3, 4)) > 0
+    assert reached.tolist() == [False, False, True, False, False]
+
+
+def test_without_kernels_the_network_is_the_one_of_earlier_versions() -> None:
+    """The same names, shapes and first weights as with 3×3×3 written out."""
+    plain = EncoderSpec(FLAT.dims, FLAT.planes, FLAT.widths, FLAT.blocks, FLAT.strides)
+    torch.manual_seed(0)
+    before = Encoder(plain).state_dict()
+    torch.manual_seed(0)
+    after = Encoder(EncoderSpec(3, 1, FLAT.widths, FLAT.blocks, FLAT.strides, ((3, 3, 3),) * 3)).state_dict()
+    assert {n: tuple(p.shape) for n, p in before.items()} == {n: tuple(p.shape) for n, p in after.items()}
+    assert all(torch.equal(p, after[n]) for n, p in before.items())
+    assert tuple(before["stages.0.first.body.0.0.weight"].shape) == (8, 1, 3, 3, 3)

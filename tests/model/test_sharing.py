@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from polytask.model.building_blocks import EncoderSpec
 from polytask.model.network import Network
 from polytask.model.roles import JOINT, TRUNK, private_role
 from polytask.model.sharing import SHARINGS, list_forms
@@ -202,3 +203,16 @@ def _first(value: object) -> object:
         return {k: v[:1] for k, v in value.items()}
     assert isinstance(value, Tensor)
     return value[:1]
+
+
+def test_flat_kernels_of_the_encoder_hold_in_every_block(sharing: str, form: str) -> None:
+    """No convolution of the two finest levels reaches along the coarse axis; the shapes of the outputs stay."""
+    strides = ((1, 1, 1), (1, 2, 2), (2, 2, 2))
+    spec = EncoderSpec(3, 2, (8, 16, 32), (1, 2, 1), strides, ((1, 3, 3), (1, 3, 3), (3, 3, 3)))
+    network = network_of(tasks_of("voxel+visit"), 3, sharing=sharing, form=form, images={"scan": spec})
+    assert network(inputs_of(3))["mask"][0].shape[2:] == (12, 12, 12)
+    wide = [n for n, p in network.named_parameters() if p.dim() == 5 and p.shape[2] > 1]
+    assert wide, "the deepest stage has 3×3×3"
+    assert all(min(p.shape[:2]) >= 16 for n, p in network.named_parameters() if n in wide)
+    flat = [n for n, p in network.named_parameters() if p.dim() == 5 and tuple(p.shape[2:]) == (1, 3, 3)]
+    assert len(flat) >= 8, "two blocks of two and more convolutions in each of two stages, and the decoder"

@@ -9,6 +9,7 @@ import pytest
 from polytask.errors import PolytaskError
 from polytask.plan.machine import GIB, Machine
 from polytask.plan.plan_schema import ImagePlan, Plan
+from polytask.plan.plan_summary import list_summary_rows
 from polytask.plan.planner import make_plan
 from tests.plan.worlds import LAPTOP, SERVER, cohort_of, graded, header, one_fold, prints
 
@@ -90,6 +91,13 @@ def test_a_patch_has_equal_edges_in_mm_within_a_thin_image() -> None:
     assert max(edges) < 1.3 * min(edges)
     assert (1, 1) != image.strides[1][:2] == (2, 2)
     assert image.strides[1][2] == 1, "the coarse axis waits"
+    assert image.kernels is not None
+    assert image.kernels[0] == (3, 3, 1)
+    assert image.kernels[-1] == (3, 3, 3)
+    plan = make_plan(cohort, found, one_fold(cohort), machine=LAPTOP)
+    flat = sum(kernel[2] == 1 for kernel in image.kernels)
+    assert f"1 along axis 2 in the first {flat} stages" in plan.shared.why["images.scan.kernels"]
+    assert "scan: kernels" in {row.what for row in list_summary_rows(plan)}
 
 
 def test_the_largest_case_fits_the_view() -> None:

@@ -18,6 +18,7 @@ from polytask.plan.rules.topology import (
     MAX_ENCODER_STAGES,
     TARGET_BOTTLENECK_EDGE,
     pad_to_strides,
+    plan_kernels,
     plan_strides,
     plan_topology,
 )
@@ -43,6 +44,47 @@ def test_total_stride(size: tuple[int, ...], spacing: tuple[float, ...], total: 
 
 def test_a_coarse_axis_waits() -> None:
     assert plan_strides((128, 128, 16), (1, 1, 5))[1:4] == ((2, 2, 1), (2, 2, 1), (2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing", "flat"),
+    [
+        ((16, 128, 128), (4.0, 0.5, 0.5), 3),
+        ((16, 128, 128), (5.0, 1.0, 1.0), 2),
+        ((40, 128, 128), (2.0, 1.0, 1.0), 1),
+        ((40, 128, 128), (1.9, 1.0, 1.0), 0),
+        ((64, 64, 64), (1.0, 1.0, 1.0), 0),
+    ],
+)
+def test_kernels_are_flat_until_the_spacings_meet(
+    size: tuple[int, ...], spacing: tuple[float, ...], flat: int
+) -> None:
+    """nnU-Net's rule: an axis gets 3 once its spacing is less than twice the finest, and keeps it; each halving of the
+    other two axes doubles theirs: 4 / 0.5, 4 / 1, 4 / 2 and then 4 / 4."""
+    kernels = plan_topology(size, spacing, 1, "cpu", 10**10).kernels
+    assert kernels[:flat] == ((1, 3, 3),) * flat
+    assert set(kernels[flat:]) <= {(3, 3, 3)}
+    assert (kernels == ()) == (flat == 0)
+
+
+def test_kernels_of_pictures_and_of_short_fine_axes_stay_whole() -> None:
+    assert plan_topology((256, 256), (1.0, 4.0), 1, "cpu", 10**10).kernels == ()
+    strides = plan_strides((3, 64, 64), (0.2, 1.0, 1.0))
+    assert plan_kernels((3, 64, 64), (0.2, 1.0, 1.0), strides) == (), "three thin slices hold nobody back"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(2, 300), min_size=3, max_size=3), st.lists(st.floats(0.3, 8), min_size=3, max_size=3)
+)
+def test_no_kernel_skips_voxels(size: list[int], spacing: list[float]) -> None:
+    """An axis that is halved has a kernel of 3, and an axis that has one keeps it."""
+    t = plan_topology(size, spacing, 1, "cpu", 10**10)
+    assert t.taps == tuple(prod(k) for k in t.kernels or [(3, 3, 3)] * len(t.widths))
+    for before, kernel in zip(t.kernels, t.kernels[1:], strict=False):
+        assert all(k >= b for k, b in zip(kernel, before, strict=True))
+    for kernel, stride in zip(t.kernels, t.strides, strict=False):
+        assert all(k == 3 for k, s in zip(kernel, stride, strict=True) if s > 1)
 
 
 @settings(deadline=None)
@@ -76,8 +118,8 @@ def test_flops_of_a_known_network() -> None:
     )
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-def test_cost_agrees_with_the_real_modules(dims: int) -> None:
+@pytest.mark.parametrize(("dims", "slices"), [(2, 1.0), (3, 1.0), (3, 5.0)])
+def test_cost_agrees_with_the_real_modules(dims: int, slices: float) -> None:
     """Parameters to a hundredth, multiplications to a hundredth, what autograd keeps to a quarter."""
     import torch
     from torch.autograd.graph import saved_tensors_hooks
@@ -86,9 +128,10 @@ def test_cost_agrees_with_the_real_modules(dims: int) -> None:
     from polytask.model.building_blocks import Decoder, Encoder, EncoderSpec
 
     size = (32,) * dims
-    t = plan_topology(size, (1.0,) * dims, 2, "cpu", 10**10)
-    encoder = Encoder(EncoderSpec(dims, 2, t.widths, t.blocks, t.strides))
-    decoder = Decoder(dims, t.widths)
+    t = plan_topology(size, (slices, *(1.0,) * (dims - 1)), 2, "cpu", 10**10)
+    assert len(t.kernels) == (len(t.widths) if slices > 1 else 0)
+    encoder = Encoder(EncoderSpec(dims, 2, t.widths, t.blocks, t.strides, t.kernels))
+    decoder = Decoder(dims, t.widths, kernels=t.kernels)
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:

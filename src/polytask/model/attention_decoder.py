@@ -39,10 +39,17 @@ class AttentionDecoder(nn.Module):
     takes the place of the encoder; under hard sharing the mean is the shared map itself.
     """
 
-    def __init__(self, dims: int, channels: Sequence[int], tasks: Sequence[str], outputs: int = 1):
+    def __init__(
+        self,
+        dims: int,
+        channels: Sequence[int],
+        tasks: Sequence[str],
+        outputs: int = 1,
+        kernels: Sequence[Sequence[int]] = (),
+    ):
         super().__init__()
         self.tasks = list(tasks)
-        self.decoder = Decoder(dims, channels, len(channels) - 1)
+        self.decoder = Decoder(dims, channels, len(channels) - 1, kernels)
         self.outputs = max(1, min(outputs, len(channels) - 1))
         stages = list(zip(reversed(channels[:-1]), reversed(channels[1:]), strict=True))
         self.stages = NamedModules(

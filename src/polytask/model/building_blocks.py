@@ -27,11 +27,14 @@ Level = TypeVar("Level", bound=nn.Module)
 """Class of the modules of `LevelModules`."""
 
 
-def make_convolution(dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1) -> nn.Module:
-    """Make a 3×3(×3) convolution that keeps the size (divided by `stride`, rounded up).
+def make_convolution(
+    dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1, kernel: Sequence[int] | None = None
+) -> nn.Module:
+    """Make a convolution that keeps the size (divided by `stride`, rounded up): 3×3(×3), or of another odd `kernel`.
     It has no bias: a norm follows."""
     step = stride if isinstance(stride, int) else tuple(stride)
-    return CONVOLUTIONS[dims](inputs, outputs, 3, step, padding=1, bias=False)
+    taps = (3,) * dims if kernel is None else tuple(kernel)
+    return CONVOLUTIONS[dims](inputs, outputs, taps, step, padding=tuple(k // 2 for k in taps), bias=False)
 
 
 def make_norm(channels: int) -> nn.Module:
@@ -47,9 +50,16 @@ def make_norm(channels: int) -> nn.Module:
 class ConvNormAct(nn.Sequential):
     """A convolution, a norm and an activation, one after another."""
 
-    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1):
+    def __init__(
+        self,
+        dims: int,
+        inputs: int,
+        outputs: int,
+        stride: Sequence[int] | int = 1,
+        kernel: Sequence[int] | None = None,
+    ):
         super().__init__(
-            make_convolution(dims, inputs, outputs, stride),
+            make_convolution(dims, inputs, outputs, stride, kernel),
             make_norm(outputs),
             nn.LeakyReLU(0.01, inplace=True),
         )
@@ -86,11 +96,13 @@ class MeanPool(nn.Module):
 class ResidualBlock(nn.Module):
     """Two convolutions and a shortcut: `[N, inputs, *space] → [N, outputs, *space / stride]`."""
 
-    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int]):
+    def __init__(
+        self, dims: int, inputs: int, outputs: int, stride: Sequence[int], kernel: Sequence[int] | None = None
+    ):
         super().__init__()
         self.body = nn.Sequential(
-            ConvNormAct(dims, inputs, outputs, stride=stride),
-            make_convolution(dims, outputs, outputs),
+            ConvNormAct(dims, inputs, outputs, stride, kernel),
+            make_convolution(dims, outputs, outputs, kernel=kernel),
             make_norm(outputs),
         )
         shortcut: list[nn.Module] = []
@@ -160,6 +172,7 @@ class EncoderSpec:
         widths: channels per stage, finest first.
         blocks: residual blocks per stage.
         strides: stride at which each stage begins.
+        kernels: kernel of the convolutions of each stage and of the decoder level beside it; () = 3 along every axis.
     """
 
     dims: int
@@ -167,16 +180,30 @@ class EncoderSpec:
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
+    kernels: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def stage_kernels(self) -> tuple[tuple[int, ...], ...]:
+        """Kernel of each stage, written out."""
+        return self.kernels or ((3,) * self.dims,) * len(self.widths)
 
 
 class EncoderStage(nn.Module):
     """One resolution of the encoder: a block with a stride, then plain blocks."""
 
-    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int], blocks: int):
+    def __init__(
+        self,
+        dims: int,
+        inputs: int,
+        outputs: int,
+        stride: Sequence[int],
+        blocks: int,
+        kernel: Sequence[int] | None = None,
+    ):
         super().__init__()
-        self.first = ResidualBlock(dims, inputs, outputs, stride)
+        self.first = ResidualBlock(dims, inputs, outputs, stride, kernel)
         self.rest = nn.Sequential(
-            *[ResidualBlock(dims, outputs, outputs, (1,) * dims) for _ in range(blocks - 1)]
+            *[ResidualBlock(dims, outputs, outputs, (1,) * dims, kernel) for _ in range(blocks - 1)]
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,8 +221,10 @@ class Encoder(nn.Module):
         self.channels = spec.widths
         inputs = (spec.planes, *spec.widths[:-1])
         self.stages = LevelModules(
-            EncoderStage(spec.dims, i, o, s, b)
-            for i, o, s, b in zip(inputs, spec.widths, spec.strides, spec.blocks, strict=True)
+            EncoderStage(spec.dims, i, o, s, b, k)
+            for i, o, s, b, k in zip(
+                inputs, spec.widths, spec.strides, spec.blocks, spec.stage_kernels, strict=True
+            )
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -214,10 +243,10 @@ class UpStep(nn.Module):
     and leaves no checkerboard pattern.
     """
 
-    def __init__(self, dims: int, below: int, skip: int):
+    def __init__(self, dims: int, below: int, skip: int, kernel: Sequence[int] | None = None):
         super().__init__()
         self.reduce = Pointwise(below, skip)
-        self.join = ConvNormAct(dims, 2 * skip, skip)
+        self.join = ConvNormAct(dims, 2 * skip, skip, kernel=kernel)
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
         """Join a coarser map with a skip: `[N, below, *s], [N, skip, *S] → [N, skip, *S]`."""
@@ -227,13 +256,22 @@ class UpStep(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The U-Net decoder of a voxel task: pyramid → decoded maps of the `outputs` finest levels, both finest first."""
+    """The U-Net decoder of a voxel task: pyramid → decoded maps of the `outputs` finest levels, both finest first.
 
-    def __init__(self, dims: int, channels: Sequence[int], outputs: int = 1):
+    `kernels` has the kernel of each stage of the encoder; a level of the decoder takes that of its skip. () = 3 along
+    every axis.
+    """
+
+    def __init__(
+        self, dims: int, channels: Sequence[int], outputs: int = 1, kernels: Sequence[Sequence[int]] = ()
+    ):
         super().__init__()
         self.outputs = max(1, min(outputs, len(channels) - 1))
-        pairs = zip(reversed(channels[1:]), reversed(channels[:-1]), strict=True)
-        self.steps = nn.ModuleList(UpStep(dims, below, skip) for below, skip in pairs)
+        every = kernels or [(3,) * dims] * len(channels)
+        levels = reversed(range(len(channels) - 1))
+        self.steps = nn.ModuleList(
+            UpStep(dims, channels[level + 1], channels[level], every[level]) for level in levels
+        )
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
         """Decode a pyramid; the shapes are those of the class."""

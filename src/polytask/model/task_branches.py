@@ -104,10 +104,10 @@ class VoxelBranch(nn.Module):
             key, image = self.keys[name], spec.images[spec.voxel_image[name]]
             if key not in decoders and spec.decoder == "attention" and name not in alone:
                 decoders[key] = AttentionDecoder(
-                    image.dims, image.widths, self._list_decoder_users(key), levels
+                    image.dims, image.widths, self._list_decoder_users(key), levels, image.kernels
                 )
             elif key not in decoders:
-                decoders[key] = Decoder(image.dims, image.widths, levels)
+                decoders[key] = Decoder(image.dims, image.widths, levels, image.kernels)
             widths = image.widths[: decoders[key].outputs]
             thinned = spec.uncertainty == "variance" and name in upstream
             heads[name] = VoxelHeads(task, image.dims, widths, thinned)

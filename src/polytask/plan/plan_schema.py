@@ -56,6 +56,8 @@ class ImagePlan(PlanSection):
     """Number of residual blocks in each stage."""
     strides: tuple[tuple[int, ...], ...]
     """Stride with which each stage begins, one number per axis; the first stage has strides of 1."""
+    kernels: tuple[tuple[int, ...], ...] | None = None
+    """Kernel of the convolutions of each stage, 1 or 3 along each axis; None = 3 along every axis of every stage."""
     foreground: float
     """Share of the training patches that are centered on a known structure."""
     channel_flags: bool

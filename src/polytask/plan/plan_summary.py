@@ -80,6 +80,9 @@ def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterat
         )
     widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
     yield SummaryRow(f"{name}: network", widths, reason("strides"))
+    if image.kernels is not None:
+        kernels = ", ".join(format_sizes(kernel) for kernel in dict.fromkeys(image.kernels))
+        yield SummaryRow(f"{name}: kernels", kernels, reason("kernels"))
 
 
 def _list_slide_rows(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterator[SummaryRow]:

@@ -190,6 +190,7 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     if any(len(s) != dims or min(s) < 1 for s in image.strides) or max(image.strides[0]) > 1:
         yield "strides", f"expected {dims} whole numbers above 0 for each stage, all 1 in the first"
         return
+    yield from _list_kernel_breaches(image)
     if min(image.widths) < 1 or min(image.blocks) < 1:
         yield "widths", "every stage must have at least 1 channel and 1 block"
     wanted = {
@@ -234,3 +235,25 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
         yield "channel_dropout", f"{image.channel_dropout:g} must be a share from 0 to below 1"
     if image.crop.rule == "box" and not image.crop.column:
         yield "crop.column", "the rule box needs the name of a table column"
+
+
+def _list_kernel_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the kernels of the stages; the strides were found right before."""
+    if image.kernels is None:
+        return
+    if len(image.kernels) != len(image.strides) or any(
+        len(kernel) != image.dims or set(kernel) - {1, 3} for kernel in image.kernels
+    ):
+        yield (
+            "kernels",
+            f"expected {image.dims} numbers, each 1 or 3, for each of {len(image.strides)} stages; or null for 3 "
+            "everywhere",
+        )
+        return
+    for kernel, stride in zip(image.kernels, image.strides, strict=True):
+        if any(k == 1 and s > 1 for k, s in zip(kernel, stride, strict=True)):
+            yield (
+                "kernels",
+                f"a kernel of 1 skips voxels at stride {list(stride)}; use 3 along the axes that it halves",
+            )
+            return

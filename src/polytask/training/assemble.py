@@ -41,6 +41,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
             image.widths,
             image.blocks,
             image.strides,
+            image.kernels or (),
         )
         for name, image in plan.shared.images.items()
     }

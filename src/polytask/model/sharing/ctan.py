@@ -51,9 +51,10 @@ class LowRankExchange(nn.Module):
 class FullExchange(nn.Module):
     """The own map plus a 3×3(×3) convolution, norm and activation of the other maps side by side."""
 
-    def __init__(self, dims: int, channels: int, tasks: Sequence[str]):
+    def __init__(self, dims: int, channels: int, tasks: Sequence[str], kernel: Sequence[int] | None = None):
         super().__init__()
-        self.take = NamedModules({t: ConvNormAct(dims, (len(tasks) - 1) * channels, channels) for t in tasks})
+        others = (len(tasks) - 1) * channels
+        self.take = NamedModules({t: ConvNormAct(dims, others, channels, kernel=kernel) for t in tasks})
         for _, take in self.take.items():
             nn.init.constant_(take[1].get_parameter("weight"), 0.1)
 
@@ -91,8 +92,8 @@ class CTAN(nn.Module):
         self.path = AttentionPath(spec, needs, form, strided=True)
         light, deepest = form == "light", spec.widths[-1]
         self.exchanges = nn.ModuleList(
-            LowRankExchange(c, self.tasks) if light else FullExchange(spec.dims, c, self.tasks)
-            for c in spec.widths
+            LowRankExchange(c, self.tasks) if light else FullExchange(spec.dims, c, self.tasks, k)
+            for c, k in zip(spec.widths, spec.stage_kernels, strict=True)
             if self.interacts
         )
         inner, hidden = (deepest // 2, deepest) if light else (deepest, 4 * deepest)

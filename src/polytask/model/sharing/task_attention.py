@@ -96,7 +96,7 @@ class AttentionPath(nn.Module):
     ):
         super().__init__()
         light = form == "light"
-        widths, strides = spec.widths, spec.strides[1:]
+        widths, strides, kernels = spec.widths, spec.strides[1:], spec.stage_kernels
         self.dims, self.strided = spec.dims, strided
         self.needs = dict(needs)
         self.encoder = Encoder(spec)
@@ -111,9 +111,14 @@ class AttentionPath(nn.Module):
         self.pools = nn.ModuleList(MeanPool(s) for s in strides) if light else None
         self.refine = LevelModules(
             NamedModules(
-                {t: ConvNormAct(spec.dims, c, n, s if strided else 1) for t in needs} if not light else {}
+                {
+                    t: ConvNormAct(spec.dims, c, n, s if strided else 1, after if strided else before)
+                    for t in needs
+                }
+                if not light
+                else {}
             )
-            for (c, n), s in zip(pairwise(widths), strides, strict=True)
+            for (c, n), s, (before, after) in zip(pairwise(widths), strides, pairwise(kernels), strict=True)
         )
 
     def forward(

@@ -77,12 +77,13 @@ def _plan_flips(
 ) -> tuple[tuple[bool, ...], tuple[bool, ...] | None]:
     """Choose along which axes images may be flipped: those of all inputs, or those of 3D and those of 2D inputs."""
     dims = sorted({spec.dims for spec in header.images.values()}, reverse=True)
+    why["flip_2d"] = "not used: `flip` holds for all images, since there are not both 2D and 3D ones"
     if not dims:
         why["flip"] = "none: the cohort has no image input"
         return (), None
     sided = list(_list_sided_names(header))
     if sided:
-        why["flip"] = (
+        why["flip"] = why["flip_2d"] = (
             f"off: {join_first_names(sided)} depend on the side (left or right); structures and channels that "
             "cohort.yaml pairs under `mirror` are swapped when an image is flipped"
         )

@@ -13,9 +13,14 @@ from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS, Machine
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.rules.field_of_view import FieldChoice, choose_field
 from polytask.plan.rules.image_geometry import plan_geometry
-from polytask.plan.rules.network_cost import PASSES_PER_STEP, count_activation_bytes, count_parameter_bytes
+from polytask.plan.rules.network_cost import (
+    PASSES_PER_STEP,
+    Topology,
+    count_activation_bytes,
+    count_parameter_bytes,
+)
 from polytask.plan.rules.shared_facts import SharedFacts
-from polytask.plan.rules.topology import TARGET_BOTTLENECK_EDGE
+from polytask.plan.rules.topology import COARSE_AXIS_RATIO, TARGET_BOTTLENECK_EDGE
 from polytask.plan.rules.view_sizes import ViewBudget
 
 MIN_BATCH_SAMPLES = {2: 4, 3: 2}
@@ -150,6 +155,7 @@ def _plan_image(
         f"({format_sizes(deepest)} in the deepest stage); an axis at least twice as coarse as the finest one is halved "
         "later, and an axis that padding would lengthen by over 20 % less often"
     )
+    why["kernels"] = _explain_kernels(t)
     why["foreground"] = (
         f"{format_share_percent(FOREGROUND_SHARE)} of the training patches are centered on a known structure, so that "
         "small structures are seen"
@@ -171,8 +177,25 @@ def _plan_image(
         widths=t.widths,
         blocks=t.blocks,
         strides=t.strides,
+        kernels=t.kernels or None,
         foreground=FOREGROUND_SHARE if field.patch else 0.0,
         channel_flags=flags,
         channel_dropout=dropout,
     )
     return plan, field
+
+
+def _explain_kernels(topology: Topology) -> str:
+    """Say where kernels do not reach along a coarse axis, and why."""
+    if not topology.kernels:
+        return "3 along every axis of every stage: no axis is much coarser than the finest one"
+    counts = [sum(kernel[axis] == 1 for kernel in topology.kernels) for axis in range(topology.dims)]
+    flat = [
+        f"axis {axis} in the first {f'{count} stages' if count > 1 else 'stage'}"
+        for axis, count in enumerate(counts)
+        if count
+    ]
+    return (
+        f"1 along {' and '.join(flat)}, 3 elsewhere: there its voxels are at least {COARSE_AXIS_RATIO:g} times as long "
+        "as those of the finest axis, and a slice further on shows other tissue"
+    )

@@ -1,9 +1,9 @@
 """Counts what a network costs before it is built: multiplications, activations, parameters of `polytask.model`.
 
-Counted from the layers: a residual block has two 3³ convolutions and a shortcut, a decoder level has a 1×1 convolution
-and then one 3³ convolution on the joined maps. Activations were compared with those of the real modules and agree
-within a tenth. The modules keep for the backward pass: 4 maps per block and 2 more per stage, and 4 per decoder level,
-with bf16 as with float32.
+Counted from the layers: a residual block has two convolutions and a shortcut, a decoder level has a 1×1 convolution and
+then one convolution on the joined maps; a kernel is 3³, or 1×3×3 in stages where one axis is much coarser. Activations
+were compared with those of the real modules and agree within a tenth. The modules keep for the backward pass: 4 maps
+per block and 2 more per stage, and 4 per decoder level, with bf16 as with float32.
 """
 
 from __future__ import annotations
@@ -33,6 +33,13 @@ class Topology:
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
+    kernels: tuple[tuple[int, ...], ...] = ()
+    """Kernel of each stage; () = 3 along every axis of every stage."""
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Number of weights of the kernel of each stage: 27, or 9 for 1×3×3."""
+        return tuple(prod(k) for k in self.kernels) or (3**self.dims,) * len(self.widths)
 
     @property
     def total(self) -> tuple[int, ...]:
@@ -51,8 +58,8 @@ class Topology:
 def count_encoder_flops(topology: Topology, size: Sequence[int]) -> float:
     """Count the FLOP of a forward pass of the encoder on one image of this size."""
     inputs, total = topology.planes, 0.0
-    taps = 3**topology.dims
-    for voxels, width, blocks in zip(topology.maps(size), topology.widths, topology.blocks, strict=True):
+    stages = zip(topology.maps(size), topology.widths, topology.blocks, topology.taps, strict=True)
+    for voxels, width, blocks, taps in stages:
         # The first block changes the number of channels, so that its shortcut is a 1×1 convolution (the + 1).
         first = inputs * width * (taps + 1) + width * width * taps
         total += 2 * voxels * (first + (blocks - 1) * 2 * width * width * taps)
@@ -62,10 +69,9 @@ def count_encoder_flops(topology: Topology, size: Sequence[int]) -> float:
 
 def count_decoder_flops(topology: Topology, size: Sequence[int]) -> float:
     """Count the FLOP of a forward pass of one decoder on one image of this size."""
-    maps, taps = topology.maps(size), 3**topology.dims
-    total = 0.0
+    maps, total = topology.maps(size), 0.0
     for level in range(len(maps) - 1):
-        skip, below = topology.widths[level], topology.widths[level + 1]
+        skip, below, taps = topology.widths[level], topology.widths[level + 1], topology.taps[level]
         total += 2 * (maps[level + 1] * below * skip + maps[level] * 2 * skip * skip * taps)
     return total
 
@@ -85,10 +91,10 @@ def count_activation_bytes(topology: Topology, size: Sequence[int], decoders: in
 
 def count_parameter_bytes(topology: Topology, decoders: int) -> float:
     """Count the bytes of the parameters, including gradients and what the optimizer stores for them."""
-    inputs, count, taps = topology.planes, 0, 3**topology.dims
-    for width, blocks in zip(topology.widths, topology.blocks, strict=True):
+    inputs, count = topology.planes, 0
+    for width, blocks, taps in zip(topology.widths, topology.blocks, topology.taps, strict=True):
         count += inputs * width * (taps + 1) + width * width * taps * (2 * blocks - 1)
         inputs = width
-    for skip, below in zip(topology.widths[:-1], topology.widths[1:], strict=True):
+    for skip, below, taps in zip(topology.widths[:-1], topology.widths[1:], topology.taps[:-1], strict=True):
         count += decoders * (below * skip + 2 * skip * skip * taps)
     return BYTES_PER_PARAMETER * count

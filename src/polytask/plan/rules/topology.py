@@ -1,4 +1,4 @@
-"""Decides strides, widths and blocks of a network, and the sizes of arrays that it needs."""
+"""Decides strides, kernels, widths and blocks of a network, and the sizes of arrays that it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ MIN_BOTTLENECK_EDGE = 3
 MAX_ENCODER_STAGES = {2: 7, 3: 6}
 """Dimensions → largest number of stages."""
 COARSE_AXIS_RATIO = 2.0
-"""An axis that is coarser than the finest one by this factor is not halved until the others have become as coarse."""
+"""An axis that is coarser than the finest one by this factor is not halved until the others have become as coarse, and
+convolutions do not reach along it until then."""
 MAX_PADDING_FACTOR = 1.2
 """Padding may enlarge an axis by at most this factor; otherwise the axis is halved once less."""
 FIRST_STAGE_WIDTH = {("cpu", 2): 32, ("cpu", 3): 16, ("gpu", 2): 32, ("gpu", 3): 32}
@@ -42,7 +43,7 @@ def plan_topology(
         base //= 2
     widths = tuple(min(base * 2**stage, MAX_STAGE_WIDTH[kind, dims]) for stage in range(len(steps)))
     blocks = tuple(1 if kind == "cpu" or stage == 0 else 2 for stage in range(len(steps)))
-    return Topology(dims, planes, widths, blocks, steps)
+    return Topology(dims, planes, widths, blocks, steps, plan_kernels(size, spacing, steps))
 
 
 def plan_strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], ...]:
@@ -62,6 +63,31 @@ def plan_strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[i
         done = [d + (s > 1) for d, s in zip(done, step, strict=True)]
         edge = [e * s for e, s in zip(edge, step, strict=True)]
     return tuple(steps)
+
+
+def plan_kernels(
+    size: Sequence[int], spacing: Sequence[float], strides: Sequence[Sequence[int]]
+) -> tuple[tuple[int, ...], ...]:
+    """Plan the kernel of each stage of a 3D network: 1 along an axis that is still much coarser than the finest one.
+
+    Neighbors along such an axis show other tissue, and weights for them are two thirds of a 3³ kernel. Once an axis has
+    a kernel of 3, it keeps it. The result is () where every kernel is 3 along every axis.
+    """
+    dims, edge = len(size), list(spacing)
+    left = [_count_halvings(n) for n in size]
+    reach = [1] * dims
+    kernels = []
+    for step in strides:
+        edge = [e * s for e, s in zip(edge, step, strict=True)]
+        left = [n - (s > 1) for n, s in zip(left, step, strict=True)]
+        # As for strides, a short fine axis does not count. A kernel of 1 would skip voxels of an axis that is halved.
+        finest = min((e for e, n in zip(edge, left, strict=True) if n > 0), default=min(edge))
+        reach = [
+            3 if r == 3 or s > 1 or e < COARSE_AXIS_RATIO * finest else 1
+            for r, s, e in zip(reach, step, edge, strict=True)
+        ]
+        kernels.append(tuple(reach))
+    return tuple(kernels) if dims == 3 and any(1 in kernel for kernel in kernels) else ()
 
 
 def _count_halvings(size: int) -> int:

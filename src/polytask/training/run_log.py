@@ -79,9 +79,9 @@ def is_log_entry(line: Mapping[str, Any]) -> bool:
         or not _is_number_or_null(seconds)
     ):
         return False
-    parts = [line.get(key, {}) for key in LOG_SECTIONS] + [
-        gradients.get(key, {}) for key in GRADIENT_LOG_SECTIONS
-    ]
+    parts = [line.get(key, {}) for key in LOG_SECTIONS]
+    # A step writes all sections of the gradients or none, so that who reads a summary finds each of them.
+    parts += [gradients.get(key) for key in GRADIENT_LOG_SECTIONS] if "gradients" in line else []
     parts += [part for name, part in tuned.items() if name != "skill"]
     numbers = all(isinstance(part, Mapping) and all(map(_is_number_or_null, part.values())) for part in parts)
     return numbers and _is_number_or_null(tuned.get("skill"))

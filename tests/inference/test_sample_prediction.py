@@ -98,7 +98,14 @@ def make_sample(*images: Any) -> FullSample:
 
 
 def make_plan(field: str, **image: Any) -> Any:
-    given = {"view": (4, 4), "patch": (2, 2), "channels": {"ct": "CT"}, "channel_flags": False, **image}
+    given = {
+        "view": (4, 4),
+        "patch": (2, 2),
+        "channels": {"ct": "CT"},
+        "channel_flags": False,
+        "roi": None,
+        **image,
+    }
     images = {"scan": SimpleNamespace(field=field, dims=2, **given)}
     return SimpleNamespace(
         shared=SimpleNamespace(

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.inference.window_blending import blend_windows, find_window_starts
+from polytask.inference.window_blending import blend_windows
+from polytask.prepare.tiles import find_window_starts
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.sampled_from([0.0, 0.25, 0.5, 0.75]))

@@ -54,6 +54,8 @@ class Inputs:
     patch: dict[str, Tensor] = field(default_factory=dict)
     bags: dict[str, Tensor] = field(default_factory=dict)
     bag_known: dict[str, Tensor] = field(default_factory=dict)
+    crops: dict[str, Tensor] = field(default_factory=dict)
+    crop_known: dict[str, Tensor] = field(default_factory=dict)
 
 
 def tasks_of(mix: str) -> dict[str, Task]:

@@ -28,7 +28,7 @@ HEADER = Header.model_validate(RAW)
 
 
 def plan(flags: bool) -> Plan:
-    images = {"scan": SimpleNamespace(channel_flags=flags)}
+    images = {"scan": SimpleNamespace(channel_flags=flags, roi=None)}
     return cast(Plan, SimpleNamespace(shared=SimpleNamespace(images=images)))
 
 

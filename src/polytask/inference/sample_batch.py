@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_schema import ImagePlan, Plan
+from polytask.plan.roi_plan import compute_crop_size, is_grid
 from polytask.prepare.bag_tensors import stack_bags
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.normalization import count_input_planes
+from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_centers, stack_tiles
 
 
 def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
@@ -36,6 +38,11 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
             for a in arrays
         ]
         whole[name] = torch.stack(views)[None]
+    crops = {
+        n: _make_crops(sample, n, i, select_mirror_axes(plan, n, axes))
+        for n, i in plan.shared.images.items()
+        if i.roi
+    }
     bags = {name: stack_bags(slides, plan.shared.slides[name]) for name, slides in sample.bags.items()}
     return Batch(
         subjects=(sample.subject,),
@@ -50,6 +57,8 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
         targets={},
         bags={n: b[0][None] for n, b in bags.items()},
         bag_known={n: b[1][None] for n, b in bags.items()},
+        crops={n: c[0] for n, c in crops.items()},
+        crop_known={n: c[1] for n, c in crops.items()},
     )
 
 
@@ -59,6 +68,28 @@ def select_mirror_axes(plan: Plan, image: str, axes: Sequence[int]) -> tuple[int
         return ()
     flips = plan.shared.augmentation.find_flips(plan.shared.images[image].dims)
     return tuple(axis for axis in axes if axis < len(flips) and flips[axis])
+
+
+def _make_crops(sample: FullSample, name: str, plan: ImagePlan, axes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Cut the places from which crops are chosen, as in training: `[1, V, G, C, *size]`, and known `[1, V, G]`."""
+    size = compute_crop_size(plan)
+    tiles: list[Tensor | None] = []
+    for slot, array in enumerate(sample.images[name]):
+        if array is None:
+            tiles.append(None)
+            continue
+        image, shape = mirror_axes(torch.from_numpy(array).float(), axes), array.shape[1:]
+        places = [
+            [
+                n - 1 - value if axis in axes else value
+                for axis, (value, n) in enumerate(zip(place, shape, strict=True))
+            ]
+            for place in sample.places.get(name, [()] * len(sample.visits))[slot]
+        ]
+        centers = list_tile_centers(shape, size) if is_grid(plan) else list_named_centers(places, shape)
+        tiles.append(cut_tiles(image, centers, size))
+    values, known = stack_tiles(tiles, count_input_planes(plan), size)
+    return values[None], known[None]
 
 
 def mirror_axes(array: Tensor, axes: Sequence[int]) -> Tensor:

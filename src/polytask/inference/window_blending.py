@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from polytask.prepare.tiles import find_window_starts
+
 WindowForward = Callable[[Tensor], dict[str, Tensor]]
 """`[N, C, *patch]` → task → `[N, K, *patch]`."""
 
@@ -44,15 +46,6 @@ def blend_windows(
             total[place] += weight
     inner = (slice(None), *[slice(lo, lo + s) for lo, s in zip(low, space, strict=True)])
     return {task: (value / total)[inner] for task, value in sums.items()}
-
-
-def find_window_starts(size: int, patch: int, overlap: float) -> list[int]:
-    """Find the first voxels of the windows on one axis: evenly spread, with at least `overlap` of a patch in common."""
-    if size <= patch:
-        return [0]
-    step = max(1, int(patch * (1 - overlap)))
-    count = -(-(size - patch) // step) + 1
-    return [round(i * (size - patch) / (count - 1)) for i in range(count)]
 
 
 def make_gaussian_weights(patch: Sequence[int], device: torch.device) -> Tensor:

@@ -28,6 +28,11 @@ class Exportable(nn.Module):
                 f"slide {next(iter(network.spec.slides))!r}: a bag of any number of patches has no fixed graph; export "
                 "a network without slides"
             )
+        if network.spec.crops:
+            raise PolytaskError(
+                f"image {next(iter(network.spec.crops))!r}: `roi` reads as many places as the image has, which has "
+                "no fixed graph; export a network without roi"
+            )
         self.network = network
         self.images = list(network.spec.images)
         self.tables = list(network.spec.tables)

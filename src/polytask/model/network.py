@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
+from polytask.model.crop_tokens import crop_source, make_crop_readers, make_crop_tokens
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.input_fusion.film import Modulation
 from polytask.model.network_inputs import NetworkInputs, hide_sources, restore_visits, select_known_rows
+from polytask.model.network_roles import find_network_roles
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.order import find_upstream_tasks, order_tasks
+from polytask.model.order import order_tasks
 from polytask.model.order.chain import Chain
 from polytask.model.readable_visits import find_visit_slots
-from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
+from polytask.model.roles import ParameterRoles
 from polytask.model.sharing import SharingBlock, make_block
 from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
 from polytask.model.vector_encoders import (
@@ -64,13 +66,19 @@ class Network(nn.Module):
         self.gates = NamedModules(self.chain.gates())
         self.embeddings = NamedModules(self.chain.embeddings())
         images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
+        self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
         self.slots = find_visit_slots(spec, tasks)
         self.branches = NamedModules(
             {
                 task: PooledBranch(
                     tasks[task],
                     images,
-                    [*spec.tables, *spec.slides, *map(upstream_source, self.chain.tokens(task))],
+                    [
+                        *spec.tables,
+                        *spec.slides,
+                        *map(crop_source, self.crops.names()),
+                        *map(upstream_source, self.chain.tokens(task)),
+                    ],
                     self.slots.get(task, []),
                     spec.embedding,
                     spec.dropout,
@@ -102,7 +110,7 @@ class Network(nn.Module):
         tokens, rows = vectors.tokens, vectors.condition
         condition = rows.take(present) if rows is not None and self.modulates else None
         for name in self.blocks.names():
-            voxel = self._voxel_tasks(name)
+            voxel = self.list_image_tasks(name)
             in_patch = name in inputs.patch or name in elsewhere
             if name in inputs.patch and voxel:
                 patches = inputs.patch[name].flatten(0, 1)[present]
@@ -111,10 +119,15 @@ class Network(nn.Module):
             whole_view = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
             if name in inputs.whole and self.pooled + whole_view:
                 view = inputs.whole[name].flatten(0, 1)[present]
-                answers, pyramids, maps = self._run_view(name, view, whole_view, self.pooled, condition, cut)
+                answers, pyramids, maps = self.run_view(name, view, whole_view, self.pooled, condition, cut)
                 outputs |= {} if in_patch else answers
                 image_tokens = self._make_image_tokens(name, pyramids, maps, present, source_known[name])
                 tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
+            if name in self.crops:
+                crop_tokens = make_crop_tokens(
+                    self, name, inputs, present, source_known[name], condition, cut
+                )
+                tokens = {t: own | crop_tokens[t] for t, own in tokens.items()}
         side_outputs: SideOutputs = {}
         # Upstream tasks come first in this order, so that their outputs exist already.
         for task in [t for t in self.order if t in self.pooled]:
@@ -138,7 +151,7 @@ class Network(nn.Module):
         self, image: str, x: Tensor, condition: Condition | None = None, cut: TaskCut = no_cut
     ) -> dict[str, TaskOutput]:
         """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
-        return self._run_view(image, x, self._voxel_tasks(image), [], condition, cut)[0]
+        return self.run_view(image, x, self.list_image_tasks(image), [], condition, cut)[0]
 
     def rates(self) -> dict[str, float]:
         """Return factors on the learning rate, for the parameters whose block asks for one."""
@@ -152,40 +165,9 @@ class Network(nn.Module):
 
     def roles(self) -> ParameterRoles:
         """Return the role of every parameter; see `polytask.model.roles`."""
-        roles: ParameterRoles = {}
-        for name, block in self.blocks.items():
-            roles |= {f"blocks.members.@{name}.{k}": v for k, v in block.roles().items()}
-        for part, side in (("vectors", self.vectors), ("voxels", self.voxels)):
-            roles |= {f"{part}.{k}": v for k, v in side.roles().items()}
-        for part, members in (
-            ("branches", self.branches),
-            ("films", self.films),
-            ("seconds", self.seconds),
-            ("gates", self.gates),
-            ("embeddings", self.embeddings),
-        ):
-            for name, module in members.items():
-                roles |= assign_role(module, f"{part}.members.@{name}.", private_role(name.split(" ")[0]))
-        if self.spec.decoder == "attention":
-            roles = self._mixed(roles)
-        if self.spec.stop_gradient:
-            return roles
-        read = {private_role(u) for t in self.tasks for u in find_upstream_tasks(t, self.spec.after)}
-        # Only the finest head (0) makes the answer that is handed down: coarser heads stay private.
-        coarse = {f"voxels.heads.members.@{t}.heads.{k}." for t in self.voxel for k in range(1, 9)}
-        return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
+        return find_network_roles(self)
 
-    def _mixed(self, roles: ParameterRoles) -> ParameterRoles:
-        """Make joint what a shared decoder averages: the loss of each of its tasks reaches the maps of all."""
-        for users in self.voxels.list_sharing_tasks():
-            mixed = {private_role(t) for t in users}
-            roles = {
-                n: JOINT if r in mixed and n.startswith(("blocks.", "films.")) else r
-                for n, r in roles.items()
-            }
-        return roles
-
-    def _run_view(
+    def run_view(
         self,
         image: str,
         x: Tensor,
@@ -267,15 +249,18 @@ class Network(nn.Module):
                 len(self.spec.tables), self.spec.embedding, image.widths, sorted(self._levels(task, name))
             )
             for name, image in self.spec.images.items()
-            for task in [*self._voxel_tasks(name), *self.pooled]
+            for task in [*self.list_image_tasks(name), *self.pooled]
         }
 
-    def _voxel_tasks(self, image: str) -> list[str]:
+    def list_image_tasks(self, image: str) -> list[str]:
+        """List the voxel tasks of an image."""
         return [t for t in self.voxel if self.spec.voxel_image[t] == image]
 
     def _readers(self, image: str) -> list[str]:
         """List the tasks that read the trunk's pyramid of an image."""
-        return [t for t in [*self._voxel_tasks(image), *self.pooled] if not self.chain.mapped_tasks[t, image]]
+        return [
+            t for t in [*self.list_image_tasks(image), *self.pooled] if not self.chain.mapped_tasks[t, image]
+        ]
 
     def _levels(self, task: str, image: str) -> frozenset[int]:
         """Find the levels of an image's pyramid that a task reads."""

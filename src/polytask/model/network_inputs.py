@@ -36,6 +36,10 @@ class NetworkInputs(Protocol):
     def bags(self) -> dict[str, Tensor]: ...
     @property
     def bag_known(self) -> dict[str, Tensor]: ...
+    @property
+    def crops(self) -> dict[str, Tensor]: ...
+    @property
+    def crop_known(self) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class CompleteInputs:
     patch: dict[str, Tensor] = field(default_factory=dict)
     bags: dict[str, Tensor] = field(default_factory=dict)
     bag_known: dict[str, Tensor] = field(default_factory=dict)
+    crops: dict[str, Tensor] = field(default_factory=dict)
+    crop_known: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def visit_known(self) -> Tensor:

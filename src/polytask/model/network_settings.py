@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from polytask.model.building_blocks import EncoderSpec
+from polytask.model.crop_reader import CropSpec
 from polytask.model.slide_encoder import SlideSpec
 
 
@@ -17,6 +18,7 @@ class NetworkSpec:
         images: topology per image input.
         tables: table input → number of features of each group of columns.
         slides: slide input → what a bag holds.
+        crops: image input → the crops that pooled tasks read of it.
         voxel_image: voxel task → the image input that it belongs to.
         visits: subject task → the visit slots that it may read.
         max_visits: number of visit slots.
@@ -33,6 +35,7 @@ class NetworkSpec:
     images: Mapping[str, EncoderSpec]
     tables: Mapping[str, Sequence[int]] = field(default_factory=dict)
     slides: Mapping[str, SlideSpec] = field(default_factory=dict)
+    crops: Mapping[str, CropSpec] = field(default_factory=dict)
     voxel_image: Mapping[str, str] = field(default_factory=dict)
     visits: Mapping[str, Sequence[int]] = field(default_factory=dict)
     max_visits: int = 1

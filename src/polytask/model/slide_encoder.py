@@ -102,8 +102,13 @@ class GatedAttention(nn.Module):
         """Weigh the patches of each bag; the shapes are those of the class."""
         # `where`, not a product: NaN · 0 is NaN.
         h = torch.where(known[..., None], patches, torch.zeros_like(patches))
-        scores = self.score(torch.tanh(self.value(h)) * torch.sigmoid(self.gate(h)))[..., 0].float()
+        scores = self.compute_scores(h)
         # Not −∞: the softmax of a bag without a known patch would be NaN.
         lowest = torch.finfo(scores.dtype).min
         weights = torch.softmax(scores.masked_fill(~known, lowest), dim=-1) * known
         return (weights[..., None] * h.float()).sum(dim=-2).to(h.dtype), weights
+
+    def compute_scores(self, patches: Tensor) -> Tensor:
+        """Compute the scores of patches before the softmax: `[N, P, width]` → `[N, P]`, float32."""
+        gated: Tensor = self.score(torch.tanh(self.value(patches)) * torch.sigmoid(self.gate(patches)))
+        return gated[..., 0].float()

@@ -204,7 +204,7 @@ class PooledBranch(nn.Module):
     Args:
         task: visit or subject task.
         images: image input → its dims and channels per stage.
-        vectors: sources that come as one vector per visit: tables, slides, upstream answers.
+        vectors: sources that come as one vector per visit: tables, slides, crops, upstream answers.
         visits: slots of the visits that a subject task may read, in order.
         visit_fusion: how the visits are joined. A task that reads too few visits to compare them uses `concat`.
         width: embedding width.

@@ -11,6 +11,7 @@ from polytask.cohort.header import Modality
 from polytask.documents.document_errors import DocumentError
 from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
+from polytask.plan.roi_plan import RoiPlan
 from polytask.plan.validate import parse_plan
 
 PLAN_FILE = "plan.yaml"
@@ -63,6 +64,8 @@ class ImagePlan(PlanSection):
     channel_flags: bool
     """Whether extra input planes say which channels are present; on when some training image lacks a channel."""
     channel_dropout: float
+    roi: RoiPlan | None = None
+    """Crops at `spacing` for visit and subject tasks, where findings are too small for the whole view."""
 
 
 class SlidePlan(PlanSection):

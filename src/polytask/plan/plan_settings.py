@@ -102,7 +102,7 @@ def _set_at_path(content: dict[str, Any], words: SettingPath, value: Any, text: 
                 )
     last = keys[-1]
     before = node.get(last) if isinstance(node, dict) else node[last]
-    if isinstance(before, dict) and before and not isinstance(value, dict):
+    if isinstance(before, dict) and before and value is not None and not isinstance(value, dict):
         inner = ", ".join(map(str, list(before)[:8]))
         raise PolytaskError(
             f"--set {text}: {'.'.join(map(str, keys))} is a section; name a value in it, e.g. {inner}"

@@ -11,6 +11,7 @@ from polytask.cohort.splits import Splits
 from polytask.kinds import KINDS
 from polytask.kinds.plan_reasons import format_sizes
 from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
+from polytask.plan.roi_plan import compute_crop_size
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterat
         yield SummaryRow(
             f"{name}: patches", f"{image.patches} of {format_sizes(image.patch)}", reason("patch")
         )
+    if image.roi is not None:
+        crops = f"{image.roi.count} of {format_sizes(compute_crop_size(image))}"
+        yield SummaryRow(f"{name}: crops", crops, reason("roi"))
     widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
     yield SummaryRow(f"{name}: network", widths, reason("strides"))
     if image.kernels is not None:

@@ -16,6 +16,7 @@ from polytask.plan.rules.fold_facts import FoldFacts
 from polytask.plan.rules.image_rules import plan_images
 from polytask.plan.rules.normalization_rules import plan_normalization
 from polytask.plan.rules.parsed_columns import ParsedColumns
+from polytask.plan.rules.roi_rules import plan_crops
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.slide_rules import plan_slide_scales, plan_slides
 from polytask.plan.rules.source_subsets import describe_source_subsets
@@ -75,6 +76,7 @@ def _plan_shared_part(
         for n, v in basis.voxel_tasks_by_image.items()
     }
     images, step = plan_images(basis, decoders, why)
+    images, step = plan_crops(basis, images, step, why)
     slides, more = plan_slides(basis, why)
     return SharedPlan(
         max_visits=basis.max_visits,

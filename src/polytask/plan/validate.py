@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
+from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
+from polytask.plan.roi_plan import list_chooser_breaches, list_roi_breaches
 from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
@@ -84,10 +86,10 @@ def list_section_names(model: type[BaseModel], place: tuple[int | str, ...]) -> 
             current = current.model_fields[str(part)].annotation
             continue
         # An index or a key: of `dict[str, X]`, `list[X]` or `X | None` only X can be a section.
-        inner = [a for a in get_args(current) if a is not str and a is not int]
+        inner = [a for a in get_args(current) if a not in (str, int, NoneType)]
         current = inner[-1] if inner else current
     while not (isinstance(current, type) and issubclass(current, BaseModel)):
-        inner = [a for a in get_args(current) if a is not str and a is not int]
+        inner = [a for a in get_args(current) if a not in (str, int, NoneType)]
         if not inner:
             return []
         current = inner[-1]
@@ -117,6 +119,7 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.shared.max_visits < 1:
         yield "shared.max_visits", "a sample must have at least 1 visit"
     yield from _list_task_name_breaches(plan)
+    yield from list_chooser_breaches(plan)
     for number, fold in plan.folds.items():
         for name, fields in fold.tasks.items():
             for numbers, entries in KINDS[fields["kind"]].fields.lengths.items():
@@ -135,6 +138,9 @@ def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     named = [("training.require_every", name) for name in training.require_every]
     named += [("training.weights", name) for name in training.weights]
     named += [("model.link", name) for name in plan.shared.model.link]
+    named += [
+        (f"images.{n}.roi.task", i.roi.task) for n, i in plan.shared.images.items() if i.roi and i.roi.task
+    ]
     named += [("model.after", name) for task, others in after.items() for name in (task, *others)]
     for section, name in named:
         if tasks and name not in tasks:
@@ -235,6 +241,7 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
         yield "channel_dropout", f"{image.channel_dropout:g} must be a share from 0 to below 1"
     if image.crop.rule == "box" and not image.crop.column:
         yield "crop.column", "the rule box needs the name of a table column"
+    yield from list_roi_breaches(image)
 
 
 def _list_kernel_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,8 @@ from polytask.errors import PolytaskError
 from polytask.images.bag_files import find_bag_reader
 from polytask.images.formats import probe_image_file
 from polytask.images.slides import open_slide
-from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_schema import ImagePlan, Plan
+from polytask.prepare.finding_places import ensure_place_columns, parse_place_cell
 
 
 def ensure_inputs_readable(cohort: Cohort, plan: Plan) -> None:
@@ -21,6 +22,7 @@ def ensure_inputs_readable(cohort: Cohort, plan: Plan) -> None:
     A case without any file of an image is accepted where the model reads other inputs. Only headers are read. The error
     is one line: the first problem, and the number of cases that have one.
     """
+    ensure_place_columns(cohort, plan.shared.images)
     # Only the first problem of each case: the generator is not run further, which saves reading its other files.
     problems = [
         problem for case in cohort.cases if (problem := next(_find_case_problems(cohort, case, plan), ""))
@@ -42,7 +44,9 @@ def _find_case_problems(cohort: Cohort, case: Case, plan: Plan) -> Iterator[str]
                 f"{where}: channel {name}.{missing[0]} is missing, but every training case had it; give its file, or "
                 "train with cases that lack it"
             )
-        yield from _find_unreadable_images(where, image, [p for p in paths.values() if p is not None])
+        present = [p for p in paths.values() if p is not None]
+        yield from _find_unreadable_images(where, image, present)
+        yield from _find_bad_places(cohort, case, plan.shared.images[name], present, f"{where}, {name}")
     for name, slide in cohort.header.slides.items():
         if (path := slide_path(cohort, case, name)) is not None:
             try:
@@ -53,6 +57,20 @@ def _find_case_problems(cohort: Cohort, case: Case, plan: Plan) -> Iterator[str]
                         pass
             except PolytaskError as error:
                 yield f"{where}: {error}"
+
+
+def _find_bad_places(
+    cohort: Cohort, case: Case, image: ImagePlan, paths: list[Path], where: str
+) -> Iterator[str]:
+    """Yield what is wrong with the cell that says where findings lie, if the plan reads one."""
+    column = image.roi.column if image.roi else None
+    cell = case.cells.get(column) if column else None
+    if image.roi and cell and paths:
+        try:
+            grid = probe_image_file(paths[0], image.dims).grid
+            parse_place_cell(cell, cohort.path(cell) or Path(cell), grid, image.roi.count, where)
+        except PolytaskError as error:
+            yield str(error)
 
 
 def _find_unreadable_images(where: str, image: ImageInput, paths: list[Path]) -> Iterator[str]:

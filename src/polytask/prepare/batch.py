@@ -29,6 +29,8 @@ class Batch:
         bags: per slide input `[B, V, P, 3, h, w]` uint8 colors or `[B, V, P, F]` features, both as they are stored;
             the slide encoder scales them.
         bag_known: per slide input bool `[B, V, P]`; a slide without any known patch is missing.
+        crops: per image input with `roi` `[B, V, G, C, *size]`, the G places from which the tasks choose crops.
+        crop_known: per image input with `roi` bool `[B, V, G]`, False where padded.
     """
 
     subjects: tuple[str, ...]
@@ -43,6 +45,8 @@ class Batch:
     targets: dict[str, Target]
     bags: dict[str, Tensor] = field(default_factory=dict)
     bag_known: dict[str, Tensor] = field(default_factory=dict)
+    crops: dict[str, Tensor] = field(default_factory=dict)
+    crop_known: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
         """Copy all tensors of the batch to another device."""
@@ -62,4 +66,6 @@ class Batch:
             targets={k: t.to(device) for k, t in self.targets.items()},
             bags=move(self.bags),
             bag_known=move(self.bag_known),
+            crops=move(self.crops),
+            crop_known=move(self.crop_known),
         )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.images.volume import Array
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, NormalizationPlan, Plan
+from polytask.prepare.finding_places import Place
 from polytask.prepare.normalization import append_channel_flags, map_channel_planes, normalize_planes
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.slide_bags import PreparedBag
@@ -56,6 +57,7 @@ class FullSample:
         table_known: per table input bool `[V, F]`.
         bags: per slide input and slot all stored patches `[P, 3, h, w]` or `[P, F]`; None where there is no slide.
         bag_known: per slide input bool `[V, P]`; P is the largest count of any slot, at least one.
+        places: per image input and slot the places of findings that the table names, in voxels of `images`.
         coords: per slide input and slot int32 `[P, 2]`, where on the slide each patch lies (see `PreparedBag`).
     """
 
@@ -72,6 +74,7 @@ class FullSample:
     bags: dict[str, list[Array | None]] = field(default_factory=dict)
     bag_known: dict[str, Flags] = field(default_factory=dict)
     coords: dict[str, list[Array | None]] = field(default_factory=dict)
+    places: dict[str, list[tuple[Place, ...]]] = field(default_factory=dict)
 
 
 def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, fold: FoldPlan) -> FullSample:
@@ -80,6 +83,7 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
     images: dict[str, list[Floats | None]] = {}
     whole: dict[str, list[Floats | None]] = {}
     channel_known: dict[str, Flags] = {}
+    places: dict[str, list[tuple[Place, ...]]] = {}
     for name, image in plan.shared.images.items():
         prepared = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
         views = [
@@ -89,6 +93,7 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
         images[name] = [v[0] for v in views]
         if image.field == "both":
             whole[name] = [v[1] for v in views]
+        places[name] = [() if p is None else p.places for p in prepared]
         missing = (False,) * len(image.channels)
         channel_known[name] = np.array([missing if p is None else p.channel_known for p in prepared], bool)
     tables = {n: encode_table_rows(cohort, n, slots.cases, columns) for n, columns in fold.tables.items()}
@@ -109,6 +114,7 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
         bags={n: [None if b is None else b.patches for b in slides] for n, slides in bags.items()},
         bag_known={n: _mark_known_patches(slides) for n, slides in bags.items()},
         coords={n: [None if b is None else b.coords for b in slides] for n, slides in bags.items()},
+        places=places,
     )
 
 

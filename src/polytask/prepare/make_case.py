@@ -20,6 +20,7 @@ from polytask.images.volume import Array, Volume
 from polytask.leftovers import HALF_WRITTEN_PREFIX
 from polytask.prepare.case_digests import digest_slide, digest_volumes
 from polytask.prepare.crop_boxes import parse_box_cell
+from polytask.prepare.finding_places import Place, parse_place_cell
 from polytask.prepare.prepared_image import PreparedImage, prepare_image
 from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.slide_bags import StreamedArray, prepare_unread_bag
@@ -167,7 +168,11 @@ def prepare_case_image(recipe: Recipe, name: str, volumes: Mapping[str, Volume])
     box = None
     if sources.box:
         box = parse_box_cell(sources.box, sources.box_path or Path(sources.box), first.grid, where)
-    return prepare_image(volumes, plan, box, recipe.aligns[name], where)
+    places: list[Place] = []
+    if sources.places and plan.roi:
+        path = sources.places_path or Path(sources.places)
+        places = parse_place_cell(sources.places, path, first.grid, plan.roi.count, where)
+    return prepare_image(volumes, plan, box, recipe.aligns[name], where, places)
 
 
 def _make_stored_target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
@@ -187,4 +192,6 @@ def _describe_stored_image(image: PreparedImage) -> dict[str, Any]:
         "whole_grid": None if image.whole_grid is None else grid_to_dict(image.whole_grid),
         "channel_known": list(image.channel_known),
         "statistics": [s.as_dict() for s in image.statistics],
+        # Left out where there are none: a store from before has no such key.
+        **({"places": [list(place) for place in image.places]} if image.places else {}),
     }

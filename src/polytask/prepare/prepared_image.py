@@ -17,6 +17,7 @@ from polytask.images.volume import Array, Grid, Volume
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.voxel_boxes import VoxelBox
 from polytask.prepare.crop_boxes import find_kept_box, transfer_box
+from polytask.prepare.finding_places import Place, transfer_place
 from polytask.prepare.plane_statistics import PlaneStatistics, compute_plane_statistics
 
 
@@ -32,6 +33,7 @@ class PreparedImage:
         box: what was kept, in voxels of the reoriented source.
         channel_known: for each channel of the plan, whether the case has it.
         statistics: of each plane of `image`.
+        places: of findings that the table names, in voxels of `image`; none for most.
     """
 
     image: Array
@@ -42,6 +44,7 @@ class PreparedImage:
     box: VoxelBox
     channel_known: tuple[bool, ...]
     statistics: tuple[PlaneStatistics, ...]
+    places: tuple[Place, ...] = ()
 
 
 def prepare_image(
@@ -50,6 +53,7 @@ def prepare_image(
     box: VoxelBox | None = None,
     align: Literal["strict", "resample"] = "strict",
     where: str = "image",
+    places: Sequence[Place] = (),
 ) -> PreparedImage:
     """Orient, crop and resample the channels of one image input.
 
@@ -59,6 +63,7 @@ def prepare_image(
         box: for the crop rule `box`, in voxels of the first channel that is there; None keeps everything.
         align: the header's; `resample` brings all channels to the first one's grid, `strict` wants equal sizes.
         where: names the case in errors.
+        places: of findings, in voxels of the first channel that is there.
     """
     present = {name: v for name in plan.channels if (v := volumes.get(name)) is not None}
     if not present:
@@ -94,7 +99,15 @@ def prepare_image(
         whole = _insert_missing_channels(_resample_planes(kept, whole_grid), plan, present)
     known = tuple(name in present for name in plan.channels)
     return PreparedImage(
-        image, whole, target, whole_grid, first.grid, keep, known, compute_plane_statistics(image)
+        image,
+        whole,
+        target,
+        whole_grid,
+        first.grid,
+        keep,
+        known,
+        compute_plane_statistics(image),
+        tuple(transfer_place(place, own_grid, target) for place in places),
     )
 
 

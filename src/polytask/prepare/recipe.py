@@ -15,6 +15,7 @@ from polytask.cohort.cohort import Case, Cohort
 from polytask.images.plane_paths import find_source_file, split_plane_path
 from polytask.kinds import find_voxel_kind
 from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
+from polytask.prepare.finding_places import ensure_place_columns
 from polytask.prepare.store import STORE_VERSION
 
 STORED_IMAGE_FIELDS = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
@@ -26,11 +27,13 @@ STORED_SLIDE_FIELDS = {"features", "patch", "mpp", "downsample", "tissue", "most
 
 @dataclass(frozen=True)
 class ImageSources:
-    """The files of one image input: channel → file, and what the table says about the crop box."""
+    """The files of one image input: channel → file, and what the table says about crop box and places of findings."""
 
     paths: dict[str, Path | None]
     box: str | None
     box_path: Path | None
+    places: str | None = None
+    places_path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,12 @@ class Recipe:
     @property
     def files(self) -> list[Path]:
         """All source files, sorted, each once."""
-        files = {p for s in self.images.values() for p in (*s.paths.values(), s.box_path) if p is not None}
+        files = {
+            p
+            for s in self.images.values()
+            for p in (*s.paths.values(), s.box_path, s.places_path)
+            if p is not None
+        }
         for source in self.targets.values():
             files |= {p for p in (*source.paths, source.region) if p is not None}
         files |= {part for path in self.slides.values() for part in (path, path.with_suffix(""))
@@ -89,6 +97,8 @@ class Recipe:
                 {c: hashes.get(str(p), "") for c, p in s.paths.items()},
                 s.box,
                 hashes.get(str(s.box_path), ""),
+                # Left out where there are none, so that the digest of a case without places has one form.
+                *([s.places, hashes.get(str(s.places_path), "")] if s.places else []),
             ]
             for name, s in self.images.items()
         }
@@ -111,6 +121,7 @@ def make_recipe(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
 def make_recipes(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Recipe]:
     """Make the recipes of several cases. What all of them share is computed once."""
     plans, cuts = dict(plan.shared.images), dict(plan.shared.slides)
+    ensure_place_columns(cohort, plans)
     aligns = {name: cohort.header.images[name].align for name in plans}
     tasks, geometry = select_voxel_tasks(cohort.header), digest_stored_geometry(cohort.header, plan)
     for case in cases:
@@ -138,11 +149,16 @@ def make_recipes(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[
 
 def _find_image_sources(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> ImageSources:
     """Find the files of one image input of a case, and its crop box if the plan crops by one."""
-    column = image.crop.column if image.crop.rule == "box" else None
+    paths = dict(image_paths(cohort, case, name))
+    box = _read_place_cell(cohort, case, image.crop.column if image.crop.rule == "box" else None)
+    return ImageSources(paths, *box, *_read_place_cell(cohort, case, image.roi.column if image.roi else None))
+
+
+def _read_place_cell(cohort: Cohort, case: Case, column: str | None) -> tuple[str | None, Path | None]:
+    """Read a cell that says where something lies: the cell, and the file that it names if there is one."""
     cell = case.cells.get(column) if column else None
     path = cohort.path(cell) if cell else None
-    here = path if path is not None and path.is_file() else None
-    return ImageSources(dict(image_paths(cohort, case, name)), cell, here)
+    return cell, path if path is not None and path.is_file() else None
 
 
 def select_voxel_tasks(of: header.Header) -> dict[str, header.VoxelSpec]:
@@ -160,6 +176,9 @@ def digest_stored_geometry(of: header.Header, plan: Plan) -> str:
         # Without a stored whole view, its spacing may change without making cases again.
         if not image["both"]:
             image.pop("view_spacing")
+    for name, planned in plan.shared.images.items():
+        if planned.roi and planned.roi.column:
+            images[name]["places"] = [planned.roi.column, planned.roi.count]
     aligns = {name: image.align for name, image in of.images.items()}
     tasks = {
         name: task.model_dump(mode="json", include=set(find_voxel_kind(task.kind).stored_fields))

@@ -17,7 +17,13 @@ from polytask.prepare.sample_table import SampleRow
 from polytask.prepare.schema import BatchSchema
 from polytask.prepare.seeded_generators import make_generator
 from polytask.prepare.store import Store
-from polytask.prepare.views import DrawnImage, find_left_right_axis, make_patch_views, make_whole_views
+from polytask.prepare.views import (
+    DrawnImage,
+    find_left_right_axis,
+    make_crop_views,
+    make_patch_views,
+    make_whole_views,
+)
 from polytask.tasks.target import Target
 
 
@@ -38,6 +44,7 @@ def read_sample(store: Store, row: SampleRow, schema: BatchSchema, draw: SampleD
     whole: dict[str, Tensor] = {}
     patch: dict[str, Tensor] = {}
     channel_known: dict[str, Tensor] = {}
+    crops: dict[str, tuple[Tensor, Tensor]] = {}
     voxel_targets: dict[str, Target] = {}
     for name, plan in schema.images.items():
         drawn_images = _draw_images(store, row, name, plan, schema, draw)
@@ -48,6 +55,8 @@ def read_sample(store: Store, row: SampleRow, schema: BatchSchema, draw: SampleD
             whole[name] = make_whole_views(drawn_images, name, schema, voxel_targets)
         if name in schema.patch:
             patch[name] = make_patch_views(drawn_images, name, schema, voxel_targets)
+        if name in schema.crops:
+            crops[name] = make_crop_views(drawn_images, name, schema)
     targets = row.targets | {n: _add_batch_axis(target) for n, target in voxel_targets.items()}
     bags = {n: _draw_sample_bags(store, row, n, schema, draw) for n in schema.slides}
     return Batch(
@@ -63,6 +72,8 @@ def read_sample(store: Store, row: SampleRow, schema: BatchSchema, draw: SampleD
         targets={n: targets[n] for n in schema.tasks if n in targets},
         bags={n: b[0][None] for n, b in bags.items()},
         bag_known={n: b[1][None] for n, b in bags.items()},
+        crops={n: c[0][None] for n, c in crops.items()},
+        crop_known={n: c[1][None] for n, c in crops.items()},
     )
 
 
@@ -146,4 +157,6 @@ def join_batches(batches: list[Batch]) -> Batch:
         targets={name: target(name) for name in batches[0].targets},
         bags={n: join_padded([b.bags[n] for b in batches]) for n in batches[0].bags},
         bag_known={n: join_padded([b.bag_known[n] for b in batches]) for n in batches[0].bag_known},
+        crops={n: join_padded([b.crops[n] for b in batches]) for n in batches[0].crops},
+        crop_known={n: join_padded([b.crop_known[n] for b in batches]) for n in batches[0].crop_known},
     )

@@ -41,6 +41,7 @@ class BatchSchema:
         images: image input → its plan.
         whole: image inputs with a whole view.
         patch: image inputs with patches.
+        crops: image inputs with crops for the pooled tasks.
         slides: slide inputs; empty when only voxel tasks are asked for, because these read no slides.
         voxel: the voxel tasks that are asked for.
         pooled: names of the other tasks.
@@ -55,6 +56,7 @@ class BatchSchema:
     images: dict[str, ImagePlan]
     whole: tuple[str, ...]
     patch: tuple[str, ...]
+    crops: tuple[str, ...]
     slides: tuple[str, ...]
     voxel: dict[str, VoxelTaskShape]
     pooled: tuple[str, ...]
@@ -94,6 +96,7 @@ def make_batch_schema(
         images=images,
         whole=tuple(n for n, i in images.items() if i.field == "whole" or (i.field == "both" and pooled)),
         patch=tuple(n for n, i in images.items() if i.field == "patch" or (i.field == "both" and n in on)),
+        crops=tuple(n for n, i in images.items() if i.roi) if pooled else (),
         slides=tuple(plan.shared.slides) if pooled else (),
         voxel=voxel,
         pooled=pooled,

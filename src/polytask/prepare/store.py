@@ -163,6 +163,7 @@ class StoredCase:
             box=(tuple(meta["box"][0]), tuple(meta["box"][1])),
             channel_known=tuple(meta["channel_known"]),
             statistics=tuple(PlaneStatistics(**s) for s in meta["statistics"]),
+            places=tuple(tuple(place) for place in meta.get("places", ())),
         )
 
 

@@ -15,6 +15,7 @@ from polytask.locks import WaitCallback, hold_lock
 from polytask.plan.plan_file import ensure_cohort, read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.bare_case_writer import store_bare_cases
+from polytask.prepare.finding_places import ensure_places_beyond_training
 from polytask.prepare.large_cases import serialize_large_cases
 from polytask.prepare.make_case import CaseResult, NotStoredError, make_case, make_storage_error
 from polytask.prepare.recipe import Recipe, digest_plain_data, digest_stored_geometry, make_recipes
@@ -82,6 +83,7 @@ def fill_store(
 ) -> PreparationResult:
     """Store the cases that are not there yet, then write the index. See `prepare`; the caller must hold the lock."""
     # Unreadable cells are reported before anything is made.
+    ensure_places_beyond_training(cohort, plan.shared.images)
     recipes = list(make_recipes(cohort, cohort.cases, plan))
     _prepare_store_folder(store.folder)
     # Without its index the store counts as unfinished: nobody reads it while cases change.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polytask.images.volume import Array, Grid
 from polytask.plan.plan_schema import ImagePlan
+from polytask.plan.roi_plan import compute_crop_size, is_grid
 from polytask.prepare.geometry_draw import GeometryDraw
 from polytask.prepare.intensity_draw import IntensityDraw, apply_intensity
 from polytask.prepare.mirrored_channels import order_mirrored_planes
@@ -20,6 +21,7 @@ from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.schema import BatchSchema, VoxelTaskShape
 from polytask.prepare.seeded_generators import make_generator, make_torch_generator
 from polytask.prepare.store import StoredCase
+from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_centers, stack_tiles
 from polytask.prepare.window import ViewWindow, make_view_window
 from polytask.tasks.target import Target
 
@@ -96,6 +98,54 @@ def make_patch_views(
             for task in tasks:
                 _fill_target(targets[task], image, window, task, schema, (number,))
     return views
+
+
+def make_crop_views(images: Sequence[DrawnImage], name: str, schema: BatchSchema) -> tuple[Tensor, Tensor]:
+    """Make the places `[V, G, C, *size]` from which crops are chosen, and which of them are known `[V, G]`.
+
+    Where the whole grid is looked at, the image is moved and changed as a whole and then cut, so that the places cover
+    it as they do at prediction. A few places are read one by one.
+    """
+    plan = schema.images[name]
+    size = compute_crop_size(plan)
+    tiles: list[Tensor | None] = [None] * schema.slots
+    for image in images:
+        shape, array = image.prepared.grid.shape, image.prepared.image
+        if centers := _draw_crop_centers(image, plan, size):
+            crops = []
+            for number, center in enumerate(centers):
+                window = make_view_window(image.geometry, shape, plan.spacing, size, center)
+                crops.append(_render_view(image, array, window, schema, (*image.key, "crop", number)))
+            tiles[image.slot] = torch.stack(crops)
+        else:
+            window = make_view_window(image.geometry, shape, plan.spacing, shape, None)
+            full = _render_view(image, array, window, schema, (*image.key, "crops"))
+            tiles[image.slot] = cut_tiles(full, list_tile_centers(shape, size), size)
+    return stack_tiles(tiles, schema.input_planes[name], size)
+
+
+def _draw_crop_centers(image: DrawnImage, plan: ImagePlan, size: Sequence[int]) -> list[tuple[int, ...]]:
+    """Find the middle voxels of the places that a step looks at; none where it looks at the whole grid.
+
+    The table names them, or the plan's number of places is drawn from the grid. One of these then lies at a known
+    structure of the task that chooses crops: what is there is predicted, not looked up.
+    """
+    assert plan.roi is not None
+    if not is_grid(plan):
+        return list_named_centers(image.prepared.places, image.prepared.grid.shape)
+    centers = list_tile_centers(image.prepared.grid.shape, size)
+    if plan.roi.places is None or image.intensity is None or len(centers) <= plan.roi.places:
+        return []
+    random = make_generator(*image.key, "places")
+    chosen = random.choice(len(centers), plan.roi.places, replace=False)
+    task = plan.roi.task
+    points = image.case.points[task] if task and image.case.known(task) else ()
+    if len(points):
+        point = np.asarray(points[int(random.integers(len(points)))])[1:]
+        nearest = int((np.abs(np.array(centers) - point) / np.asarray(size)).max(axis=1).argmin())
+        if nearest not in chosen:
+            chosen[0] = nearest
+    return [centers[number] for number in sorted(chosen.tolist())]
 
 
 def _render_view(

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from polytask.cohort.header import Header, PooledSpec, VoxelSpec
+from polytask.errors import PolytaskError
 from polytask.model.building_blocks import EncoderSpec
+from polytask.model.crop_reader import CropSpec
 from polytask.model.network import Network
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.slide_encoder import SlideSpec
@@ -55,6 +57,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
             n: SlideSpec(s.features, s.widths, *zip(*[(r.mean, r.sd) for r in fold.slides[n]], strict=True))
             for n, s in plan.shared.slides.items()
         },
+        crops=_make_crop_specs(plan, header),
         voxel_image={n: t.image for n, t in header.tasks.items() if isinstance(t, VoxelSpec)},
         visits={
             n: [slots[v] for v in t.visits]
@@ -78,15 +81,33 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
     )
 
 
+def _make_crop_specs(plan: Plan, header: Header) -> dict[str, CropSpec]:
+    """Translate `roi` of every image; the masks that choose crops must lie on that image."""
+    crops: dict[str, CropSpec] = {}
+    for name, image in plan.shared.images.items():
+        if image.roi is None:
+            continue
+        chooser = header.tasks.get(image.roi.task or "")
+        if isinstance(chooser, VoxelSpec) and chooser.image != name:
+            raise PolytaskError(
+                f"images.{name}.roi.task: the masks of {image.roi.task!r} lie on image {chooser.image!r}; choose a "
+                f"task with masks on {name!r}, or attention"
+            )
+        crops[name] = CropSpec(image.roi.count, image.roi.task)
+    return crops
+
+
 def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Network:
     """Build a network whose initial weights depend on the seed alone.
 
-    A chain keeps only the links between `tasks`; links to tasks outside this network are dropped.
+    A chain keeps only the links between `tasks`; links to tasks outside this network are dropped. Crops that such a
+    task would choose are chosen by attention.
     """
     after = {t: [u for u in upstream if u in tasks] for t, upstream in spec.after.items() if t in tasks}
+    crops = {n: c if c.task in tasks else CropSpec(c.count) for n, c in spec.crops.items()}
     # The global generator is restored, so that building a network changes nobody else's random numbers.
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
-    network = Network(replace(spec, after=after), tasks)
+    network = Network(replace(spec, after=after, crops=crops), tasks)
     torch.random.set_rng_state(state)
     return network

@@ -96,8 +96,11 @@ def evaluate_on(
     if mapping is None:
         drafted = write_mapping_draft(list_draft_gaps(header, model_tasks, judged.categories, own), folder)
     ensure_common_task(matched, own, model_tasks, drafted)
-    # The plan may crop to a box that a column names. This column is no input, so it must be carried along separately.
-    boxes = [i.crop.column for i in predictor.plan.shared.images.values() if i.crop.rule == "box"]
+    # The plan may read a crop box or the places of findings from a column. Such a column is no input, so it must be
+    # carried along separately.
+    images = predictor.plan.shared.images.values()
+    boxes = [i.crop.column for i in images if i.crop.rule == "box"]
+    boxes += [i.roi.column for i in images if i.roi]
     translated = translate_cohort(matched, [b for b in boxes if b])
     whole = translated.cohort
     if not whole.cases:

@@ -1,0 +1,150 @@
+"""Reads small findings: of many places of an image, a few crops at full resolution become one vector per task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, avg_pool3d
+
+from polytask.model.building_blocks import NamedModules, TaskCut, no_cut, pool_mean_max
+from polytask.model.order.answer_maps import make_answer_map
+from polytask.model.roles import ParameterRoles, assign_role, private_role
+from polytask.model.slide_encoder import GatedAttention
+from polytask.tasks.task import Task
+
+SCORED_AT_ONCE = 16
+"""How many crops are scored at a time, so that an image with any number of places needs little memory."""
+EXPLORED_SHARE = 0.5
+"""Share of the crops that training draws at random from the places that are not among the best."""
+MEAN_POOLS = {2: avg_pool2d, 3: avg_pool3d}
+
+DeepestMaps = Callable[[Tensor, int, TaskCut], dict[str, Tensor]]
+"""(crops `[N·P, C, *size]`, P, cut) → pooled task → its deepest map `[N·P, channels, *space]`."""
+VoxelAnswers = Callable[[Tensor, int], Tensor]
+"""(crops `[N·P, C, *size]`, P) → output `[N·P, outputs, *size]` of the voxel task that chooses crops."""
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """Which crops of an image are read: how many, and the voxel task that chooses them (None: attention)."""
+
+    count: int
+    task: str | None = None
+
+
+class CropReader(nn.Module):
+    """Chooses crops of one image and turns them into one vector per pooled task, with gated attention.
+
+    Of the G places of an image those with the highest scores are read, at most `spec.count`. A score needs no gradient:
+    it is the task's own attention, or what the chosen voxel task predicts there. While training, half of the crops are
+    drawn at random from the other places: attention learns of places that it does not rate highly yet, and a reader of
+    masks sees places where the mask is wrong, as it may be in a new case. Truth is never looked at.
+
+    Args:
+        channels: of the deepest stage. width: of the vector.
+        tasks: the visit and subject tasks. chooser: the voxel task that `spec` names.
+    """
+
+    def __init__(
+        self, spec: CropSpec, channels: int, width: int, tasks: Sequence[str], chooser: Task | None = None
+    ):
+        super().__init__()
+        self.spec, self.chooser = spec, chooser
+        self.projections = NamedModules(
+            {t: nn.Sequential(nn.Linear(2 * channels, width), nn.LeakyReLU(0.01)) for t in tasks}
+        )
+        self.attention = NamedModules({t: GatedAttention(width) for t in tasks})
+
+    def forward(
+        self, deepest: DeepestMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor, cut: TaskCut
+    ) -> dict[str, Tensor]:
+        """Choose and read crops `[N, G, C, *size]`, known `[N, G]` → task → `[N, width]`."""
+        if crops.shape[1] > self.spec.count:
+            with torch.no_grad():
+                scores = self._score_places(deepest, answers, crops, known)
+            # Autocast keeps the weights that it cast without a gradient, and would use them again below.
+            torch.clear_autocast_cache()
+            chosen = choose_places(scores, known, self.spec.count, EXPLORED_SHARE if self.training else 0.0)
+            crops = crops[torch.arange(len(crops), device=crops.device)[:, None], chosen]
+            known = known.gather(1, chosen)
+        return {
+            task: self.attention[task](vectors, known)[0]
+            for task, vectors in self._encode_crops(deepest, crops, cut).items()
+        }
+
+    def _encode_crops(self, deepest: DeepestMaps, crops: Tensor, cut: TaskCut) -> dict[str, Tensor]:
+        """Encode crops `[N, P, C, *size]` → task → `[N, P, width]`."""
+        shape = crops.shape[:2]
+        return {
+            task: self.projections[task](pool_mean_max(maps)).unflatten(0, shape)
+            for task, maps in deepest(crops.flatten(0, 1), shape[1], cut).items()
+        }
+
+    def _score_places(
+        self, deepest: DeepestMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor
+    ) -> Tensor:
+        """Score every place: `[N, G, C, *size]` → `[N, G]`, higher where there is more to see."""
+        size = max(1, SCORED_AT_ONCE // max(1, len(crops)))
+        parts: Iterator[Tensor] = iter(crops.split(size, dim=1))
+        if self.chooser is not None:
+            return torch.cat([self._score_by_masks(answers, part) for part in parts], 1)
+        scores = [
+            [
+                self.attention[task].compute_scores(vectors)
+                for task, vectors in self._encode_crops(deepest, part, no_cut).items()
+            ]
+            for part in parts
+        ]
+        by_task = [torch.cat(own, 1) for own in zip(*scores, strict=True)]
+        # Scores of different tasks have no common scale, so each task ranks the places and the best rank counts.
+        ranks = [rank_places(own.masked_fill(~known, -torch.inf)) for own in by_task]
+        return -torch.stack(ranks).amin(0)
+
+    def _score_by_masks(self, answers: VoxelAnswers, crops: Tensor) -> Tensor:
+        """Score crops by the largest probability of any structure, averaged over 3 voxels along each axis."""
+        assert self.chooser is not None
+        shape, dims = crops.shape[:2], crops.dim() - 3
+        output = answers(crops.flatten(0, 1), shape[1])
+        probability = make_answer_map(self.chooser, output).float()
+        smooth = MEAN_POOLS[dims](probability, [min(3, n) for n in probability.shape[2:]], stride=1)
+        highest: Tensor = smooth.flatten(1).amax(1).unflatten(0, shape)
+        return highest
+
+    def roles(self) -> ParameterRoles:
+        """Return the roles: every parameter belongs to its task."""
+        roles: ParameterRoles = {}
+        parts: Mapping[str, NamedModules[nn.Sequential] | NamedModules[GatedAttention]] = {
+            "projections": self.projections,
+            "attention": self.attention,
+        }
+        for part, members in parts.items():
+            for task, module in members.items():
+                roles |= assign_role(module, f"{part}.members.@{task}.", private_role(task))
+        return roles
+
+
+def rank_places(scores: Tensor) -> Tensor:
+    """Rank scores `[N, G]` along G: 0 for the highest; equal scores keep their order."""
+    order = scores.argsort(stable=True, dim=1, descending=True)
+    ranks = torch.arange(scores.shape[1], device=scores.device).expand_as(order)
+    return torch.empty_like(order).scatter(1, order, ranks).float()
+
+
+def choose_places(scores: Tensor, known: Tensor, count: int, explored: float) -> Tensor:
+    """Choose `count` of G places: those with the best scores `[N, G]`.
+
+    The share `explored` of them is drawn at random from the others instead. Unknown places come last. Returns indices
+    `[N, count]`, the best first.
+    """
+    scores = scores.masked_fill(~known, -torch.inf)
+    drawn = int(count * explored)
+    best = scores.argsort(stable=True, dim=1, descending=True)[:, : count - drawn]
+    if not drawn:
+        return best
+    # Known places draw a number between 1 and 2, unknown ones between 0 and 1; the best were taken already.
+    draw = torch.rand(scores.shape, device=scores.device) + known.float()
+    others = draw.scatter(1, best, -1.0).topk(drawn, 1).indices
+    return torch.cat([best, others], 1)

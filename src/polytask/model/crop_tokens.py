@@ -1,0 +1,73 @@
+"""Joins the crops of small findings to a network: one more source of every visit and subject task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from polytask.model.building_blocks import TaskCut
+from polytask.model.crop_reader import CropReader
+from polytask.model.network_inputs import NetworkInputs, restore_visits
+from polytask.model.network_settings import NetworkSpec
+from polytask.model.task_branches import Token
+from polytask.model.vector_encoders import Condition, TokensByTask
+from polytask.tasks.task import Task
+
+if TYPE_CHECKING:
+    from polytask.model.network import Network
+
+
+def crop_source(image: str) -> str:
+    """Name the source through which a task reads the crops of an image."""
+    return f"crops of {image}"
+
+
+def make_crop_readers(
+    spec: NetworkSpec, tasks: Mapping[str, Task], pooled: Sequence[str]
+) -> dict[str, CropReader]:
+    """Make the readers of small findings, one for each image with crops; none where no task would read them."""
+    return {
+        name: CropReader(
+            crops, spec.images[name].widths[-1], spec.embedding, pooled, tasks.get(crops.task or "")
+        )
+        for name, crops in spec.crops.items()
+        if pooled
+    }
+
+
+def make_crop_tokens(
+    network: Network,
+    image: str,
+    inputs: NetworkInputs,
+    present: Tensor | slice,
+    known: Tensor,
+    condition: Condition | None,
+    cut: TaskCut,
+) -> TokensByTask:
+    """Make the token of the crops of an image for every pooled task; `known [B, V]` says where the image is."""
+
+    def find_deepest_maps(x: Tensor, count: int, crop_cut: TaskCut) -> dict[str, Tensor]:
+        # A task behind a second network reads the maps of the voxel tasks before it, here as in the whole view.
+        mapped = any(network.chain.mapped_tasks[task, image] for task in network.pooled)
+        voxel = network.list_image_tasks(image) if mapped else []
+        pyramids = network.run_view(image, x, voxel, network.pooled, repeat_rows(count), crop_cut)[1]
+        return {task: pyramid[-1] for task, pyramid in pyramids.items() if pyramid[-1] is not None}
+
+    def answer_voxel_task(x: Tensor, count: int) -> Tensor:
+        name = network.spec.crops[image].task
+        assert name is not None
+        return network.voxel_outputs(image, x, repeat_rows(count))[name][0]
+
+    def repeat_rows(count: int) -> Condition | None:
+        return None if condition is None else condition.repeat(count)
+
+    crops, crop_known = (values[image].flatten(0, 1)[present] for values in (inputs.crops, inputs.crop_known))
+    vectors: dict[str, Tensor] = network.crops[image](
+        find_deepest_maps, answer_voxel_task, crops, crop_known, cut
+    )
+    return {
+        task: {crop_source(image): Token((restore_visits(vector, present, known.shape),), known)}
+        for task, vector in vectors.items()
+    }

@@ -1,0 +1,113 @@
+"""The part of the plan about small findings: crops that visit and subject tasks read beside the whole view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from polytask.kinds import KINDS
+
+if TYPE_CHECKING:
+    from polytask.plan.plan_schema import ImagePlan, Plan
+
+DEFAULT_CROPS = 4
+"""Number of crops where the plan names a task and no number."""
+CROP_POSITIONS = 4
+"""Positions that a crop leaves at the deepest stage along each axis, unless a patch is smaller or the plan says so."""
+MAX_CROPS = 1024
+CROP_SOURCES = ("attention", "task", "column")
+
+
+class RoiPlan(BaseModel):
+    """Crops at `spacing` that visit and subject tasks read beside the whole view; one source says where they lie."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attention: int | None = None
+    """Number of crops. The attention of the tasks chooses them from a grid over the whole image."""
+    task: str | None = None
+    """A task with masks on this image: its own prediction chooses the crops from the grid, in training as later."""
+    column: str | None = None
+    """A column of the table that says where to look, known at prediction too: a point, a box or a mask. A case whose
+    cell is empty gets a crop in the middle of the image."""
+    crops: int | None = None
+    """Largest number of crops of the sources `task` and `column`; null = 4."""
+    places: int | None = None
+    """Number of places of the grid that a training step looks at, drawn at random; null = all. With `task`, one of them
+    lies at a known structure where there is one. A new case is looked at everywhere."""
+    size: tuple[int, ...] | None = None
+    """Size of a crop in voxels at `spacing`; null = four positions at the deepest stage, at most the patch."""
+
+    @property
+    def count(self) -> int:
+        """Number of crops that the tasks read."""
+        named = self.crops if self.attention is None else self.attention
+        return DEFAULT_CROPS if named is None else named
+
+
+def compute_total_stride(image: ImagePlan) -> tuple[int, ...]:
+    """Compute the total stride of an image's encoder along each axis."""
+    return tuple(prod(stride[axis] for stride in image.strides) for axis in range(image.dims))
+
+
+def compute_crop_size(image: ImagePlan) -> tuple[int, ...]:
+    """Compute the size in voxels of the crops of an image that has `roi`."""
+    assert image.roi is not None
+    assert image.patch is not None
+    return image.roi.size or tuple(
+        min(CROP_POSITIONS * total, patch)
+        for total, patch in zip(compute_total_stride(image), image.patch, strict=True)
+    )
+
+
+def is_grid(image: ImagePlan) -> bool:
+    """Whether crops are chosen from a grid over the whole image, not from places that the table names."""
+    return image.roi is not None and image.roi.column is None
+
+
+def list_roi_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
+    """Yield (key, what is wrong and what to do) for the crops of one image."""
+    roi = image.roi
+    if roi is None:
+        return
+    named = [source for source in CROP_SOURCES if getattr(roi, source) is not None]
+    if len(named) != 1:
+        found = " and ".join(named) if named else "none"
+        yield "roi", f"names {found}; expected exactly one of {', '.join(CROP_SOURCES)}"
+        return
+    if not 1 <= roi.count <= MAX_CROPS:
+        yield "roi", f"{roi.count} crops; expected 1 to {MAX_CROPS}"
+    if roi.attention is not None and roi.crops is not None:
+        yield "roi.crops", "attention already says how many crops are read; remove one of them"
+    if roi.places is not None and (roi.column is not None or roi.places < roi.count):
+        yield "roi.places", f"{roi.places} places; expected at least {roi.count}, and no column"
+    if image.field != "both":
+        yield (
+            "roi",
+            f"field {image.field} keeps no image that is finer than the view; set field to both, with spacing, "
+            "view_spacing and patch, or remove roi",
+        )
+        return
+    total = compute_total_stride(image)
+    if roi.size is None:
+        return
+    if len(roi.size) != image.dims or any(n <= 0 or n % t for n, t in zip(roi.size, total, strict=False)):
+        yield (
+            "roi.size",
+            f"{list(roi.size)} does not fit; expected {image.dims} multiples of the total stride {list(total)}",
+        )
+
+
+def list_chooser_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield (place, what is wrong and what to do) for every task that chooses crops and has no masks."""
+    for name, image in plan.shared.images.items():
+        for fold in plan.folds.values():
+            fields = fold.tasks.get(image.roi.task or "") if image.roi else None
+            if image.roi and fields and KINDS[fields["kind"]].answer_form != "masks":
+                yield (
+                    f"shared.images.{name}.roi.task",
+                    f"{image.roi.task!r} has no masks; choose a task with masks on this image, or attention",
+                )

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from polytask.errors import PolytaskError
+from polytask.model.building_blocks import no_cut
+from polytask.model.crop_reader import CropReader, CropSpec, choose_places, rank_places
+from polytask.model.export import Exportable
+from polytask.tasks import make_task
+from tests.model.worlds import FIELDS, inputs_of, network_of, tasks_of, total
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("not asked for")
+
+
+def deepest(x: Tensor, count: int, cut: Any) -> dict[str, Tensor]:
+    """The two channels of a crop, as if they were its deepest map."""
+    return cut(x, ["type"])
+
+
+def reader(count: int, task: str | None = None) -> CropReader:
+    torch.manual_seed(0)
+    chooser = None if task is None else make_task(task, FIELDS[task])
+    return CropReader(CropSpec(count, task), 2, 4, ["type"], chooser)
+
+
+def places(count: int, size: int = 4) -> tuple[Tensor, Tensor]:
+    crops = torch.randn((1, count, 2, size, size), generator=torch.Generator().manual_seed(3))
+    return crops, torch.ones(1, count, dtype=torch.bool)
+
+
+def test_all_places_are_read_where_they_are_few_enough() -> None:
+    crops, known = places(3)
+    net = reader(3).eval()
+    vector = net(deepest, never, crops, known, no_cut)["type"][0]
+    # Ilse 2018 by hand: softmax over w·(tanh(Vh) * sigmoid(Uh)) of mean and maximum, projected.
+    h = net.projections["type"](torch.cat([crops[0].mean((2, 3)), crops[0].amax((2, 3))], 1))
+    a = net.attention["type"]
+    scores = (torch.tanh(a.value(h)) * torch.sigmoid(a.gate(h))) @ a.score.weight[0]
+    expected = (scores.exp() / scores.exp().sum()) @ h
+    torch.testing.assert_close(vector, expected)
+
+
+def test_the_places_with_the_highest_attention_are_read() -> None:
+    crops, known = places(40)
+    net = reader(5).eval()
+    h = net.projections["type"](torch.cat([crops[0].mean((2, 3)), crops[0].amax((2, 3))], 1))
+    best = net.attention["type"].compute_scores(h).topk(5).indices
+    expected = net(deepest, never, crops[:, best], known[:, :5], no_cut)["type"]
+    torch.testing.assert_close(net(deepest, never, crops, known, no_cut)["type"], expected)
+
+
+def test_a_mask_chooses_the_places_where_it_is_surest() -> None:
+    crops, known = places(6, size=6)
+    net = reader(2, "mask").eval()
+
+    def answers(x: Tensor, count: int) -> Tensor:
+        # Logits of background, a, b: structure b stands out in the crops 4 and 1; a single voxel of crop 3 is noise.
+        output = torch.zeros((6, 3, 6, 6))
+        output[4, 2, 1:4, 1:4], output[1, 2, 2:5, 2:5], output[3, 1, 0, 0] = 5.0, 4.0, 9.0
+        return output
+
+    expected = net(deepest, never, crops[:, [4, 1]], known[:, :2], no_cut)["type"]
+    torch.testing.assert_close(net(deepest, answers, crops, known, no_cut)["type"], expected)
+
+
+def test_an_unknown_place_is_never_read_and_half_of_the_others_are_drawn_in_training() -> None:
+    scores = torch.arange(20.0)[None]
+    known = torch.ones(1, 20, dtype=torch.bool)
+    known[0, 19] = False
+    assert choose_places(scores, known, 4, 0.0)[0].tolist() == [18, 17, 16, 15]
+    torch.manual_seed(0)
+    drawn = [choose_places(scores, known, 4, 0.5)[0].tolist() for _ in range(200)]
+    assert all(row[:2] == [18, 17] and len(set(row)) == 4 and 19 not in row for row in drawn)
+    assert {place for row in drawn for place in row[2:]} == set(range(17))
+    few = known & (torch.arange(20) < 3)
+    assert set(choose_places(scores, few, 4, 0.5)[0].tolist()) > {0, 1, 2}
+
+
+def test_ranks_count_from_the_best() -> None:
+    assert rank_places(torch.tensor([[0.1, 0.9, -torch.inf, 0.5]])).tolist() == [[2, 0, 3, 1]]
+
+
+def crop_network(**changes: Any) -> Any:
+    return network_of(tasks_of("all"), 2, crops={"scan": CropSpec(2)}, **changes)
+
+
+def crop_inputs(places: int) -> Any:
+    given = inputs_of(2)
+    crops = torch.randn((3, 2, places, 2, 8, 8), generator=torch.Generator().manual_seed(1))
+    return replace(given, crops={"scan": crops}, crop_known={"scan": torch.ones(3, 2, places) > 0})
+
+
+@pytest.mark.parametrize("sharing", ["hard", "single", "cross_stitch", "mtan", "ctan", "task_tokens"])
+def test_crops_reach_visit_and_subject_tasks_and_no_mask(sharing: str) -> None:
+    network, given = crop_network(sharing=sharing).eval(), crop_inputs(5)
+    other = replace(given, crops={"scan": given.crops["scan"] + 1})
+    before, after = network(given), network(other)
+    for task in ("grade", "type", "response"):
+        assert not torch.equal(before[task], after[task])
+    for task in ("mask", "dose"):
+        assert torch.equal(before[task][0], after[task][0])
+
+
+def test_padded_places_and_the_places_of_absent_visits_change_nothing() -> None:
+    network, given = crop_network().eval(), crop_inputs(5)
+    padded = torch.cat([given.crops["scan"], torch.full((3, 2, 4, 2, 8, 8), 1e9)], 2)
+    padded[1, 1] = -1e9
+    known = torch.cat([given.crop_known["scan"], torch.zeros(3, 2, 4, dtype=torch.bool)], 2)
+    other = network(replace(given, crops={"scan": padded}, crop_known={"scan": known}))
+    for task, output in network(given).items():
+        if isinstance(output, Tensor):
+            there = slice(None) if task == "response" else given.visit_known.flatten()
+            torch.testing.assert_close(other[task][there], output[there])
+
+
+def test_every_parameter_of_the_reader_belongs_to_the_task_whose_loss_reaches_it() -> None:
+    network, given = crop_network().train(), crop_inputs(5)
+    roles = {n: r for n, r in network.roles().items() if n.startswith("crops.")}
+    assert set(roles) == {n for n, _ in network.named_parameters() if n.startswith("crops.")}
+    for task in ("grade", "type", "response"):
+        network.zero_grad(set_to_none=True)
+        total(network(given)[task]).backward()
+        reached = {n for n, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        assert {n for n in reached if n.startswith("crops.")} == {
+            n for n, role in roles.items() if role == f"private:{task}"
+        }
+
+
+def test_choosing_places_takes_no_gradient_away_in_bf16() -> None:
+    crops, known = places(12)
+    net = reader(4).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        net(deepest, never, crops, known, no_cut)["type"].sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_a_network_with_crops_has_no_fixed_graph() -> None:
+    with pytest.raises(PolytaskError, match="roi"):
+        Exportable(crop_network())

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from polytask.model.building_blocks import Decoder, Encoder, EncoderSpec, MeanPool, ResidualBlock
+from polytask.model.building_blocks import (
+    Decoder,
+    Encoder,
+    EncoderSpec,
+    MeanPool,
+    ResidualBlock,
+)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from polytask.model.norms import make_norm
 from polytask.tasks.heads_and_losses import Pointwise
 
 CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -35,16 +36,6 @@ def make_convolution(
     step = stride if isinstance(stride, int) else tuple(stride)
     taps = (3,) * dims if kernel is None else tuple(kernel)
     return CONVOLUTIONS[dims](inputs, outputs, taps, step, padding=tuple(k // 2 for k in taps), bias=False)
-
-
-def make_norm(channels: int) -> nn.Module:
-    """Make a GroupNorm of up to 8 groups with at least 4 channels each.
-
-    Cases never depend on each other, and intensity is not removed from every channel as instance norm does.
-    """
-    # A group of few channels behaves like instance norm, which makes the mean of a pooled map constant.
-    groups = max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 4))
-    return nn.GroupNorm(groups, channels)
 
 
 class ConvNormAct(nn.Sequential):

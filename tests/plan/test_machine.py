@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from polytask.errors import PolytaskError
 from polytask.plan import machine, precision_probe
-from polytask.plan.machine import GIB, Machine, count_usable_cores, detect_machine, measure_host_memory
+from polytask.plan.machine import (
+    GIB,
+    Machine,
+    count_usable_cores,
+    detect_machine,
+    measure_host_memory,
+    replace_memory,
+)
 
 
 def test_what_is_found_is_plausible() -> None:
@@ -33,24 +41,56 @@ def test_memory_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert detect_machine(10).device_memory == 10_000_000_000
 
 
+@pytest.mark.parametrize("memory", [float("nan"), float("inf"), -1.0, 0.0, 1e9])
+def test_a_memory_that_no_machine_has_is_refused_in_one_line(memory: float) -> None:
+    with pytest.raises(
+        PolytaskError, match=r"^--memory \S+: expected GB of memory, a number such as 8 or 24$"
+    ):
+        replace_memory(Machine(2, 24 * GIB), memory)
+
+
 @pytest.mark.parametrize(("gain", "precision"), [(2.0, "bf16"), (1.1, "float32"), (0.5, "float32")])
 def test_precision_follows_the_probe(monkeypatch: pytest.MonkeyPatch, gain: float, precision: str) -> None:
-    monkeypatch.setattr(precision_probe, "_measure_bf16_gain", lambda device: gain)
+    speeds = {"float32": 80e9, "bf16": 80e9 * gain}
+    monkeypatch.setattr(precision_probe, "_measure_training_step", lambda device: (gain, speeds))
     assert precision_probe.probe_precision("cpu") == (precision, gain)
+    assert precision_probe.probe_training_step("cpu").speed == speeds[precision]
+
+
+def test_the_probe_counts_the_operations_of_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread computes between 1 and 1000 GFLOP/s; the count agrees with that of torch."""
+    import torch
+    from torch import nn
+    from torch.utils.flop_counter import FlopCounterMode
+
+    monkeypatch.setattr(precision_probe, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(precision_probe, "FULL_EDGE", 8)
+    monkeypatch.setattr(precision_probe, "HOPELESS_GAIN", float("inf"))
+    clock = iter(range(1000))
+    monkeypatch.setattr(precision_probe.time, "process_time", lambda: float(next(clock)))
+    layers = [nn.Conv3d(16, 16, 3, padding=1, bias=False) for _ in range(precision_probe.PROBE_LAYERS)]
+    with FlopCounterMode(display=False) as counter:
+        nn.Sequential(*layers)(torch.zeros(2, 16, 8, 8, 8)).sum().backward()
+    # Each step takes one tick of the clock.
+    assert precision_probe.probe_training_step("cpu").speed == pytest.approx(
+        counter.get_total_flops(), rel=0.01
+    )
 
 
 def test_mps_stays_in_float32() -> None:
     assert precision_probe.probe_precision("mps") == ("float32", 0.0)
 
 
-def test_large_images_are_not_tried_where_small_ones_are_hopeless(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_not_tried_on_large_images_where_small_ones_are_hopeless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A processor without bf16 units took half a minute for them."""
-    monkeypatch.setattr(precision_probe, "FULL_EDGE", 10**6)  # more than any memory holds
+    monkeypatch.setattr(precision_probe, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(precision_probe, "FULL_EDGE", 8)
     monkeypatch.setattr(precision_probe, "HOPELESS_GAIN", float("inf"))
-    assert precision_probe.probe_precision("cpu")[1] > 0
+    assert set(precision_probe._measure_training_step("cpu")[1]) == {"float32"}
     monkeypatch.setattr(precision_probe, "HOPELESS_GAIN", 0.0)
-    with pytest.raises(RuntimeError, match=r"(?i)alloc|memory|overflow|too large"):
-        precision_probe.probe_precision("cpu")
+    assert set(precision_probe._measure_training_step("cpu")[1]) == {"float32", "bf16"}
 
 
 def test_the_probe_leaves_threads_and_random_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import log2
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +23,15 @@ TRAINING_FLOPS = {
 }
 """Training FLOP/s that these networks reach: per thread on a CPU, per device otherwise. Rough values, to choose sizes
 only."""
-SMALLEST_BATCH_SECONDS = {"cpu": 2.5, "cuda": 0.4, "mps": 1.0}
-"""Time limit of one training step with the smallest batch; it decides how large a view or a patch may be."""
-LARGER_BATCH_SECONDS = {"cpu": 0.6, "cuda": 0.15, "mps": 0.4}
+SMALLEST_BATCH_SECONDS = {"cpu": 2.5, "cuda": 2.5, "mps": 2.5}
+"""Time limit of one training step with the smallest batch, beside the limit of the memory: on a GPU it binds only where
+the device is slow for its memory."""
+LARGER_BATCH_SECONDS = {"cpu": 0.6, "cuda": 2.5, "mps": 0.6}
 """Time limit of one training step with a larger batch; the batch grows only while a step stays below it."""
+DEVICE_MEMORY_SHARE = 0.85
+"""Share of a GPU's memory that a step fills; the rest is for the CUDA context, the screen and fragments."""
+MAX_MEMORY_GB = 1e6
+"""Largest memory that `--memory` and a machine file may state."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Machine:
         device_memory: bytes of memory on the device, 0 on a CPU.
         precision: the number format that is fast and safe on the device.
         gain: float32 time / bf16 time of the probe's training step; 0 when the probe did not run.
+        measured_speed: FLOP/s of the probe's training step in `precision` (of one thread on a CPU); 0 when the probe
+            did not run, and typical values take its place.
     """
 
     cores: int
@@ -47,6 +55,7 @@ class Machine:
     device_memory: int = 0
     precision: Literal["float32", "bf16"] = "float32"
     gain: float = 0.0
+    measured_speed: float = 0.0
 
     @property
     def threads(self) -> int:
@@ -55,14 +64,26 @@ class Machine:
 
     @property
     def speed(self) -> float:
-        """FLOP/s to expect during training."""
-        return TRAINING_FLOPS[self.device][self.precision] * (self.threads if self.device == "cpu" else 1)
+        """FLOP/s to expect during training; announced times follow it."""
+        each = self.measured_speed or TRAINING_FLOPS[self.device][self.precision]
+        return each * (self.threads if self.device == "cpu" else 1)
+
+    @property
+    def rounded_speed(self) -> float:
+        """FLOP/s from which sizes are decided: a measured speed counts as the nearest power of two.
+
+        A probe never measures the same twice. Rounded, it gives the same sizes on the same kind of machine.
+        """
+        if not self.measured_speed:
+            return self.speed
+        rounded = float(2 ** round(log2(self.measured_speed)))
+        return rounded * (self.threads if self.device == "cpu" else 1)
 
     @property
     def budget(self) -> int:
         """Bytes that the activations and the model of one step may take."""
         # On shared host memory (CPU, MPS) the other half stays for the store, the workers and other programs.
-        return self.device_memory * 7 // 10 if self.device == "cuda" else self.memory // 2
+        return int(self.device_memory * DEVICE_MEMORY_SHARE) if self.device == "cuda" else self.memory // 2
 
     def __str__(self) -> str:
         parts = [f"{self.cores} cores", f"{self.memory / GIB:.0f} GiB"]
@@ -75,23 +96,47 @@ class Machine:
 
 def detect_machine(memory: float | None = None) -> Machine:
     """Describe this machine; `memory` (GB) replaces the size that was found, on the GPU when there is one."""
-    detected = _detect_machine_once()
+    return replace_memory(_detect_machine_once(), memory)
+
+
+def replace_memory(machine: Machine, memory: float | None) -> Machine:
+    """Return the machine with another memory in GB: that of the GPU when there is one, else that of the host."""
+    check_memory(memory)
     if memory is None:
-        return detected
+        return machine
     # GB of the option are powers of ten, as on the label of a device; GIB, in reasons, is a power of two.
     size = int(memory * 1e9)
-    host = min(detected.memory, size) if detected.device == "cuda" else size
-    device = size if detected.device == "cuda" else detected.device_memory
-    return Machine(detected.cores, host, detected.device, device, detected.precision, detected.gain)
+    host = min(machine.memory, size) if machine.device == "cuda" else size
+    device = size if machine.device == "cuda" else machine.device_memory
+    return replace(machine, memory=host, device_memory=device)
+
+
+def check_memory(memory: float | None) -> None:
+    """Check a memory in GB that was given by hand.
+
+    Raises:
+        PolytaskError: no machine can have it.
+    """
+    # NaN compares as false, so that it is refused too.
+    if memory is not None and not 0 < memory <= MAX_MEMORY_GB:
+        raise PolytaskError(f"--memory {memory:g}: expected GB of memory, a number such as 8 or 24")
 
 
 @cache
 def _detect_machine_once() -> Machine:
-    from polytask.plan.precision_probe import find_training_device, probe_precision
+    from polytask.plan.precision_probe import find_training_device, probe_training_step
 
     device, device_memory = find_training_device()
-    precision, gain = probe_precision(device)
-    return Machine(count_usable_cores(), measure_host_memory(), device, device_memory, precision, gain)
+    probe = probe_training_step(device)
+    return Machine(
+        count_usable_cores(),
+        measure_host_memory(),
+        device,
+        device_memory,
+        probe.precision,
+        probe.gain,
+        probe.speed,
+    )
 
 
 def count_usable_cores() -> int:

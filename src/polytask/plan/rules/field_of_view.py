@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes
+from polytask.plan.machine import GIB
 from polytask.plan.plan_schema import FieldOfView
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
@@ -15,13 +16,14 @@ from polytask.plan.rules.view_sizes import (
     ViewBudget,
     compute_covering_size,
     count_view_flops,
+    explain_patch_limit,
     find_finest_view,
     find_largest_patch,
     is_within_smallest_view,
 )
 
 WHOLE_VIEW_TOLERANCE = 1.5
-"""A single whole view may exceed the budget by this factor: it is simpler, since predictions need no stitching."""
+"""A single whole view may exceed the time by this factor: it is simpler, since predictions need no stitching."""
 VIEW_BUDGET_SHARE = 0.3
 """Share of the budget for the whole view, where the budget is divided between view and patches."""
 
@@ -69,20 +71,20 @@ def choose_field(
     """
 
     def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
-        return plan_topology(size, spacing, planes, budget.device, int(budget.memory))
+        return plan_topology(size, spacing, planes, budget.scale)
 
     full = geometry.find_largest_size()
     t = net(full, geometry.spacing)
     size = pad_to_strides(full, t.total)
     cost = (
-        f"the largest case, {format_sizes(full)} voxels, costs {count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP "
-        "per visit and forward pass"
+        f"the largest case, {format_sizes(full)} voxels, needs {budget.count_memory(t, size, decoders) / GIB:.3g} GiB "
+        f"and {count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP per visit and forward pass"
     )
     limit = (
-        f"limit {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g} GFLOP, {WHOLE_VIEW_TOLERANCE:g} times the share of a "
-        f"visit: {budget.words}"
+        f"limits {budget.memory / GIB:.3g} GiB and {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g} GFLOP: "
+        f"{budget.words}, and a single whole view may take {WHOLE_VIEW_TOLERANCE:g} times the time"
     )
-    if budget.share(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
+    if budget.allow_time(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
         is_within_smallest_view(full) and budget.has_memory_for(t, size, decoders)
     ):
         reason = (
@@ -107,19 +109,24 @@ def choose_field(
     if pooled_tasks == 0:
         why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit})"
         why["view"] = why["view_spacing"] = "not used: no visit or subject task reads this image"
-        patch, t = find_largest_patch(geometry.find_median_size(), geometry.spacing, budget, decoders, net)
-        _explain_patch(geometry, t, 1, why)
+        typical = geometry.find_median_size()
+        patch, t = find_largest_patch(typical, geometry.spacing, budget, decoders, net)
+        stop = explain_patch_limit(patch, typical, geometry.spacing, budget, decoders, net)
+        _explain_patch(geometry, t, 1, stop, why)
         return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
     why["field"] = (
         f"both: visit and subject tasks need the whole image, voxel tasks need full resolution, and {cost} ({limit})"
     )
     patch_budget, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
-    patch, _ = find_largest_patch(geometry.find_median_size(), geometry.spacing, patch_budget, decoders, net)
-    halved, _ = find_largest_patch(
-        geometry.find_median_size(), geometry.spacing, patch_budget.share(0.5), decoders, net
-    )
-    if min(halved) >= min(SMALLEST_VIEW_EDGE[t.dims], *patch):
+    typical = geometry.find_median_size()
+    patch, _ = find_largest_patch(typical, geometry.spacing, patch_budget, decoders, net)
+    halved, _ = find_largest_patch(typical, geometry.spacing, patch_budget.share(0.5), decoders, net)
+    # A GPU always gets one patch, so that a larger one never gets two that are smaller.
+    if budget.device == "cpu" and min(halved) >= min(SMALLEST_VIEW_EDGE[t.dims], *patch):
         patch, patches = halved, 2
+    stop = explain_patch_limit(
+        patch, typical, geometry.spacing, patch_budget.share(1 / patches), decoders, net
+    )
     view_spacing, view, _ = find_finest_view(full, geometry.spacing, budget.share(VIEW_BUDGET_SHARE), net)
     # One encoder reads view and patch, so that the smaller edge of the two limits how often an axis is halved. Both are
     # then padded to the stride of this common network.
@@ -136,7 +143,7 @@ def choose_field(
         f"coarser than {format_sizes(geometry.spacing, geometry.unit)}, so that the encoder needs at most "
         f"{format_share_percent(VIEW_BUDGET_SHARE)} of the time and memory of a step for the view"
     )
-    _explain_patch(geometry, t, patches, why)
+    _explain_patch(geometry, t, patches, stop, why)
     return FieldChoice("both", geometry.spacing, view, view_spacing, patch, patches, t)
 
 
@@ -153,12 +160,12 @@ def _choose_whole_view(
 
 
 def _explain_patch(
-    geometry: ImageGeometry, chosen_topology: Topology, patches: int, why: PlanReasons
+    geometry: ImageGeometry, chosen_topology: Topology, patches: int, stop: str, why: PlanReasons
 ) -> None:
     why["patch"] = (
         f"the largest box with about equal edges in {geometry.unit} that lies within the median case "
-        f"({format_sizes(geometry.find_median_size())} voxels) and fits the time and memory for patches; in multiples "
-        f"of the network's total stride {format_sizes(chosen_topology.total)}"
+        f"({format_sizes(geometry.find_median_size())} voxels) and fits the time and memory for patches ({stop}); in "
+        f"multiples of the network's total stride {format_sizes(chosen_topology.total)}"
     )
     why["patches"] = (
         "two per visit fit the time and memory of a step"

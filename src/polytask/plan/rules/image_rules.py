@@ -3,56 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from polytask.cohort.header import ImageInput
 from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes, join_first_names
 from polytask.plan.fingerprint_records import ImageRecord
-from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS, Machine
+from polytask.plan.machine import (
+    DEVICE_MEMORY_SHARE,
+    GIB,
+    SMALLEST_BATCH_SECONDS,
+    Machine,
+)
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.rules.field_of_view import FieldChoice, choose_field
 from polytask.plan.rules.image_geometry import plan_geometry
-from polytask.plan.rules.network_cost import (
-    PASSES_PER_STEP,
-    Topology,
-    count_activation_bytes,
-    count_parameter_bytes,
+from polytask.plan.rules.network_cost import DEVICE_MARGIN, PASSES_PER_STEP, Topology
+from polytask.plan.rules.network_scale import (
+    choose_scale,
+    explain_larger_network,
+    explain_scale,
+    grow_networks,
 )
 from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.step_cost import StepCost, count_masks, count_step_cost, find_smallest_batch
 from polytask.plan.rules.topology import COARSE_AXIS_RATIO, TARGET_BOTTLENECK_EDGE
 from polytask.plan.rules.view_sizes import ViewBudget
 
-MIN_BATCH_SAMPLES = {2: 4, 3: 2}
-"""Dimensions of the largest image input → smallest batch in samples: enough for a useful gradient."""
 FOREGROUND_SHARE = 0.5
 """Share of patches that are centered on a known structure."""
 CHANNEL_DROPOUT_RATE = 0.2
 """Chance with which a channel is hidden in training, where some cases lack a channel."""
-
-
-@dataclass(frozen=True)
-class StepCost:
-    """What one sample costs in a training step, in FLOP and in bytes of activations; and the bytes of the model."""
-
-    flops: float
-    activations: float
-    model: float
-
-    def add_cost(self, other: StepCost) -> StepCost:
-        """Add the cost of another input."""
-        return StepCost(
-            self.flops + other.flops, self.activations + other.activations, self.model + other.model
-        )
-
-    def seconds(self, batch: int, machine: Machine) -> float:
-        """Estimate the time of a training step with this batch, in seconds."""
-        return batch * self.flops / machine.speed
-
-    def fits(self, batch: int, machine: Machine) -> bool:
-        """Whether the memory of the machine is enough for this batch."""
-        # The model is held once, whatever the batch.
-        return batch * self.activations + self.model <= machine.budget
 
 
 def plan_images(
@@ -60,7 +40,7 @@ def plan_images(
 ) -> tuple[dict[str, ImagePlan], StepCost]:
     """Plan every image input; return the plans, and what a sample costs with this number of decoders per input."""
     plans: dict[str, ImagePlan] = {}
-    flops = activations = model = 0.0
+    fields: dict[str, FieldChoice] = {}
     for name, spec in basis.cohort.header.images.items():
         records = basis.fingerprint.images(name)
         if not records:
@@ -68,41 +48,54 @@ def plan_images(
                 f"{basis.cohort.table}: input {name} has no image outside the test part; fill its columns or remove "
                 "the input from cohort.yaml"
             )
-        plans[name], field = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
-        visits, t = basis.max_visits, field.topology
-        flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
-        for size, count, heads in (
-            (field.view, 1, 0 if field.patch else decoders[name]),
-            (field.patch, field.patches, decoders[name]),
-        ):
-            if size:
-                kept = count_activation_bytes(t, size, heads, basis.machine.precision)
-                activations += visits * count * kept
-        model += count_parameter_bytes(t, decoders[name])
-    return plans, StepCost(flops, activations, model)
+        plans[name], fields[name] = _plan_image(
+            basis, name, spec, records, decoders[name], why.at(f"images.{name}")
+        )
+    grown = grow_networks(basis, fields, decoders)
+    for name, field in grown.items():
+        if field != fields[name]:
+            t = field.topology
+            plans[name] = plans[name].model_copy(update={"widths": t.widths, "blocks": t.blocks})
+            explain_larger_network(basis, t, why.at(f"images.{name}"))
+    return plans, count_step_cost(basis, grown, decoders)
 
 
-def find_smallest_batch(basis: SharedFacts) -> int:
-    """Find the number of samples of the smallest batch; a train part that is even smaller is one batch."""
-    dims = max((spec.dims for spec in basis.cohort.header.images.values()), default=2)
-    return max(1, min(MIN_BATCH_SAMPLES[dims], basis.train))
-
-
-def _compute_view_budget(basis: SharedFacts) -> ViewBudget:
+def _compute_view_budget(basis: SharedFacts, image: str) -> ViewBudget:
     """Compute the budget of one view: samples, visits and inputs share the budget of a step with the smallest batch."""
     # Divided by the smallest batch, because view and patch are chosen first and the batch grows afterwards.
     machine, inputs, batch = basis.machine, len(basis.cohort.header.images), find_smallest_batch(basis)
     views = batch * basis.max_visits * inputs
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     words = (
-        f"a step of {batch} samples"
+        f"limited by the memory first: a step of {batch} samples"
         + (f" × {basis.max_visits} visits" if basis.max_visits > 1 else "")
         + (f" × {inputs} images" if inputs > 1 else "")
-        + f" may take {seconds:g} s (1/{PASSES_PER_STEP} of it for forward passes) at about {machine.speed / 1e9:.3g} "
-        f"GFLOP/s on {machine} in {machine.precision}, and {machine.budget / GIB:.3g} GiB of memory"
+        + f" may fill {machine.budget / GIB:.3g} GiB{_describe_target(machine)}; and by the time: it may take "
+        f"{seconds:g} s (1/{PASSES_PER_STEP} of it for forward passes) at about {machine.rounded_speed / 1e9:.3g} "
+        f"GFLOP/s on {machine} in {machine.precision}"
     )
-    flops = seconds * machine.speed / PASSES_PER_STEP / views
-    return ViewBudget(flops, machine.budget / views, machine.device, machine.precision, words)
+    flops = seconds * machine.rounded_speed / PASSES_PER_STEP / views
+    scale = "cpu" if machine.device == "cpu" else "gpu"
+    return ViewBudget(
+        flops,
+        machine.budget / views,
+        machine.device,
+        machine.precision,
+        scale,
+        views,
+        count_masks(basis, image),
+        words,
+    )
+
+
+def _describe_target(machine: Machine) -> str:
+    """Describe which share of the memory a step may fill."""
+    if machine.device != "cuda":
+        return ", half of the memory"
+    return (
+        f", {format_share_percent(DEVICE_MEMORY_SHARE)} of the device, with a margin of "
+        f"{format_share_percent(DEVICE_MARGIN)} on the counted activations"
+    )
 
 
 def _plan_image(
@@ -137,13 +130,13 @@ def _plan_image(
     geometry = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
     # Each flag is a plane of its own that says whether its channel is present.
     planes = spec.planes + (len(spec.channels) if flags else 0)
-    field = choose_field(geometry, planes, decoders, len(basis.pooled), _compute_view_budget(basis), why)
+    budget = choose_scale(_compute_view_budget(basis, name), geometry, planes, decoders)
+    field = choose_field(geometry, planes, decoders, len(basis.pooled), budget, why)
     t = field.topology
     deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (
-        f"{t.widths[0]} channels in the first stage, doubled in each further one up to {max(t.widths)}: chosen for "
-        f"{'a CPU' if basis.machine.device == 'cpu' else basis.machine.device} with {basis.machine.budget / GIB:.3g} "
-        "GiB for a step"
+        f"{t.widths[0]} channels in the first stage, doubled in each further one up to {max(t.widths)}: "
+        + explain_scale(budget.scale)
     )
     why["blocks"] = (
         "on a CPU one residual block per stage"

@@ -1,9 +1,9 @@
 """Counts what a network costs before it is built: multiplications, activations, parameters of `polytask.model`.
 
 Counted from the layers: a residual block has two convolutions and a shortcut, a decoder level has a 1×1 convolution and
-then one convolution on the joined maps; a kernel is 3³, or 1×3×3 in stages where one axis is much coarser. Activations
-were compared with those of the real modules and agree within a tenth. The modules keep for the backward pass: 4 maps
-per block and 2 more per stage, and 4 per decoder level, with bf16 as with float32.
+then one convolution on the joined maps; a kernel is 3³, or 1×3×3 in stages where one axis is much coarser. What
+autograd keeps for the backward pass is counted tensor by tensor: the input of each convolution and each norm, the
+output of each activation, what the losses of the masks keep. A test holds the count within a tenth of what is kept.
 """
 
 from __future__ import annotations
@@ -15,12 +15,21 @@ from math import prod
 PASSES_PER_STEP = 3
 """A training step costs this many forward passes: one forward, and about two for the backward pass."""
 MAPS_PER_BLOCK = 4
-MAPS_PER_STAGE = 2
 MAPS_PER_DECODER = 4
-TEMPORARY_MAPS = 6
-"""Maps of the finest stage that exist only for a moment: gradients and inputs of one layer."""
+TEMPORARY_MAPS = 4
+"""Maps of the finest stage that exist only for a moment: the gradients of a decoder's output, of the input of its norm,
+and of the joined maps, which count twice."""
 BYTES_PER_PARAMETER = 20
 """Bytes for the weight, its gradient, two moments of AdamW, and a copy in bf16 or for the moving average."""
+DEVICE_MARGIN = 0.1
+"""Share that is added to the counted activations on a GPU: workspaces of convolutions, rounding of the allocator."""
+SUPERVISED_LEVELS = 3
+"""Decoder levels with a loss: the finest, and two coarser ones for deep supervision."""
+LOSS_BYTES, LOSS_BYTES_PER_MASK = 21, 12
+"""Bytes that Dice plus cross-entropy keep at each position, in float32 on every device: labels, regions and the
+background once, the rest for each mask."""
+
+
 BYTES_PER_NUMBER = {"float32": 4, "bf16": 2}
 
 
@@ -76,25 +85,68 @@ def count_decoder_flops(topology: Topology, size: Sequence[int]) -> float:
     return total
 
 
-def count_activation_bytes(topology: Topology, size: Sequence[int], decoders: int, precision: str) -> float:
-    """Count the bytes of activations that one image keeps until the backward pass, with this number of decoders."""
-    unit, maps = BYTES_PER_NUMBER[precision], topology.maps(size)
-    kept = sum(
-        v * w * (MAPS_PER_BLOCK * b + MAPS_PER_STAGE)
-        for v, w, b in zip(maps, topology.widths, topology.blocks, strict=True)
-    )
-    kept += (
-        decoders * MAPS_PER_DECODER * sum(v * w for v, w in zip(maps[:-1], topology.widths[:-1], strict=True))
-    )
-    return unit * (kept + TEMPORARY_MAPS * maps[0] * topology.widths[0])
+def count_kept_bytes(
+    topology: Topology, size: Sequence[int], decoders: int, precision: str, masks: int = 0
+) -> float:
+    """Count the bytes that autograd keeps of one image until the backward pass.
+
+    Args:
+        topology: the network.
+        size: size of the image in voxels.
+        decoders: number of decoders that run on it.
+        precision: `float32` or `bf16`.
+        masks: structures that the voxel tasks of the image predict; their losses keep maps too.
+    """
+    maps, widths = topology.maps(size), topology.widths
+    # The image itself. In bf16 two layers of the first block read copies of it.
+    numbers = maps[0] * topology.planes * (1 if precision == "float32" else 2)
+    inputs = widths[0]
+    for stage, (voxels, width, blocks) in enumerate(zip(maps, widths, topology.blocks, strict=True)):
+        # A block keeps the inputs of its two norms and the outputs of its two activations. What its convolutions read
+        # is among them, or was kept by the block before.
+        numbers += voxels * width * MAPS_PER_BLOCK * blocks
+        if stage == 0:
+            numbers += voxels * width
+        elif inputs != width:
+            # The shortcut of the first block: the input of its 1×1 convolution, pooled, and the input of its norm.
+            numbers += voxels * (inputs + width)
+        inputs = width
+    # The joined maps, which are twice as wide, the input of the norm, and the output of the activation.
+    numbers += decoders * MAPS_PER_DECODER * sum(v * w for v, w in zip(maps[:-1], widths[:-1], strict=True))
+    kept = numbers * BYTES_PER_NUMBER[precision]
+    if masks and decoders:
+        kept += sum(maps[:SUPERVISED_LEVELS]) * (LOSS_BYTES + LOSS_BYTES_PER_MASK * masks)
+    return kept
 
 
-def count_parameter_bytes(topology: Topology, decoders: int) -> float:
-    """Count the bytes of the parameters, including gradients and what the optimizer stores for them."""
+def count_activation_bytes(
+    topology: Topology,
+    size: Sequence[int],
+    decoders: int,
+    precision: str,
+    device: str = "cpu",
+    masks: int = 0,
+) -> float:
+    """Count the bytes of memory that one image needs in a training step.
+
+    To what autograd keeps (`count_kept_bytes`) come the maps that exist only for a moment, and on a GPU a margin.
+    """
+    kept = count_kept_bytes(topology, size, decoders, precision, masks)
+    kept += TEMPORARY_MAPS * prod(size) * topology.widths[0] * BYTES_PER_NUMBER[precision]
+    return kept if device == "cpu" else (1 + DEVICE_MARGIN) * kept
+
+
+def count_parameters(topology: Topology, decoders: int) -> int:
+    """Count the parameters of the encoder and the decoders."""
     inputs, count = topology.planes, 0
     for width, blocks, taps in zip(topology.widths, topology.blocks, topology.taps, strict=True):
         count += inputs * width * (taps + 1) + width * width * taps * (2 * blocks - 1)
         inputs = width
     for skip, below, taps in zip(topology.widths[:-1], topology.widths[1:], topology.taps[:-1], strict=True):
         count += decoders * (below * skip + 2 * skip * skip * taps)
-    return BYTES_PER_PARAMETER * count
+    return count
+
+
+def count_parameter_bytes(topology: Topology, decoders: int) -> float:
+    """Count the bytes of the parameters, including gradients and what the optimizer stores for them."""
+    return BYTES_PER_PARAMETER * count_parameters(topology, decoders)

@@ -10,7 +10,6 @@ from polytask.cohort.header import MaskSpec
 from polytask.kinds.plan_reasons import PlanReasons, format_sizes
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.roi_plan import RoiPlan, compute_crop_size
-from polytask.plan.rules.image_rules import StepCost, find_smallest_batch
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
     Topology,
@@ -19,6 +18,7 @@ from polytask.plan.rules.network_cost import (
     count_encoder_flops,
 )
 from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.step_cost import StepCost, find_smallest_batch
 
 MAX_PLANNED_CROPS, PLACES_PER_CROP = 2, 4
 """Most crops that the plan asks for, and how many places a training step looks at for each of them."""
@@ -101,7 +101,9 @@ def _fit_crops(
     encoder = count_encoder_flops(topology, size)
     for count in range(MAX_PLANNED_CROPS, 0, -1):
         seen = min(places, PLACES_PER_CROP * count)
-        kept = count * count_activation_bytes(topology, size, 0, precision) + 4 * seen * planes * prod(size)
+        kept = count * count_activation_bytes(
+            topology, size, 0, precision, basis.machine.device
+        ) + 4 * seen * planes * prod(size)
         flops = PASSES_PER_STEP * count * encoder + seen * (encoder + count_decoder_flops(topology, size))
         cost = step.add_cost(StepCost(basis.max_visits * flops, basis.max_visits * kept, 0.0))
         if cost.fits(find_smallest_batch(basis), basis.machine):

@@ -14,7 +14,6 @@ from polytask.plan.fingerprint_records import SlideRecord
 from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS
 from polytask.plan.plan_schema import NormalizationPlan, SlidePlan
 from polytask.plan.rules.fold_facts import FoldFacts
-from polytask.plan.rules.image_rules import StepCost, find_smallest_batch
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
     Topology,
@@ -23,6 +22,7 @@ from polytask.plan.rules.network_cost import (
     count_parameter_bytes,
 )
 from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.step_cost import StepCost, find_smallest_batch
 
 DRAWN_PATCH_RANGE = {"cpu": (8, 64), "gpu": (16, 256)}
 """Smallest and largest number of pixel patches that a step draws from a slide."""
@@ -99,12 +99,12 @@ def _plan_pixel_patches(
     widths = tuple(FIRST_PATCH_WIDTH[kind] * 2**i for i in range(stages))
     t = Topology(2, 3, widths, (1,) * stages, ((2, 2),) * stages)
     flops = count_encoder_flops(t, (spec.patch, spec.patch))
-    kept = count_activation_bytes(t, (spec.patch, spec.patch), 0, machine.precision)
+    kept = count_activation_bytes(t, (spec.patch, spec.patch), 0, machine.precision, machine.device)
     bags = find_smallest_batch(basis) * basis.max_visits * len(basis.cohort.header.slides)
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     least, largest = DRAWN_PATCH_RANGE[kind]
     # Slides get only half of the memory budget, because image inputs may share the step with them.
-    fit = min(seconds * machine.speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
+    fit = min(seconds * machine.rounded_speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
     patches = min(max(least, min(largest, int(fit))), max(counts))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
     measured = f"{len(records)} slides, up to {max(r.size for r in records)[0]} pixels wide, " + (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from polytask.plan.rules.network_cost import Topology
@@ -18,32 +19,58 @@ COARSE_AXIS_RATIO = 2.0
 convolutions do not reach along it until then."""
 MAX_PADDING_FACTOR = 1.2
 """Padding may enlarge an axis by at most this factor; otherwise the axis is halved once less."""
-FIRST_STAGE_WIDTH = {("cpu", 2): 32, ("cpu", 3): 16, ("gpu", 2): 32, ("gpu", 3): 32}
-"""(device, dimensions) → channels of the first stage."""
-MAX_STAGE_WIDTH = {("cpu", 2): 512, ("cpu", 3): 256, ("gpu", 2): 512, ("gpu", 3): 320}
-"""(device, dimensions) → largest number of channels of a stage."""
 
 
-def plan_topology(
-    size: Sequence[int], spacing: Sequence[float], planes: int, device: str, budget: int
-) -> Topology:
+@dataclass(frozen=True)
+class NetworkScale:
+    """How wide and deep a network is, whatever the image.
+
+    Args:
+        first: dimensions → channels of the first stage; each further stage has twice as many.
+        largest: dimensions → largest number of channels of a stage.
+        blocks: residual blocks of each stage; the last number holds for all further ones.
+    """
+
+    first: Mapping[int, int]
+    largest: Mapping[int, int]
+    blocks: tuple[int, ...]
+
+
+NETWORK_SCALES = {
+    "cpu": NetworkScale({2: 32, 3: 16}, {2: 512, 3: 256}, (1,)),
+    "gpu-half": NetworkScale({2: 16, 3: 16}, {2: 512, 3: 320}, (1, 2)),
+    "gpu": NetworkScale({2: 32, 3: 32}, {2: 512, 3: 320}, (1, 2)),
+    "gpu-deep": NetworkScale({2: 32, 3: 32}, {2: 512, 3: 320}, (1, 3, 4, 6)),
+    "gpu-wide": NetworkScale({2: 64, 3: 64}, {2: 1024, 3: 640}, (1, 3, 4, 6)),
+}
+"""Name of a scale → the scale, from small to large on a GPU. The depth of `gpu-deep` is that of nnU-Net's residual
+encoders."""
+LARGER_SCALES = ("gpu-deep", "gpu-wide")
+"""The scales that a GPU with memory left may get, in this order."""
+
+
+def plan_topology(size: Sequence[int], spacing: Sequence[float], planes: int, scale: str) -> Topology:
     """Plan the network for images of this size: large and fine axes are halved until they are short.
 
     Args:
         size: size of the smallest array that the network will see, in voxels.
         spacing: edges of a voxel; an axis at least twice as coarse as the finest one is halved later.
         planes: number of input planes.
-        device: `cpu`, or another device for training.
-        budget: bytes for activations; a device with little memory starts with half the channels.
+        scale: how wide and deep the network is, a name in `NETWORK_SCALES`.
     """
-    dims, kind = len(size), "cpu" if device == "cpu" else "gpu"
-    steps = plan_strides(size, spacing)
-    base = FIRST_STAGE_WIDTH[kind, dims]
-    if kind == "gpu" and budget < 6e9:
-        base //= 2
-    widths = tuple(min(base * 2**stage, MAX_STAGE_WIDTH[kind, dims]) for stage in range(len(steps)))
-    blocks = tuple(1 if kind == "cpu" or stage == 0 else 2 for stage in range(len(steps)))
-    return Topology(dims, planes, widths, blocks, steps, plan_kernels(size, spacing, steps))
+    strides = plan_strides(size, spacing)
+    shape = Topology(len(size), planes, (), (), strides, plan_kernels(size, spacing, strides))
+    return scale_topology(shape, scale)
+
+
+def scale_topology(topology: Topology, scale: str) -> Topology:
+    """Give a topology the widths and blocks of a scale; its strides and kernels stay."""
+    chosen, dims, blocks = NETWORK_SCALES[scale], topology.dims, NETWORK_SCALES[scale].blocks
+    stages = range(len(topology.strides))
+    widths = tuple(min(chosen.first[dims] * 2**stage, chosen.largest[dims]) for stage in stages)
+    return replace(
+        topology, widths=widths, blocks=tuple(blocks[min(stage, len(blocks) - 1)] for stage in stages)
+    )
 
 
 def plan_strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], ...]:

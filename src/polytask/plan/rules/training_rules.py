@@ -8,10 +8,10 @@ from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, join_
 from polytask.plan.machine import GIB, LARGER_BATCH_SECONDS
 from polytask.plan.plan_schema import ImagePlan, ModelPlan, TrainingPlan
 from polytask.plan.precision_probe import MIN_BF16_GAIN
-from polytask.plan.rules.image_rules import StepCost, find_smallest_batch
+from polytask.plan.rules.network_scale import sees_everything
 from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.step_cost import StepCost, find_largest_batch, find_smallest_batch
 
-MAX_BATCH_SAMPLES = {2: 32, 3: 8}
 TRAINING_LENGTHS = {"cpu": (80, 600, 6_000), "gpu": (500, 5_000, 100_000)}
 """Device → (passes over the training samples, smallest and largest number of steps in all)."""
 TUNE_EVALUATIONS = 20
@@ -121,23 +121,26 @@ def plan_training(
 
 
 def _plan_batch(basis: SharedFacts, step: StepCost, images: dict[str, ImagePlan], why: PlanReasons) -> int:
-    """Plan the batch: the smallest one, enlarged while a step stays quick and fits into memory."""
+    """Plan the batch: the smallest one, enlarged while a step stays quick and fits into memory.
+
+    On a GPU only where every image is seen whole: there the memory belongs to the size of the patch first.
+    """
     # At most a quarter of the train part, so that an epoch has several steps.
     machine = basis.machine
     brisk = LARGER_BATCH_SECONDS[machine.device]
-    limit = min((MAX_BATCH_SAMPLES[p.dims] for p in images.values()), default=64)
     least = batch = find_smallest_batch(basis)
-    most = max(least, min(limit, basis.train // 4))
-    while (
-        batch < most
-        and step.fits(batch + 1, machine)
-        and (not step.flops or step.seconds(batch + 1, machine) <= brisk)
-    ):
+    most = max(least, min(find_largest_batch(basis), basis.train // 4))
+    limit = f"and up to {most} while a step takes at most {brisk:g} s and fits into memory"
+    if most == least:
+        limit = "and here no more, so that an epoch has several steps"
+    if machine.device != "cpu" and not all(map(sees_everything, images.values())):
+        most, limit = least, "and here no more: on a GPU a larger patch or view comes before a larger batch"
+    while batch < most and step.fits(batch + 1, machine) and step.is_quick(batch + 1, machine):
         batch += 1
     why["batch"] = (
         f"a step of {batch} samples needs about {step.seconds(batch, machine):.2g} s and "
         f"{(batch * step.activations + step.model) / GIB:.2g} GiB on {machine}; a batch has at least {least} samples, "
-        f"and up to {most} while a step takes at most {brisk:g} s and fits into memory"
+        f"{limit}"
     )
     return batch
 

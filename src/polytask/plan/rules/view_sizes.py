@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from polytask.kinds.plan_reasons import round_number
@@ -12,6 +12,7 @@ from polytask.plan.rules.network_cost import (
     count_activation_bytes,
     count_decoder_flops,
     count_encoder_flops,
+    count_parameter_bytes,
 )
 from polytask.plan.rules.topology import pad_to_strides
 
@@ -27,22 +28,43 @@ TopologyChooser = Callable[[Sequence[int], Sequence[float]], Topology]
 
 @dataclass(frozen=True)
 class ViewBudget:
-    """What one view of one visit of one subject may cost: FLOP of the forward pass and bytes of activations."""
+    """What one view of one visit of one subject may cost: bytes of memory first, FLOP of the forward pass second.
+
+    Args:
+        flops: limit of the forward pass.
+        memory: limit of the activations, and of this view's part of the model.
+        device, precision: where and how the network runs.
+        scale: the network's scale, a name in `NETWORK_SCALES`.
+        views: number of views that share a step, and so the model.
+        masks: structures that the voxel tasks of the image predict.
+        words: the budget in words, for the reasons of a plan.
+    """
 
     flops: float
     memory: float
     device: str
     precision: str
+    scale: str
+    views: int
+    masks: int
     words: str
-    """The budget in words, for the reasons of a plan."""
 
     def share(self, part: float) -> ViewBudget:
-        """Return the given share of this budget (or a multiple, above 1)."""
-        return ViewBudget(self.flops * part, self.memory * part, self.device, self.precision, self.words)
+        """Return the given share of this budget."""
+        return replace(self, flops=self.flops * part, memory=self.memory * part)
+
+    def allow_time(self, factor: float) -> ViewBudget:
+        """Return this budget with a multiple of its time and the same memory, which no step can exceed."""
+        return replace(self, flops=self.flops * factor)
 
     def has_memory_for(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
         """Whether the memory is enough for one image of this size with this number of decoders."""
-        return count_activation_bytes(t, size, decoders, self.precision) <= self.memory
+        return self.count_memory(t, size, decoders) <= self.memory
+
+    def count_memory(self, t: Topology, size: Sequence[int], decoders: int) -> float:
+        """Count the bytes that one image of this size needs, with its part of the model."""
+        activations = count_activation_bytes(t, size, decoders, self.precision, self.device, self.masks)
+        return activations + count_parameter_bytes(t, decoders) / self.views
 
     def fits(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
         """Whether both memory and time are enough for one image of this size."""
@@ -63,6 +85,39 @@ def find_largest_patch(
     typical: Sequence[int], spacing: Sequence[float], budget: ViewBudget, decoders: int, net: TopologyChooser
 ) -> tuple[tuple[int, ...], Topology]:
     """Find the largest patch that fits the budget, with about equal edges in mm and no larger than the typical case."""
+    tried = list(_list_patch_candidates(typical, spacing, net))
+    fitting = [(size, t) for size, t in tried if budget.fits(t, size, decoders)]
+    # The largest of all that fit, not the first: sizes are rounded to strides, so that a longer edge can give fewer
+    # voxels. What fits one budget also fits a larger one, so that a larger device never gets a smaller patch.
+    return max(fitting, key=lambda each: prod(each[0]), default=tried[-1])
+
+
+def explain_patch_limit(
+    patch: Sequence[int],
+    typical: Sequence[int],
+    spacing: Sequence[float],
+    budget: ViewBudget,
+    decoders: int,
+    net: TopologyChooser,
+) -> str:
+    """Say in words what keeps a patch from being larger: the case, the memory or the time."""
+    larger = [
+        (size, t)
+        for size, t in _list_patch_candidates(typical, spacing, net)
+        if prod(size) > prod(patch) and not budget.fits(t, size, decoders)
+    ]
+    if not larger:
+        return "it holds the whole median case"
+    size, t = larger[-1]
+    return (
+        f"the next larger one exceeds the {'time' if budget.has_memory_for(t, size, decoders) else 'memory'}"
+    )
+
+
+def _list_patch_candidates(
+    typical: Sequence[int], spacing: Sequence[float], net: TopologyChooser
+) -> Iterator[tuple[tuple[int, ...], Topology]]:
+    """List the patches that are tried, from the whole typical case down, with their networks."""
     edge = max(n * s for n, s in zip(typical, spacing, strict=True))
     least = SMALLEST_PATCH_EDGE[len(typical)] * min(spacing)
     while True:
@@ -70,12 +125,15 @@ def find_largest_patch(
         t = net(raw, spacing)
         # An axis as long as the case is padded, so that the patch holds all of it; any other axis is rounded down,
         # because rounding up could exceed the budget.
-        size = tuple(
-            pad_to_strides((n,), (s,))[0] if n >= whole else max(4 * s, n // s * s)
-            for n, whole, s in zip(raw, typical, t.total, strict=True)
+        yield (
+            tuple(
+                pad_to_strides((n,), (s,))[0] if n >= whole else max(4 * s, n // s * s)
+                for n, whole, s in zip(raw, typical, t.total, strict=True)
+            ),
+            t,
         )
-        if edge <= least or budget.fits(t, size, decoders):
-            return size, t
+        if edge <= least:
+            return
         edge /= SIZE_STEP_FACTOR
 
 

@@ -1,0 +1,82 @@
+"""Decides how wide and deep the networks are: by the device, and on a GPU by the memory that nothing else needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.plan.plan_schema import ImagePlan
+from polytask.plan.rules.field_of_view import FieldChoice
+from polytask.plan.rules.image_geometry import ImageGeometry
+from polytask.plan.rules.network_cost import Topology
+from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.step_cost import StepCost, count_step_cost, find_largest_batch
+from polytask.plan.rules.topology import LARGER_SCALES, pad_to_strides, plan_topology, scale_topology
+from polytask.plan.rules.view_sizes import SMALLEST_PATCH_EDGE, ViewBudget
+
+
+def choose_scale(budget: ViewBudget, geometry: ImageGeometry, planes: int, decoders: int) -> ViewBudget:
+    """Halve the channels on a GPU that cannot hold the smallest patch and batch with all of them."""
+    typical = geometry.find_median_size()
+    raw = [min(n, SMALLEST_PATCH_EDGE[len(typical)]) for n in typical]
+    t = plan_topology(raw, geometry.spacing, planes, budget.scale)
+    size = pad_to_strides(raw, t.total)
+    if budget.device == "cpu" or budget.has_memory_for(t, size, decoders):
+        return budget
+    return replace(budget, scale="gpu-half")
+
+
+def explain_scale(scale: str) -> str:
+    """Explain the first scale of a network."""
+    return {
+        "cpu": "what a CPU computes in the time of a step",
+        "gpu": "the usual width on a GPU",
+        "gpu-half": "half the usual ones, because not even the smallest patch and batch fit the GPU with all of them",
+    }[scale]
+
+
+def grow_networks(
+    basis: SharedFacts, fields: Mapping[str, FieldChoice], decoders: Mapping[str, int]
+) -> Mapping[str, FieldChoice]:
+    """Choose deeper, then wider networks while a GPU has memory and time left and nothing else can grow."""
+    for scale in LARGER_SCALES:
+        larger = {
+            n: replace(field, topology=scale_topology(field.topology, scale)) for n, field in fields.items()
+        }
+        if not _allows_networks(basis, fields, count_step_cost(basis, larger, decoders)):
+            break
+        fields = larger
+    return fields
+
+
+def _allows_networks(basis: SharedFacts, fields: Mapping[str, FieldChoice], cost: StepCost) -> bool:
+    """Whether larger networks that cost so much may be used."""
+    # The order is that of nnU-Net's residual presets: first what is seen, then the batch, then the network. Fewer
+    # samples than four of the largest batches are too few for a larger network.
+    machine, limit = basis.machine, find_largest_batch(basis)
+    return (
+        machine.device != "cpu"
+        and not basis.cohort.header.slides
+        and all(map(sees_everything, fields.values()))
+        and basis.train // 4 >= limit
+        and cost.fits(limit, machine)
+        and cost.is_quick(limit, machine)
+    )
+
+
+def sees_everything(field: FieldChoice | ImagePlan) -> bool:
+    """Whether no larger device would see more: the whole image at full resolution."""
+    return field.patch is None and field.view_spacing == field.spacing
+
+
+def explain_larger_network(basis: SharedFacts, t: Topology, why: PlanReasons) -> None:
+    """Explain a wider or deeper network that fills a GPU's memory."""
+    reason = (
+        f"the whole image is seen and the batch is the largest, {find_largest_batch(basis)} samples; on "
+        f"{basis.machine} memory and time are left for a larger network"
+    )
+    why["widths"] = (
+        f"{t.widths[0]} channels in the first stage, doubled in each further one up to {max(t.widths)}: {reason}"
+    )
+    why["blocks"] = f"{', '.join(map(str, t.blocks))} residual blocks in the stages: {reason}"

@@ -1,0 +1,84 @@
+"""Counts what a training step costs, and how many samples it may have at least and at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from polytask.kinds.task_spec import MaskSpec
+from polytask.plan.machine import LARGER_BATCH_SECONDS, Machine
+from polytask.plan.rules.field_of_view import FieldChoice
+from polytask.plan.rules.network_cost import PASSES_PER_STEP, count_activation_bytes, count_parameter_bytes
+from polytask.plan.rules.shared_facts import SharedFacts
+
+MIN_BATCH_SAMPLES = {("cpu", 2): 4, ("cpu", 3): 2, ("gpu", 2): 12, ("gpu", 3): 2}
+"""(device, dimensions of the largest image input) → smallest batch in samples: enough for a useful gradient. On
+a GPU it is that of nnU-Net."""
+MAX_BATCH_SAMPLES = {2: 32, 3: 8}
+"""Dimensions of an image input → largest batch in samples."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one sample costs in a training step, in FLOP and in bytes of activations; and the bytes of the model."""
+
+    flops: float
+    activations: float
+    model: float
+
+    def add_cost(self, other: StepCost) -> StepCost:
+        """Add the cost of another input."""
+        return StepCost(
+            self.flops + other.flops, self.activations + other.activations, self.model + other.model
+        )
+
+    def seconds(self, batch: int, machine: Machine) -> float:
+        """Estimate the time of a training step with this batch, in seconds, to announce it."""
+        return batch * self.flops / machine.speed
+
+    def is_quick(self, batch: int, machine: Machine) -> bool:
+        """Whether a step with this batch stays below the time limit of larger batches, at the rounded speed."""
+        return batch * self.flops / machine.rounded_speed <= LARGER_BATCH_SECONDS[machine.device]
+
+    def fits(self, batch: int, machine: Machine) -> bool:
+        """Whether the memory of the machine is enough for this batch."""
+        # The model is held once, whatever the batch.
+        return batch * self.activations + self.model <= machine.budget
+
+
+def count_step_cost(
+    basis: SharedFacts, fields: Mapping[str, FieldChoice], decoders: Mapping[str, int]
+) -> StepCost:
+    """Count what one sample costs with these fields and networks."""
+    flops = activations = model = 0.0
+    machine = basis.machine
+    for name, field in fields.items():
+        visits, t, masks = basis.max_visits, field.topology, count_masks(basis, name)
+        flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
+        for size, count, heads in (
+            (field.view, 1, 0 if field.patch else decoders[name]),
+            (field.patch, field.patches, decoders[name]),
+        ):
+            if size:
+                kept = count_activation_bytes(t, size, heads, machine.precision, machine.device, masks)
+                activations += visits * count * kept
+        model += count_parameter_bytes(t, decoders[name])
+    return StepCost(flops, activations, model)
+
+
+def count_masks(basis: SharedFacts, image: str) -> int:
+    """Count the structures that the voxel tasks of an image predict; a task without structures counts as one."""
+    specs = [basis.cohort.header.tasks[name] for name in basis.voxel_tasks_by_image[image]]
+    return sum(len(spec.names) if isinstance(spec, MaskSpec) else 1 for spec in specs)
+
+
+def find_smallest_batch(basis: SharedFacts) -> int:
+    """Find the number of samples of the smallest batch; a train part that is even smaller is one batch."""
+    dims = max((spec.dims for spec in basis.cohort.header.images.values()), default=2)
+    kind = "cpu" if basis.machine.device == "cpu" else "gpu"
+    return max(1, min(MIN_BATCH_SAMPLES[kind, dims], basis.train))
+
+
+def find_largest_batch(basis: SharedFacts) -> int:
+    """Find the number of samples of the largest batch, whatever the train part."""
+    return min((MAX_BATCH_SAMPLES[spec.dims] for spec in basis.cohort.header.images.values()), default=64)

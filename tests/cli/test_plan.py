@@ -56,12 +56,32 @@ def test_json_settings_sites_and_memory(folder: Path, tmp_path: Path) -> None:
     assert len(found["folds"]) == 2
 
 
+def test_plans_for_another_machine(folder: Path, tmp_path: Path) -> None:
+    card = {
+        "cores": 16,
+        "memory": 128 * GIB,
+        "device": "cuda",
+        "device_memory": 80 * GIB,
+        "precision": "bf16",
+    }
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    words = ["plan", str(folder), "-o", str(tmp_path / "w"), "--machine", str(tmp_path / "card.json")]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["shared"]["images"]["scan"]["widths"][0] == 32
+    (tmp_path / "card.json").write_text("nonsense")
+    refused = CliRunner().invoke(app, words).exception
+    assert isinstance(refused, PolytaskError)
+    assert "card.json" in str(refused)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--set", "training.epoch=4"], "did you mean 'epochs'"),
         (["--split-by", "hospital"], "expected subject or site"),
         (["--splits", "nothing.json"], "no such file"),
+        (["--memory", "nan"], "--memory nan: expected GB of memory"),
         (["--folds", "11"], "subjects outside the test part for 11 folds"),
     ],
 )

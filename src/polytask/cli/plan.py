@@ -28,6 +28,12 @@ def plan(
     memory: Annotated[
         float | None, typer.Option(help="Memory budget in GB; default: what this machine has.", min=0.5)
     ] = None,
+    machine: Annotated[
+        Path | None,
+        typer.Option(
+            help="Plan for another machine: the machine.json of a work folder that was planned there.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set one value yourself, e.g. training.epochs=4; may be repeated."),
@@ -61,8 +67,9 @@ def plan(
             by,
             splits,
             seed,
-            memory=memory,
-            settings=settings or [],
+            machine,
+            memory,
+            settings or [],
             jobs=jobs or count_usable_cores(),
             progress=lambda n, total, key: bar.update(line, completed=n, total=total, key=key),
         )
@@ -72,7 +79,8 @@ def plan(
     print_plan_summary(done.plan, done.splits)
     if done.kept_old:
         print(f"the earlier plan is now in {work / 'plan.yaml.old'}")
-    print(f"written: {work / 'plan.yaml'}, splits.json, fingerprint.json")
+    measured = "" if machine else ", machine.json"
+    print(f"written: {work / 'plan.yaml'}, splits.json, fingerprint.json{measured}")
     print(f"next: polytask prepare {work}")
 
 

@@ -19,7 +19,8 @@ from polytask.leftovers import HALF_WRITTEN_PREFIX, sweep_leftovers
 from polytask.locks import hold_lock
 from polytask.plan.fingerprint import Progress, make_fingerprint
 from polytask.plan.fingerprint_records import Fingerprint
-from polytask.plan.machine import Machine, detect_machine
+from polytask.plan.machine import Machine, check_memory, replace_memory
+from polytask.plan.machine_file import find_work_machine, read_machine
 from polytask.plan.plan_file import PLAN_FILE, hold_back_plan, render_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
@@ -47,13 +48,13 @@ def plan_into(
     by: Literal["subject", "site"] = "subject",
     splits: Path | str | None = None,
     seed: int = 0,
-    machine: Machine | None = None,
+    machine: Machine | Path | None = None,
     memory: float | None = None,
     settings: Sequence[str] = (),
     jobs: int = 2,
     progress: Progress | None = None,
 ) -> PlanningResult:
-    """Write `fingerprint.json`, `splits.json` and `plan.yaml` into a work folder.
+    """Write `fingerprint.json`, `splits.json`, `machine.json` and `plan.yaml` into a work folder.
 
     Args:
         folder: folder of the cohort.
@@ -62,7 +63,8 @@ def plan_into(
         by: whether folds are made of subjects or of whole sites.
         splits: file with the folds to use: our `splits.json` or nnU-Net's `splits_final.json`.
         seed: seed of the splits.
-        machine: the machine to plan for; None measures this one.
+        machine: the machine to plan for, or its `machine.json`; None takes this one, which is measured once for a work
+            folder.
         memory: GB of memory to plan for, instead of what the machine has.
         settings: values set by hand, e.g. `training.epochs=4`.
         jobs: number of threads that read images.
@@ -71,6 +73,9 @@ def plan_into(
     work = Path(work)
     cohort = Cohort.read(folder)
     divided = _choose_splits(cohort, folds, by, splits, seed)
+    # Nonsense is refused before the long measuring.
+    check_memory(memory)
+    chosen = read_machine(machine) if isinstance(machine, Path) else machine
     _ensure_writable_work(work)
     with hold_lock(work / PLAN_LOCK_FILE, "plans here"):
         sweep_leftovers(work)
@@ -79,7 +84,8 @@ def plan_into(
             cohort, jobs, progress, Fingerprint.find(work), lambda part: part.write(work)
         )
         fingerprint.write(work)
-        plan = make_plan(cohort, fingerprint, divided, seed, machine or detect_machine(memory))
+        planned_for = replace_memory(chosen or find_work_machine(work), memory)
+        plan = make_plan(cohort, fingerprint, divided, seed, planned_for)
         if settings:
             plan = set_values(plan, settings)
         kept_old = _write_plan_and_splits(plan, divided, work)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from polytask.kinds.class_words import (
-    count_classes,
+    decide_class_fields,
     list_answers,
     list_class_needs,
     list_class_strata,
@@ -106,7 +106,8 @@ def test_an_unknown_class_is_the_first_that_is_not_known() -> None:
 
 def test_shares_of_classes_come_with_their_counts() -> None:
     why = PlanReasons()
-    assert count_classes([0, 0, 1], ["a", "b"], why) == [0.66667, 0.33333]
-    assert why.reasons == {"frequencies": "known in train: a 2, b 1"}
+    fields = decide_class_fields([0, 0, 1], ["a", "b"], why)
+    assert fields == {"frequencies": [0.66667, 0.33333], "balanced": False, "drawn_shares": []}
+    assert why.reasons["frequencies"] == "known in train: a 2, b 1"
     with pytest.raises(MissingInTrain, match="class 'c' does not occur"):
-        count_classes([0, 1], ["a", "b", "c"], PlanReasons())
+        decide_class_fields([0, 1], ["a", "b", "c"], PlanReasons())

@@ -23,10 +23,11 @@ def decide(counts: dict[str, int]) -> tuple[dict[str, Any], PlanReasons]:
 def test_classes_are_balanced_where_the_rarest_has_less_than_a_fifth() -> None:
     fields, why = decide({"a": 4, "b": 1})
     assert fields["balanced"] is False
-    assert why.reasons["balanced"] == "off: the rarest class has 20 % (limit 20 %)"
+    assert why.reasons["balanced"] == "off: b is the rarest, 1 of 5 answers (20 %; limit 20 %)"
     fields, why = decide({"a": 81, "b": 19})
     assert fields["balanced"] is True
-    assert why.reasons["balanced"] == "on: the rarest class has 19 % (limit 20 %)"
+    assert why.reasons["balanced"].startswith("on: b is the rarest, 19 of 100 answers (19 %; limit 20 %)")
+    assert fields["drawn_shares"] == pytest.approx([1 - 0.194936, 0.194936], abs=1e-5), "√(0.19 · 0.2)"
 
 
 def test_of_many_classes_the_rarest_may_have_half_of_an_even_share() -> None:

@@ -52,6 +52,7 @@ def test_constant_of_a_classification_is_the_entropy_or_that_of_even_classes() -
     assert constant_losses.find_classification_constant([9, 1], balanced=True) == pytest.approx(LN2)
     assert constant_losses.find_classification_constant([7, 2, 1], balanced=True) == pytest.approx(log(3))
     assert constant_losses.find_ordinal_constant([9, 1]) == pytest.approx(0.325083, abs=1e-6)
+    assert constant_losses.find_ordinal_constant([7, 2, 1], balanced=True) == pytest.approx(log(3))
 
 
 def test_no_constant_is_below_a_twentieth() -> None:

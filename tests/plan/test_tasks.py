@@ -19,19 +19,27 @@ from polytask.kinds.constant_losses import (
 from polytask.kinds.horizons import list_usual_horizons
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.plan_schema import FoldPlan, Plan
+from polytask.plan.plan_settings import set_value
 from polytask.plan.planner import make_plan
 from tests.plan.worlds import LAPTOP, case_record, cohort_of, graded, header, image_record, one_fold, prints
 
 IMAGES = {"scan": {"kind": "image", "channels": {"ct": "CT"}}}
 
 
+def plan_of(
+    tasks: dict[str, Any], cells: list[dict[str, str]], found: Fingerprint | None = None, **parts: Any
+) -> Plan:
+    """A plan with one fold; the last two subjects are held out, the one before tunes."""
+    cohort = cohort_of(header(tasks=tasks, **{"inputs": IMAGES, **parts}), cells)
+    found = found or prints([(24, 24, 24)] * len(cells))
+    return make_plan(cohort, found, one_fold(cohort), machine=LAPTOP)
+
+
 def fold_of(
     tasks: dict[str, Any], cells: list[dict[str, str]], found: Fingerprint | None = None, **parts: Any
 ) -> FoldPlan:
-    """The only fold's part; the last two subjects are held out, the one before tunes."""
-    cohort = cohort_of(header(tasks=tasks, **{"inputs": IMAGES, **parts}), cells)
-    found = found or prints([(24, 24, 24)] * len(cells))
-    return make_plan(cohort, found, one_fold(cohort), machine=LAPTOP).folds[0]
+    """The only fold's part of such a plan."""
+    return plan_of(tasks, cells, found, **parts).folds[0]
 
 
 def column(name: str, values: list[str]) -> list[dict[str, str]]:
@@ -69,6 +77,24 @@ def test_ordinal() -> None:
     fold = fold_of({"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}, graded(12))
     assert fold.tasks["grade"]["frequencies"] == [0.33333] * 3
     assert fold.tasks["grade"]["constant"] == pytest.approx(find_ordinal_constant([1 / 3] * 3), rel=1e-4)
+
+
+def test_rare_grades_are_balanced_and_drawn_more_often_unless_it_is_set_off() -> None:
+    grades = ["G1"] * 20 + ["G2"] * 4 + ["G3"] + ["G1", "G2", "G3"]
+    plan = plan_of({"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}, column("grade", grades))
+    task, why = plan.folds[0].tasks["grade"], plan.folds[0].why
+    assert task["balanced"] is True
+    assert task["drawn_shares"] == pytest.approx([0.755186, 0.163299, 0.081650], abs=2e-3), "√(f / 6)"
+    assert task["constant"] == pytest.approx(np.log(3), rel=1e-4)
+    assert "G3 is the rarest, 1 of 25 answers (4 %; limit 17 %)" in why["tasks.grade.balanced"]
+    assert "G3 4 % → 8.2 %" in why["tasks.grade.drawn_shares"]
+    off = set_value(plan, "folds.*.tasks.grade.balanced=false").folds[0]
+    assert off.tasks["grade"]["constant"] == pytest.approx(find_ordinal_constant([0.8, 0.16, 0.04]), rel=1e-4)
+    assert set_value(plan, "folds.*.tasks.grade.drawn_shares=[]").folds[0].tasks["grade"]["balanced"] is True
+    with pytest.raises(PolytaskError, match=r"drawn_shares: expected one number for each entry of classes"):
+        set_value(plan, "folds.0.tasks.grade.drawn_shares=[0.5,0.5]")
+    with pytest.raises(PolytaskError, match="expected shares above 0 with the sum 1, or"):
+        set_value(plan, "folds.0.tasks.grade.drawn_shares=[0.5,0.4,0.2]")
 
 
 def test_multilabel_counts_known_cells() -> None:

@@ -161,6 +161,17 @@ def test_known_samples_are_those_with_a_known_visit(tmp_path: Path) -> None:
         assert table.list_known(name).tolist() == expected
 
 
+@pytest.mark.parametrize("name", ["grade_v", "grade_s"])
+def test_the_classes_of_a_sample_are_those_of_its_known_visits(tmp_path: Path, name: str) -> None:
+    cohort = write_cohort(tmp_path)
+    samples = cohort.samples()
+    table = SampleTable(cohort, samples, make_schema(cohort, 3))
+    targets = [table[index].targets[name] for index in range(len(samples))]
+    expected = {(v, index) for index, t in enumerate(targets) for v in t.value[t.known].tolist()}
+    assert table.list_shown_classes(name).tolist() == sorted(map(list, expected))
+    assert {grade for grade, _ in expected} == {0, 2}, "no cell says G2"
+
+
 def test_a_table_is_small_when_it_is_sent_to_a_worker(tmp_path: Path) -> None:
     """Neither cells as text nor one-hot categories travel."""
     cohort = write_cohort(tmp_path, 300)

@@ -47,6 +47,12 @@ def test_a_balanced_loss_weighs_a_class_by_how_rare_it_is() -> None:
     assert measure_loss(balanced, [[0.0, 0.0]], [1]) == pytest.approx(log(2) * 2)
 
 
+def test_of_drawn_shares_the_weights_are_theirs() -> None:
+    drawn = Classification("t", "visit", ("no", "yes"), (0.9, 0.1), balanced=True, drawn_shares=(0.8, 0.2))
+    assert measure_loss(drawn, [[0.0, 0.0]], [0]) == pytest.approx(log(2) / 1.6)
+    assert measure_loss(drawn, [[0.0, 0.0]], [1]) == pytest.approx(log(2) / 0.4)
+
+
 def test_probabilities_sum_to_one_and_the_most_probable_class_is_written() -> None:
     p = TWO.decode(torch.tensor([[0.0, log(3)]]))["p"].numpy()
     assert p[0].tolist() == pytest.approx([0.25, 0.75])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from polytask.tasks.heads_and_losses import CumulativeHead
 from polytask.tasks.ordinal import Ordinal, compute_cumulative_loss
+from polytask.tasks.target import Target
 
 SHARES = [0.1, 0.5, 0.15, 0.25]
 TASK = Ordinal("t", "visit", ("0", "1", "2", "3"), tuple(SHARES))
@@ -93,3 +95,56 @@ def test_without_shares_every_class_is_as_likely() -> None:
     task = Ordinal("t", "visit", ("a", "b", "c", "d"))
     assert task.outputs == 3
     assert task.decode(task.head(4, 0)(torch.zeros(1, 4)))["p"][0].tolist() == pytest.approx([0.25] * 4)
+
+
+BALANCED = Ordinal("t", "visit", ("0", "1", "2"), (0.8, 0.15, 0.05), balanced=True, constant=log(3))
+WEIGHTS = [1 / 2.4, 1 / 0.45, 1 / 0.15]
+
+
+def measure_gradient(task: Ordinal, value: int) -> tuple[float, list[float]]:
+    """Loss of one item with log-odds (log 3, 0), so probabilities ¼, ¼, ½, and its gradient."""
+    output = torch.tensor([[log(3), 0.0]], requires_grad=True)
+    target = Target(torch.tensor([value]), torch.ones(1, dtype=torch.bool))
+    total, _ = task.criterion()(output, target, ["s"])
+    total.backward()  # type: ignore[no-untyped-call]
+    assert output.grad is not None
+    return total.item(), output.grad[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("value", "probability", "gradient"),
+    # σ(log 3) = ¾ and σ(0) = ½. The derivatives of −log p by (a, b): for grade 0, p = 1 − σ(a): (σ(a), 0); for grade 1,
+    # p = σ(a) − σ(b): (−σ'(a)/p, σ'(b)/p) with σ' = σ (1 − σ); for grade 2, p = σ(b): (0, σ(b) − 1).
+    [(0, 0.25, [0.75, 0.0]), (1, 0.25, [-0.75, 1.0]), (2, 0.5, [0.0, -0.5])],
+)
+def test_a_balanced_loss_and_its_gradient_by_hand(
+    value: int, probability: float, gradient: list[float]
+) -> None:
+    loss, found = measure_gradient(BALANCED, value)
+    weight = WEIGHTS[value] / log(3)
+    assert loss == pytest.approx(-weight * log(probability), rel=1e-5)
+    assert found == pytest.approx([weight * g for g in gradient], rel=1e-5)
+    drawn = replace(BALANCED, drawn_shares=(0.5, 0.3, 0.2))
+    by_draws = [1 / 1.5, 1 / 0.9, 1 / 0.6][value] / log(3)
+    assert measure_gradient(drawn, value)[0] == pytest.approx(-by_draws * log(probability), rel=1e-5)
+
+
+def test_balanced_cut_points_start_where_no_constant_answer_is_better() -> None:
+    """At even shares the gradient over the whole cohort is 0, and the loss is the constant."""
+    cuts = torch.tensor([log(2), -log(2)], dtype=torch.float64)
+    head = BALANCED.head(4, 0)
+    torch.testing.assert_close(head(torch.zeros(1, 4))[0], cuts.float())
+    value = torch.tensor([0] * 80 + [1] * 15 + [2] * 5)
+    output = cuts.float().repeat(100, 1).requires_grad_()
+    total, count = BALANCED.criterion()(output, Target(value, torch.ones(100, dtype=torch.bool)), ["s"] * 100)
+    total.backward()  # type: ignore[no-untyped-call]
+    assert float((total / count).detach()) == pytest.approx(1, rel=1e-5)
+    assert output.grad is not None
+    assert output.grad.sum(0).tolist() == pytest.approx([0, 0], abs=1e-3)
+
+
+def test_probabilities_of_a_balanced_task_are_not_turned_back_to_the_shares() -> None:
+    """As for classes: they hold for a case whose grade was drawn evenly."""
+    output = torch.tensor([[log(3), 0.0]])
+    plain = replace(BALANCED, balanced=False)
+    torch.testing.assert_close(BALANCED.decode(output)["p"], plain.decode(output)["p"])

@@ -72,11 +72,17 @@ def classification(count: int, balanced: bool) -> World:
     )
 
 
-def ordinal(count: int) -> World:
+def ordinal(count: int, balanced: bool = False) -> World:
     names = tuple(f"G{i}" for i in range(count))
     value, f = _classes(names)
-    constant = c.find_ordinal_constant(f)
-    fields = {"kind": "ordinal", "level": "visit", "classes": names, "frequencies": f, "constant": constant}
+    fields = {
+        "kind": "ordinal",
+        "level": "visit",
+        "classes": names,
+        "frequencies": f,
+        "balanced": balanced,
+        "constant": c.find_ordinal_constant(f, balanced),
+    }
     truth = torch.from_numpy(value)
     perfect = STRONG * (truth[:, None] - torch.arange(count - 1)[None, :] - 0.5)
     return World(make_task("t", fields), Target(truth, _known(truth)), perfect)
@@ -223,6 +229,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "multilabel": lambda: multilabel(False),
     "multilabel, balanced": lambda: multilabel(True),
     "ordinal": lambda: ordinal(4),
+    "ordinal, balanced": lambda: ordinal(4, True),
     "ordinal, two classes": lambda: ordinal(2),
     "regression": regression,
     "count": count,

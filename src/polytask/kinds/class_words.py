@@ -11,14 +11,12 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from polytask.kinds.cell_readers import find_word_index
+from polytask.kinds.class_balance import decide_class_balance
 from polytask.kinds.header_words import HeaderText, find_repeated_words, is_same_word
-from polytask.kinds.kind import Arrays, CellParser, MissingInTrain, TrainNeed
+from polytask.kinds.kind import Arrays, CellParser, MissingInTrain, PlanFields, TrainNeed
 from polytask.kinds.plan_reasons import PlanReasons, round_number
 from polytask.kinds.task_spec import MaskSpec, PooledSpec, TaskSpec, make_header_error
 from polytask.kinds.titles import check_titles
-
-BALANCING_SHARE_LIMIT = 0.2
-"""Classes are balanced if the rarest one has a smaller share (with many classes: less than half of an even share)."""
 
 
 class WordSpec(PooledSpec):
@@ -155,12 +153,16 @@ def make_class_arrays(values: Sequence[int | None]) -> Arrays:
     return np.array([0 if v is None else v for v in values], np.int64), known
 
 
-def count_classes(values: Sequence[int], classes: Sequence[str], why: PlanReasons) -> list[float]:
-    """Compute the share of each class among the known training answers, and write the counts as the reason."""
-    counts = np.bincount(np.array(values, int), minlength=len(classes))
+def decide_class_fields(values: Sequence[int], classes: Sequence[str], why: PlanReasons) -> PlanFields:
+    """Decide the fields that follow from the share of each class among the known training answers.
+
+    These are `frequencies`, with the counts as the reason, and how rare classes are balanced.
+    """
+    counts = np.bincount(np.array(values, int), minlength=len(classes)).tolist()
     for label, count in zip(classes, counts, strict=True):
         if count == 0:
             raise MissingInTrain(f"class {label!r} does not occur")
     words = ", ".join(f"{label} {count}" for label, count in zip(classes, counts, strict=True))
     why["frequencies"] = f"known in train: {words}"
-    return [round_number(float(c) / len(values), 5) for c in counts]
+    frequencies = [round_number(count / len(values), 5) for count in counts]
+    return {"frequencies": frequencies} | decide_class_balance(frequencies, counts, classes, why)

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from polytask.kinds import class_words
-from polytask.kinds.class_words import BALANCING_SHARE_LIMIT, ClassSpec
+from polytask.kinds.class_balance import DrawnShares
+from polytask.kinds.class_words import ClassSpec
 from polytask.kinds.constant_losses import find_classification_constant
 from polytask.kinds.field_limits import PooledLevel, ShareNumber
 from polytask.kinds.header_words import HeaderText
@@ -22,7 +23,7 @@ from polytask.kinds.kind import (
     TaskFields,
     TrainNeed,
 )
-from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, format_share_percent, round_number
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
 from polytask.kinds.task_spec import TaskSpec
 
 
@@ -36,13 +37,14 @@ class ClassificationSpec(ClassSpec):
 class ClassificationFields(TaskFields):
     """Fields of a classification task in the plan; `tasks/classification.py` explains them."""
 
-    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes"}
+    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes", "drawn_shares": "classes"}
 
     kind: Literal["classification"]
     level: PooledLevel
     classes: list[str]
     frequencies: list[ShareNumber]
     balanced: bool
+    drawn_shares: DrawnShares = Field(default=[])
 
 
 class ClassificationKind:
@@ -94,23 +96,17 @@ class ClassificationKind:
         return class_words.make_class_arrays(values)
 
     def decide_fields(self, task: ClassificationSpec, values: Sequence[int], why: PlanReasons) -> PlanFields:
-        frequencies = class_words.count_classes(values, task.classes, why)
-        # With ten classes even shares are 0.1 already, so that the limit falls with the number of classes.
-        limit, rarest = min(BALANCING_SHARE_LIMIT, 0.5 / len(task.classes)), min(frequencies)
-        balanced = rarest < limit
+        fields = class_words.decide_class_fields(values, task.classes, why)
         why["."] = "classes and level as in the header; primary metric: auc"
-        why["balanced"] = (
-            f"{'on' if balanced else 'off'}: the rarest class has {format_share_percent(rarest)} (limit "
-            f"{format_share_percent(limit)})"
-        )
         why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
             "level": task.level,
             "classes": list(task.classes),
-            "frequencies": frequencies,
-            "balanced": balanced,
-            "constant": round_number(find_classification_constant(frequencies, balanced), 5),
+            **fields,
+            "constant": round_number(
+                find_classification_constant(fields["frequencies"], fields["balanced"]), 5
+            ),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:

@@ -62,9 +62,9 @@ def find_classification_constant(frequencies: Sequence[float], balanced: bool = 
     return _apply_loss_floor(np.log(f.size) if balanced else compute_entropy(f))
 
 
-def find_ordinal_constant(frequencies: Sequence[float]) -> float:
-    """Compute the negative log-likelihood of the training shares, which is the cumulative model without features."""
-    return _apply_loss_floor(compute_entropy(clamp_class_shares(frequencies)))
+def find_ordinal_constant(frequencies: Sequence[float], balanced: bool = False) -> float:
+    """Compute the loss of the cumulative model without features: it can answer any shares, as that of classes can."""
+    return find_classification_constant(frequencies, balanced)
 
 
 def find_multilabel_constant(

@@ -43,7 +43,8 @@ class TaskFields(BaseModel):
     """The fields of a task in `plan.yaml` that every kind has.
 
     `constant` is the loss of the best constant answer, by which the loss is divided. `lengths` maps a field with
-    numbers to the field with the entries to which they belong: both must have the same length.
+    numbers to the field with the entries to which they belong: both must have the same length, unless the numbers have
+    a default and are left out.
     """
 
     model_config = ConfigDict(extra="forbid")

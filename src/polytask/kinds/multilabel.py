@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from polytask.kinds.cell_readers import PRESENT_MEANING, read_zero_or_one
-from polytask.kinds.class_words import BALANCING_SHARE_LIMIT, WordSpec
+from polytask.kinds.class_balance import BALANCING_SHARE_LIMIT
+from polytask.kinds.class_words import WordSpec
 from polytask.kinds.constant_losses import find_multilabel_constant
 from polytask.kinds.field_limits import PooledLevel, ShareNumber
 from polytask.kinds.kind import (

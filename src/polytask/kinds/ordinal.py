@@ -10,6 +10,7 @@ from pydantic import Field
 
 from polytask.array_types import Floats, Indices
 from polytask.kinds import class_words
+from polytask.kinds.class_balance import DrawnShares
 from polytask.kinds.class_words import ClassSpec
 from polytask.kinds.constant_losses import find_ordinal_constant
 from polytask.kinds.field_limits import PooledLevel, ShareNumber
@@ -45,12 +46,14 @@ class OrdinalSpec(ClassSpec):
 class OrdinalFields(TaskFields):
     """Fields of an ordinal task in the plan; `tasks/ordinal.py` explains them."""
 
-    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes"}
+    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes", "drawn_shares": "classes"}
 
     kind: Literal["ordinal"]
     level: PooledLevel
     classes: list[str]
     frequencies: list[ShareNumber]
+    balanced: bool = False
+    drawn_shares: DrawnShares = Field(default=[])
 
 
 class OrdinalKind:
@@ -100,16 +103,16 @@ class OrdinalKind:
         return class_words.make_class_arrays(values)
 
     def decide_fields(self, task: OrdinalSpec, values: Sequence[int], why: PlanReasons) -> PlanFields:
-        frequencies = class_words.count_classes(values, task.order, why)
+        fields = class_words.decide_class_fields(values, task.order, why)
         why["."] = "classes, their order and level as in the header; primary metric: kappa"
         why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
             "level": task.level,
             "classes": list(task.order),
-            "frequencies": frequencies,
-            "constant": round_number(find_ordinal_constant(frequencies), 5),
+            **fields,
+            "constant": round_number(find_ordinal_constant(fields["frequencies"], fields["balanced"]), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return find_ordinal_constant(fields["frequencies"])
+        return find_ordinal_constant(fields["frequencies"], fields.get("balanced", False))

@@ -122,8 +122,11 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from list_chooser_breaches(plan)
     for number, fold in plan.folds.items():
         for name, fields in fold.tasks.items():
-            for numbers, entries in KINDS[fields["kind"]].fields.lengths.items():
-                if len(fields[numbers]) != len(fields[entries]):
+            model = KINDS[fields["kind"]].fields
+            for numbers, entries in model.lengths.items():
+                # A list with a default may be empty: then nothing is said about the entries.
+                optional = not model.model_fields[numbers].is_required()
+                if len(fields[numbers]) != len(fields[entries]) and (fields[numbers] or not optional):
                     yield (
                         f"folds.{number}.tasks.{name}.{numbers}",
                         f"expected one number for each entry of {entries}",

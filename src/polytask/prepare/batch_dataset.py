@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.errors import PolytaskError
 from polytask.prepare.batch import Batch
+from polytask.prepare.rare_classes import RareClasses, insert_rare_classes, list_rare_classes
 from polytask.prepare.sample_reader import SampleDraw, join_batches, read_sample
 from polytask.prepare.sample_table import SampleTable
 from polytask.prepare.sample_targets import is_voxel_task_known
@@ -50,7 +51,7 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
         samples: those that the run goes through.
         batch: samples of one batch of all processes together.
         steps: batches of one epoch.
-        shuffle: whether samples come in random order, with rare tasks placed often enough.
+        shuffle: whether samples come in random order, with rare classes and rare tasks placed often enough.
         augment: whether images, slides and channels are changed at random.
         rank, world: this process takes the places rank, rank + world, … of every batch.
     """
@@ -82,6 +83,7 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
         every = schema.plan.shared.training.require_every if shuffle else {}
         self._every = {t: n for t, n in every.items() if t in schema.voxel or t in schema.pooled}
         self._known = {task: self._find_known_samples(cohort, samples, task) for task in self._every}
+        self._rare_classes = list_rare_classes(self.table, schema) if shuffle else []
         self._row: tuple[int, list[int]] = (-1, [])
 
     def list_batch_samples(self, place: BatchPosition) -> list[tuple[int, int]]:
@@ -122,7 +124,9 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
             # Rare tasks are promised per optimizer step, and several batches may add up to one step.
             group = self.batch * (accumulation if self.steps % accumulation == 0 else 1)
             count = self.steps * self.batch // group
-            row = make_epoch_order(self._subjects, self.seed, epoch, count, group, self._every, self._known)
+            row = make_epoch_order(
+                self._subjects, self.seed, epoch, count, group, self._every, self._known, self._rare_classes
+            )
             self._row = (epoch, row)
         return self._row[1]
 
@@ -207,9 +211,12 @@ def make_epoch_order(
     batch: int,
     every: Mapping[str, int],
     known: KnownSamples,
+    rare_classes: Sequence[RareClasses] = (),
 ) -> list[int]:
-    """Return the samples of one epoch, `batch` for each of its steps, with rare tasks placed often enough."""
+    """Return the samples of one epoch, `batch` for each of its steps, with rare classes and tasks often enough."""
     row = shuffle_samples(subjects, seed, epoch * steps * batch, steps * batch)
+    row = insert_rare_classes(row, rare_classes, seed, epoch)
+    # Rare tasks come last, because their number of steps is a promise and a class's share is an average.
     return insert_rare_tasks(
         row, batch, every, known, lambda n: float(make_generator(seed, "rare", epoch, n).random())
     )

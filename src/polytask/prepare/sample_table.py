@@ -85,6 +85,12 @@ class SampleTable:
         _, known = self._targets[task]
         return np.asarray(known.reshape(len(known), -1).any(axis=1), bool)
 
+    def list_shown_classes(self, task: str) -> npt.NDArray[np.int64]:
+        """List which sample has which class of a task in at least one visit: pairs (class, sample) `[M, 2]`, sorted."""
+        value, known = (array.reshape(len(array), -1) for array in self._targets[task])
+        pairs = np.stack([value[known].astype(np.int64), np.nonzero(known)[0]], axis=1)
+        return np.unique(pairs, axis=0)
+
 
 class ParsedTable:
     """One table input of N samples with V visits: scaled numbers, and categories as indices.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from polytask.array_types import NAN
+from polytask.kinds.class_balance import compute_class_weights
 from polytask.kinds.constant_losses import clamp_class_shares
 from polytask.tasks.confusion import (
     average_over_classes,
@@ -22,28 +22,23 @@ from polytask.tasks.confusion import (
     compute_sensitivity,
     compute_specificity,
 )
-from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
+from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head, weigh_classes
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 
 
-def make_weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Make a loss per item: the weight of its class times −log p of that class."""
-
-    def loss(output: Tensor, value: Tensor) -> Tensor:
-        w = torch.tensor(list(weights), device=output.device)
-        value = value.long()
-        return w[value] * cross_entropy(output, value, reduction="none")
-
-    return loss
+def compute_item_cross_entropy(output: Tensor, value: Tensor) -> Tensor:
+    """Compute −log p of the true class `[n]` from logits `output [n, classes]`."""
+    return cross_entropy(output, value.long(), reduction="none")
 
 
 @dataclass(frozen=True)
 class Classification:
     """Exactly one of several classes: cross-entropy.
 
-    With `balanced` a class has the weight 1 / (number of classes · its share), so that every class counts alike and the
-    mean weight is 1; the best constant predictor is then the uniform one.
+    With `balanced` a class has the weight 1 / (number of classes · its share among the drawn cases), so that every
+    class counts alike and the mean weight is 1; the best constant predictor is then the uniform one. The probabilities
+    are those of a case whose class was drawn evenly: nothing turns them back to the shares of the cohort.
     """
 
     kind: ClassVar[str] = "classification"
@@ -55,6 +50,7 @@ class Classification:
     classes: tuple[str, ...]
     frequencies: tuple[float, ...] = ()
     balanced: bool = False
+    drawn_shares: tuple[float, ...] = ()
     constant: float = 1.0
 
     @property
@@ -72,9 +68,10 @@ class Classification:
 
     def criterion(self) -> Criterion:
         """Make the loss: cross-entropy, with class weights if balanced."""
-        f = self._shares()
-        weights = 1 / (f.size * f) if self.balanced else np.ones(f.size)
-        return ItemCriterion(make_weighted_cross_entropy(weights.tolist()), self.constant)
+        if not self.balanced:
+            return ItemCriterion(compute_item_cross_entropy, self.constant)
+        weights = compute_class_weights(self._shares().tolist(), self.drawn_shares)
+        return ItemCriterion(weigh_classes(compute_item_cross_entropy, weights.tolist()), self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn logits `[N, classes]` into probabilities `p [N, classes]`."""

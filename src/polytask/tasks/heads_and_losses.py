@@ -128,6 +128,17 @@ def make_absent_loss(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]
     )
 
 
+def weigh_classes(
+    loss: Callable[[Tensor, Tensor], Tensor], weights: Sequence[float]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a loss per item: the weight of its class (a list with one number for each) times its `loss`."""
+
+    def weigh_loss(output: Tensor, value: Tensor) -> Tensor:
+        return torch.tensor(list(weights), device=output.device)[value.long()] * loss(output, value)
+
+    return weigh_loss
+
+
 class ItemCriterion(nn.Module):
     """The mean over known items of `loss(output [n, outputs], value [n]) → [n]`, divided by `constant`."""
 

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from polytask.array_types import NAN
+from polytask.kinds.class_balance import compute_class_weights
 from polytask.kinds.constant_losses import clamp_class_shares
 from polytask.kinds.ordinal import find_median_grades
 from polytask.tasks.confusion import build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
-from polytask.tasks.heads_and_losses import CumulativeHead, ItemCriterion
+from polytask.tasks.heads_and_losses import CumulativeHead, ItemCriterion, weigh_classes
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 
@@ -48,7 +49,13 @@ def compute_cumulative_loss(output: Tensor, value: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Ordinal:
-    """Exactly one of several ordered classes: one score against ordered cut-points (rank-consistent), likelihood."""
+    """Exactly one of several ordered classes: one score against ordered cut-points (rank-consistent), likelihood.
+
+    With `balanced` a grade has the weight 1 / (number of grades · its share among the drawn cases), so that every grade
+    counts alike and the mean weight is 1; the cut-points then start at even shares. As for classes, the probabilities
+    are those of a case whose grade was drawn evenly, and the answer is their median: nothing turns them back to the
+    shares of the cohort, because the median would then be the commonest grade again.
+    """
 
     kind: ClassVar[str] = "ordinal"
     primary: ClassVar[str] = "kappa"
@@ -58,6 +65,8 @@ class Ordinal:
     level: TaskLevel
     classes: tuple[str, ...]
     frequencies: tuple[float, ...] = ()
+    balanced: bool = False
+    drawn_shares: tuple[float, ...] = ()
     constant: float = 1.0
 
     @property
@@ -65,15 +74,21 @@ class Ordinal:
         """Number of channels: one log-odds for each threshold between two classes."""
         return len(self.classes) - 1
 
+    def _shares(self) -> npt.NDArray[np.float64]:
+        return clamp_class_shares(self.frequencies or [1.0] * len(self.classes))
+
     def head(self, features: int, dims: int) -> nn.Module:
-        """Make the head `[N, features] → [N, classes − 1]`; its cut-points start at the training shares."""
-        return CumulativeHead(
-            features, clamp_class_shares(self.frequencies or [1.0] * len(self.classes)).tolist()
-        )
+        """Make the head `[N, features] → [N, classes − 1]`; cut-points start at the training shares, or at even ones if
+        balanced."""
+        even = np.full(len(self.classes), 1 / len(self.classes))
+        return CumulativeHead(features, (even if self.balanced else self._shares()).tolist())
 
     def criterion(self) -> Criterion:
-        """Make the loss: the negative log-likelihood of the cumulative model."""
-        return ItemCriterion(compute_cumulative_loss, self.constant)
+        """Make the loss: the negative log-likelihood of the cumulative model, with class weights if balanced."""
+        if not self.balanced:
+            return ItemCriterion(compute_cumulative_loss, self.constant)
+        weights = compute_class_weights(self._shares().tolist(), self.drawn_shares)
+        return ItemCriterion(weigh_classes(compute_cumulative_loss, weights.tolist()), self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn log-odds `[N, classes − 1]` into probabilities `p [N, classes]`."""

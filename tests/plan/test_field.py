@@ -149,3 +149,50 @@ def test_an_input_without_an_image_is_named() -> None:
     bare = type(empty)(cases={k: c.model_copy(update={"images": {}}) for k, c in empty.cases.items()})
     with pytest.raises(PolytaskError, match="input scan has no image outside the test part"):
         make_plan(cohort, bare, one_fold(cohort), machine=LAPTOP)
+
+
+def test_three_long_cases_of_34_do_not_coarsen_the_others() -> None:
+    """Brain MR of 24 slices, three of 80: the view is the one of a cohort without them, and says so."""
+    cohort, usual = cohort_of(header(tasks=PLAIN), graded(34)), [(192, 192, 24)]
+    plans = [
+        make_plan(cohort, prints(usual * (34 - n) + [(192, 192, 80)] * n), one_fold(cohort), machine=LAPTOP)
+        for n in (0, 3)
+    ]
+    without, with_them = map(scan, plans)
+    assert (with_them.spacing, with_them.view) == (without.spacing, without.view)
+    assert "3 of 34 are longer, up to 192×192×80" in plans[1].shared.why["images.scan.view"]
+    assert "windows" in plans[1].shared.why["images.scan.field"]
+
+
+def pictures(edge: int, tasks: dict[str, object]) -> tuple[Plan, ImagePlan]:
+    """Twelve square photos without a physical scale, and one of ten times the edge."""
+    scale = {"scan": {"kind": "image", "dims": 2, "channels": {"ct": "other"}}}
+    cohort = cohort_of(header(inputs=scale, tasks=tasks), graded(13))
+    found = prints([(edge, edge)] * 12 + [(10 * edge, 10 * edge)])
+    bare = {
+        key: case.model_copy(
+            update={"images": {"scan": case.images["scan"].model_copy(update={"physical": False})}}
+        )
+        for key, case in found.cases.items()
+    }
+    plan = make_plan(cohort, type(found)(cases=bare), one_fold(cohort), machine=LAPTOP)
+    return plan, scan(plan)
+
+
+def test_a_photo_is_resized_to_the_view() -> None:
+    """Also with a mask task, as long as its edges shrink at most by two; the huge photo changes nothing."""
+    plan, image = pictures(256, MASKS | PLAIN)
+    assert (image.field, image.resize, image.spacing, image.view) == (
+        "whole",
+        (256, 256),
+        (1.0, 1.0),
+        (256, 256),
+    )
+    assert "256×256 12" in plan.shared.why["images.scan.resize"]
+    assert "scan: scaled to" in {row.what for row in list_summary_rows(plan)}
+    plan, image = pictures(500, MASKS | PLAIN)
+    assert (image.field, image.resize) == ("whole", (500, 500))
+    assert 1 < image.spacing[0] <= 2
+    assert "resized to the view" in plan.shared.why["images.scan.field"]
+    assert pictures(1500, MASKS | PLAIN)[1].field == "both", "small structures would be lost"
+    assert pictures(1500, PLAIN)[1].field == "whole"

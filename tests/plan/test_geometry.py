@@ -6,6 +6,7 @@ import pytest
 
 from polytask.cohort.header import ImageInput
 from polytask.kinds.plan_reasons import PlanReasons
+from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.plan_schema import CropPlan
 from polytask.plan.rules.image_geometry import compute_cropped_size, plan_geometry
 from tests.plan.worlds import image_record
@@ -57,4 +58,52 @@ def test_sizes_are_those_after_the_crop() -> None:
 def test_flat_images_stay_as_they_are() -> None:
     found = plan_geometry(FLAT, [image_record((300, 200), orientation="PL")], why := PlanReasons())
     assert (found.orientation, found.crop.rule, found.spacing) == ("none", "none", (1.0, 1.0))
-    assert set(why.reasons) == {"orientation", "crop", "unit", "spacing"}
+    assert set(why.reasons) == {"orientation", "crop", "unit", "resize", "spacing"}
+
+
+def bare_pictures(*shapes: tuple[int, int]) -> list[ImageRecord]:
+    """Photos whose files do not say how large a pixel is."""
+    return [image_record(s, orientation="PL").model_copy(update={"physical": False}) for s in shapes]
+
+
+def test_pictures_without_a_scale_are_brought_to_the_median_size() -> None:
+    """One huge photo neither shrinks the others nor is it larger than they are; a portrait keeps its aspect."""
+    records = bare_pictures(*[(450, 600)] * 4, (1200, 1600), (600, 450), (450, 300))
+    found = plan_geometry(FLAT, records, why := PlanReasons())
+    assert (found.resize, found.spacing, found.unit) == ((450, 600), (1.0, 1.0), "px")
+    assert found.sizes[:4] == ((450, 600),) * 4
+    assert found.sizes[4:] == ((450, 600), (450, 338), (450, 300))
+    assert "450×600 4" in why.reasons["resize"]
+
+
+def test_only_pictures_without_a_scale_are_resized() -> None:
+    measured = [image_record((300, 200), (0.1, 0.1), orientation="PL")] * 3
+    assert plan_geometry(FLAT, measured, why := PlanReasons()).resize is None
+    assert "how large a pixel is" in why.reasons["resize"]
+    stack = [image_record((30, 40, 9)).model_copy(update={"physical": False})]
+    assert plan_geometry(CT, stack, PlanReasons()).resize is None, "a volume without a scale keeps its slices"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "held"),
+    [
+        ([24] * 31 + [80] * 3, 24),
+        ([24] * 30 + [80] * 4, 80),
+        ([24] * 33 + [30], 30),
+        ([24] * 33 + [31], 24),
+        ([24] * 8 + [80], 80),
+        ([24] * 9 + [80], 24),
+    ],
+)
+def test_few_long_cases_do_not_set_the_view(lengths: list[int], held: int) -> None:
+    """The smallest length that holds 90 % of the cases: of 34 at least 31; a case up to 1.25 times as long fits too."""
+    records = [image_record((96, 96, n), (2.0, 2.0, 5.0)) for n in lengths]
+    found = plan_geometry(MR, records, PlanReasons())
+    assert found.find_view_size() == (96, 96, held)
+    words = found.describe_view_size()
+    if held == max(lengths):
+        assert words == f"the largest case, 96×96×{held} voxels"
+    else:
+        longer = sum(n > held for n in lengths)
+        assert f"{longer} of {len(lengths)} are longer, up to 96×96×{max(lengths)}" in words
+        assert "at least 90 %" in words

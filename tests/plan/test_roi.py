@@ -15,7 +15,9 @@ from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.plan_settings import set_value, set_values
 from polytask.plan.planner import make_plan
 from polytask.plan.roi_plan import RoiPlan, compute_crop_size
-from tests.plan.worlds import LAPTOP, cohort_of, graded, header, one_fold, prints
+from polytask.plan.rules.roi_rules import measure_pixel
+from tests.plan.worlds import LAPTOP, cohort_of, graded, header, image_record, one_fold, prints
+from tests.prepare.worlds import image_plan
 
 GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 MASKS = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}}
@@ -120,3 +122,15 @@ def test_crops_that_cannot_be_are_refused_in_one_line(changes: Sequence[str], wo
 def test_an_image_seen_whole_has_nothing_finer_to_crop() -> None:
     with pytest.raises(PolytaskError, match="field whole keeps no image that is finer than the view"):
         set_value(plan_of(6, size=64), "images.scan.roi={attention: 8}")
+
+
+def test_findings_of_a_resized_photo_are_measured_in_its_new_pixels() -> None:
+    """Of a photo twice as large as the size that all are brought to, one pixel of the plan is two of the file."""
+    image = image_plan(dims=2, unit="px", resize=(1500, 1000), spacing=(1.0, 1.0))
+    assert measure_pixel(image_record((3000, 2000)), image) == (2.0, 2.0)
+    assert measure_pixel(image_record((750, 400)), image) == (0.5, 0.5)
+    assert measure_pixel(image_record((750, 400)), image.model_copy(update={"resize": None})) == (1.0, 1.0)
+    assert measure_pixel(image_record((9, 9), (0.2, 0.2)), image.model_copy(update={"unit": "mm"})) == (
+        1.0,
+        1.0,
+    )

@@ -97,7 +97,8 @@ def test_millimeters_of_some_files_are_not_mixed_with_pixels_of_others() -> None
     names = [f"subject {k}" for k in range(9)]
     found = plan_geometry(spec, [measured, bare] * 4 + [measured], why := PlanReasons(), names)
     assert (found.unit, found.spacing) == ("px", (1.0, 1.0))
-    assert found.sizes[:2] == ((64, 48), (32, 96))
+    assert found.resize == (64, 48)
+    assert found.sizes[:2] == ((64, 48), (16, 48)), "the wide one is scaled until its columns fit"
     assert why.reasons["unit"] == (
         "px: 4 of 9 files (subject 1, subject 3, subject 5, …) do not say how large a pixel is, so lengths count "
         "pixels, not mm; the pixel sizes in the other files are not used"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from polytask.predict import Predictor, export
 from polytask.predict.input_hiding import MAX_COMBINATIONS, choose_combinations, predict_without_inputs
 from polytask.prepare.store_builder import prepare
 from polytask.training.run import train
+from tests.predict.mutations import write_sealed
 
 QUICK = (
     "training.precision=float32",
@@ -107,6 +109,22 @@ def test_an_ensemble_can_be_exported(work: Path, tmp_path: Path) -> None:
     model = export(runs, tmp_path / "model")
     assert len(Predictor.load(model).members) == 2
     assert "Research use only" in (model / "README.md").read_text()
+
+
+def test_a_model_of_an_earlier_version_answers_the_same(work: Path, tmp_path: Path) -> None:
+    """Its plan lacks values that later plans have: 3×3×3 kernels, the pixels of the files, the same flips for all."""
+    model = export([work / "runs" / "f0"], tmp_path / "model")
+    described = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    shared = described["plan"]["shared"]
+    assert shared["augmentation"].pop("flip_2d") is None
+    assert [image.pop("kernels") for image in shared["images"].values()] == [None]
+    assert [image.pop("resize") for image in shared["images"].values()] == [None]
+    Predictor.load(model).predict(work.parent / "cohort", tmp_path / "a")
+    write_sealed(model, described)
+    old = Predictor.load(model)
+    assert old.plan.shared.images["scan"].kernels is None
+    old.predict(work.parent / "cohort", tmp_path / "b")
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
 def test_single_networks_answer_together(work: Path, tmp_path: Path) -> None:

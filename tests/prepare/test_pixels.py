@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from polytask.images.geometry import orient_to_ras, resample_volume
 from polytask.images.volume import Grid, Volume
 from polytask.predict.image_checks import find_scale_problem
 from polytask.predict.source_grid import restore_probabilities, restore_to_source_grid
+from polytask.prepare import recipe
 from polytask.prepare.prepared_image import PreparedImage, prepare_image
 from polytask.prepare.target_frame import TargetFrame
-from tests.prepare.worlds import affine, image_plan
+from tests.prepare.worlds import affine, image_plan, make_plan, write_cohort
 
 SHAPE = (10, 8, 6)
 PLAN = image_plan(channels={"ct": "CT"}, unit="px", spacing=(1.0, 1.0, 1.0), channel_flags=False)
@@ -81,3 +83,23 @@ def test_a_voxel_is_as_far_from_training_as_its_pixels() -> None:
     assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), plan) is None
     millimeters = plan.model_copy(update={"unit": "mm"})
     assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), millimeters) is not None
+
+
+def test_a_picture_that_is_scaled_to_one_size_may_have_any() -> None:
+    whole = {"view": (40, 30), "view_spacing": (1.0, 1.0), "spacing": (1.0, 1.0)}
+    plan = PLAN.model_copy(update=whole)
+    huge = Grid((4000, 3000), np.eye(4), physical=False)
+    assert find_scale_problem(huge, plan) is not None
+    assert find_scale_problem(huge, plan.model_copy(update={"resize": (40, 30)})) is None
+
+
+def test_only_a_size_that_is_used_decides_what_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores of plans without `resize` are kept; another size makes their cases again."""
+    monkeypatch.setattr(recipe, "digest_plain_data", lambda data: data)
+    cohort = write_cohort(tmp_path)
+    for size, stored in ((None, {}), ((40, 30), {"resize": [40, 30]})):
+        plan = make_plan(cohort, image_plan(resize=size))
+        content: Any = recipe.digest_stored_geometry(cohort.header, plan)
+        assert {k: v for k, v in content[1]["scan"].items() if k == "resize"} == stored

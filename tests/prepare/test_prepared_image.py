@@ -160,3 +160,47 @@ def test_a_box_moves_through_a_flip() -> None:
     flipped[:3, 3] = affine()[:3, 3] + affine()[:3, 0] * (SHAPE[0] - 1)
     there = transfer_box(((1, 2, 3), (4, 6, 5)), ramp().grid, Grid(SHAPE, flipped))
     assert there == ((6, 2, 3), (9, 6, 5))
+
+
+@pytest.mark.parametrize(
+    ("shape", "stored", "whole"),
+    [
+        ((45, 60), (45, 60), (23, 30)),
+        ((120, 160), (45, 60), (23, 30)),
+        ((60, 45), (45, 34), (23, 17)),
+        ((9, 30), (18, 60), (9, 30)),
+    ],
+)
+def test_a_picture_without_a_scale_is_brought_to_the_size_of_the_plan(
+    shape: tuple[int, int], stored: tuple[int, int], whole: tuple[int, int]
+) -> None:
+    """It just fits 45×60, its aspect kept, and the stored grid lies over the pixels of the file."""
+    array = np.linspace(0, 200, shape[0])[:, None] + np.zeros(shape)
+    grid = Grid(shape, np.eye(4), physical=False)
+    image = {
+        "dims": 2,
+        "channels": {"g": "other"},
+        "orientation": "none",
+        "unit": "px",
+        "spacing": (1.0, 1.0),
+    }
+    views = {
+        "field": "both",
+        "view": (23, 30),
+        "view_spacing": (2.0, 2.0),
+        "patch": (8, 8),
+        "strides": ((1, 1),),
+    }
+    plan = image_plan(**image, **views, resize=(45, 60))
+    prepared = prepare_image({"g": Volume(array[None].astype(np.uint8), grid)}, plan)
+    assert prepared.image.shape == (1, *stored)
+    assert prepared.whole is not None
+    assert prepared.whole.shape == (1, *whole)
+    step = max(shape[0] / 45, shape[1] / 60)
+    assert prepared.grid.spacing == pytest.approx((step, step))
+    ends = prepared.grid.affine @ np.array([[0, stored[0] - 1], [0, stored[1] - 1], [0, 0], [1, 1]])
+    assert np.abs(ends[:2].mean(1) - (np.array(shape) - 1) / 2).max() < 1e-6, "around the same center"
+    old = prepare_image(
+        {"g": Volume(array[None].astype(np.uint8), grid)}, plan.model_copy(update={"resize": None})
+    )
+    assert old.image.shape == (1, *shape), "plans without the value keep the pixels of the file"

@@ -221,3 +221,24 @@ def test_samples_side_by_side(world: World) -> None:
     assert batch.subjects == ("s1", "s3")
     assert batch.whole["scan"].shape[0] == 2
     assert torch.equal(batch.targets["tumour"].value[1:], parts[1].targets["tumour"].value)
+
+
+def test_training_sees_an_image_longer_than_the_view_through_windows(world: World) -> None:
+    """Of a 22×18×16 image with a view of 12 along the first axis: anywhere in it, and its masks move with it."""
+    seen = set()
+    stored = world[2].case("s1@first").image["scan"][0].astype(np.float32) / 100
+    still = strength(probability=0.0, flip=(False,) * 3)
+    for number in range(12):
+        batch = sample(world, "s1", number, still, view=(12, 20, 16))
+        ct, sides = batch.whole["scan"][0, 0, 0], batch.targets["sides"]
+        starts = [at for at in range(11) if np.allclose(ct[:, 1:19].numpy(), stored[at : at + 12])]
+        assert starts, "a part of the image"
+        seen.add(starts[0])
+        assert torch.equal(ct, sample(world, "s1", number, still, view=(12, 20, 16)).whole["scan"][0, 0, 0])
+        if (left := sides.value[0, 0, 0].bool()).any():
+            assert (ct[left] - 4).abs().median() < 0.5
+        assert sides.region is not None
+        assert sides.region[0, 0].sum() == 12 * 18 * 16
+    assert len(seen) > 4
+    quiet = sample(world, "s1", None, still, view=(12, 20, 16)).whole["scan"][0, 0, 0]
+    assert np.allclose(quiet[:, 1:19].numpy(), stored[5:17]), "without augmentation the middle"

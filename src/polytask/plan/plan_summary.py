@@ -63,6 +63,8 @@ def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterat
         return why.get(f"images.{name}.{key}", "")
 
     yield SummaryRow(f"{name}: crop", image.crop.rule, reason("crop"))
+    if image.resize is not None:
+        yield SummaryRow(f"{name}: scaled to", format_sizes(image.resize, image.unit), reason("resize"))
     yield SummaryRow(
         f"{name}: spacing",
         format_sizes(image.spacing, image.unit),

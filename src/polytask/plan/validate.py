@@ -186,12 +186,14 @@ def _find_cycle(task: str, after: Mapping[str, list[str]]) -> list[str]:
 
 def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     dims, stages = image.dims, len(image.widths)
-    for key in ("spacing", "view", "view_spacing", "patch"):
+    for key in ("resize", "spacing", "view", "view_spacing", "patch"):
         value = getattr(image, key)
         if value is not None and len(value) != dims:
             yield key, f"{list(value)} has {len(value)} numbers; a {dims}D image needs {dims}"
         elif value is not None and min(value) <= 0:
             yield key, f"{list(value)} must be above 0"
+    if image.resize is not None and (dims == 3 or image.unit == "mm"):
+        yield "resize", "only 2D images whose unit is px are resized; set it to null"
     if stages == 0 or len(image.blocks) != stages or len(image.strides) != stages:
         counts = f"{stages}, {len(image.blocks)} and {len(image.strides)}"
         yield "widths", f"widths, blocks and strides have {counts} stages; expected the same number in each"

@@ -45,7 +45,7 @@ def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
         place = f"shared.images.{name}"
         yield from _list_encoder_breaches(place, image.widths, image.blocks, image.strides)
         yield from _list_excess(f"{place}.patches", image.patches, 100_000)
-        for key in ("view", "patch"):
+        for key in ("resize", "view", "patch"):
             if (size := getattr(image, key)) is not None:
                 yield from _list_excess(f"{place}.{key}", prod(size), MAX_VIEW_VOXELS, "voxels")
         for key in ("spacing", "view_spacing"):

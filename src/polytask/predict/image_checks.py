@@ -114,8 +114,11 @@ def find_scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
     """Say when voxels, or the whole image, are far from the size of those in training; None where they are not.
 
     A model that sees whole images is checked by their extent, since images of many spacings are resampled to one view.
-    A model that sees patches is checked by the edge of a voxel; that of the plan is the median of training.
+    A model that sees patches is checked by the edge of a voxel; that of the plan is the median of training. Pictures
+    that are scaled to one size may have any.
     """
+    if plan.resize is not None:
+        return None
     unit = plan.unit
     grid = grid.with_unit(unit == "mm")
     # A plan of a version without units may count pixels as mm: then all are 1.

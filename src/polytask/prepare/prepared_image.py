@@ -15,6 +15,7 @@ from polytask.images.geometry import crop_volume, make_spaced_grid, orient_to_ra
 from polytask.images.size_limits import MAX_BYTES_VARIABLE, find_byte_limit
 from polytask.images.volume import Array, Grid, Volume
 from polytask.plan.plan_schema import ImagePlan
+from polytask.plan.rules.image_geometry import compute_resize_step
 from polytask.plan.voxel_boxes import VoxelBox
 from polytask.prepare.crop_boxes import find_kept_box, transfer_box
 from polytask.prepare.finding_places import Place, transfer_place
@@ -88,13 +89,13 @@ def prepare_image(
     own = None if box is None else transfer_box(box, own_grid, grid)
     keep = find_kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
     kept = crop_volume(Volume(planes, grid), *keep)
-    target = make_spaced_grid(kept.grid, plan.spacing)
+    target = make_spaced_grid(kept.grid, _convert_spacing(plan.spacing, plan, kept.grid))
     check_target_size(target, len(planes), where)
     image = _insert_missing_channels(_resample_planes(kept, target), plan, present)
     whole, whole_grid = None, None
     if plan.field == "both":
         assert plan.view_spacing is not None
-        whole_grid = make_spaced_grid(kept.grid, plan.view_spacing)
+        whole_grid = make_spaced_grid(kept.grid, _convert_spacing(plan.view_spacing, plan, kept.grid))
         check_target_size(whole_grid, len(planes), where)
         whole = _insert_missing_channels(_resample_planes(kept, whole_grid), plan, present)
     known = tuple(name in present for name in plan.channels)
@@ -109,6 +110,14 @@ def prepare_image(
         compute_plane_statistics(image),
         tuple(transfer_place(place, own_grid, target) for place in places),
     )
+
+
+def _convert_spacing(spacing: Sequence[float], plan: ImagePlan, grid: Grid) -> tuple[float, ...]:
+    """Convert a spacing of the plan into that of one image: the same, but for a picture that is scaled to `resize`."""
+    if plan.resize is None:
+        return tuple(spacing)
+    step = compute_resize_step(grid.shape, plan.resize)
+    return tuple(step * edge * s for edge, s in zip(grid.spacing, spacing, strict=True))
 
 
 def _align_to_first_grid(volume: Volume, grid: Grid, align: str, where: str) -> Volume:

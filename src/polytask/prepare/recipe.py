@@ -18,7 +18,7 @@ from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
 from polytask.prepare.finding_places import ensure_place_columns
 from polytask.prepare.store import STORE_VERSION
 
-STORED_IMAGE_FIELDS = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
+STORED_IMAGE_FIELDS = {"dims", "channels", "orientation", "crop", "resize", "spacing", "view_spacing"}
 """Fields of an `ImagePlan` that decide what is stored. The others only decide how stored arrays are used."""
 
 STORED_SLIDE_FIELDS = {"features", "patch", "mpp", "downsample", "tissue", "most"}
@@ -173,6 +173,9 @@ def digest_stored_geometry(of: header.Header, plan: Plan) -> str:
         for name, image in plan.shared.images.items()
     }
     for image in images.values():
+        # Left out where it is not used, so that cases of earlier versions are kept.
+        if image["resize"] is None:
+            image.pop("resize")
         # Without a stored whole view, its spacing may change without making cases again.
         if not image["both"]:
             image.pop("view_spacing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,10 @@ def make_whole_views(
     for image in images:
         array = image.prepared.whole if both else image.prepared.image
         assert array is not None
-        window = make_view_window(image.geometry, array.shape[1:], spacing, plan.view, None)
-        views[image.slot] = _render_view(image, array, window, schema, (*image.key, "whole"))
+        key = (*image.key, "whole")
+        center = _draw_view_center(array.shape[1:], plan.view, key) if image.intensity is not None else None
+        window = make_view_window(image.geometry, array.shape[1:], spacing, plan.view, center)
+        views[image.slot] = _render_view(image, array, window, schema, key)
         for task in tasks:
             _fill_target(targets[task], image, window, task, schema, ())
     return views
@@ -248,6 +250,24 @@ def find_left_right_axis(grid: Grid) -> int:
     return int(np.argmax(np.abs(grid.affine[0, : grid.dims])))
 
 
+def _draw_view_center(
+    shape: Sequence[int], view: Sequence[int], key: tuple[object, ...]
+) -> tuple[int, ...] | None:
+    """Draw where training looks at an image that is larger than the view: anywhere within it, with equal chance.
+
+    None for an image that the view holds: it lies in the middle.
+    """
+    if all(n <= s for n, s in zip(shape, view, strict=True)):
+        return None
+    anywhere = make_generator(*key, "window").random(len(view))
+    return _place_center(shape, view, anywhere)
+
+
+def _place_center(shape: Sequence[int], size: Sequence[int], anywhere: Iterable[float]) -> tuple[int, ...]:
+    """Return the center of a window of `size` in `shape`; numbers from 0 to 1 say how far along each axis it lies."""
+    return tuple(int(a * max(1, n - s + 1)) + s // 2 for a, n, s in zip(anywhere, shape, size, strict=True))
+
+
 def _draw_patch_center(
     drawn: DrawnImage, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator
 ) -> tuple[int, ...]:
@@ -265,7 +285,4 @@ def _draw_patch_center(
             structures = np.unique(mine[:, 0])
             mine = mine[mine[:, 0] == structures[int(random.integers(len(structures)))], 1:]
             return tuple(int(v) for v in mine[int(random.integers(len(mine)))])
-    shape = drawn.prepared.grid.shape
-    return tuple(
-        int(a * max(1, n - s + 1)) + s // 2 for a, n, s in zip(anywhere, shape, plan.patch, strict=True)
-    )
+    return _place_center(drawn.prepared.grid.shape, plan.patch, anywhere.tolist())

@@ -26,6 +26,9 @@ WHOLE_VIEW_TOLERANCE = 1.5
 """A single whole view may exceed the time by this factor: it is simpler, since predictions need no stitching."""
 VIEW_BUDGET_SHARE = 0.3
 """Share of the budget for the whole view, where the budget is divided between view and patches."""
+MAX_PICTURE_STEP = 2.0
+"""Pictures without a physical scale are seen whole even if voxel tasks read them, as long as their edges shrink by at
+most this factor; else voxel tasks would lose small structures."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ def choose_field(
     def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
         return plan_topology(size, spacing, planes, budget.scale)
 
-    full = geometry.find_largest_size()
+    full, held = geometry.find_view_size(), geometry.describe_view_size()
     t = net(full, geometry.spacing)
     size = pad_to_strides(full, t.total)
     cost = (
-        f"the largest case, {format_sizes(full)} voxels, needs {budget.count_memory(t, size, decoders) / GIB:.3g} GiB "
-        f"and {count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP per visit and forward pass"
+        f"{held}, needs {budget.count_memory(t, size, decoders) / GIB:.3g} GiB and "
+        f"{count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP per visit and forward pass"
     )
     limit = (
         f"limits {budget.memory / GIB:.3g} GiB and {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g} GFLOP: "
@@ -94,18 +97,21 @@ def choose_field(
         )
         why["field"] = f"whole: {cost} ({limit}{reason})"
         why["view_spacing"] = "same as `spacing`: the view is at full resolution"
-        return _choose_whole_view(full, geometry.spacing, size, t, why)
-    if decoders == 0:
-        why["field"] = f"whole, but coarser: no voxel task needs full resolution, and {cost} ({limit})"
-        spacing, size, t = find_finest_view(full, geometry.spacing, budget, net)
-        words = (
-            f"coarser than the median {format_sizes(geometry.spacing, geometry.unit)}, so that the largest case fits "
-            "the limit of `field`"
+        return _choose_whole_view(held, geometry.spacing, size, t, why)
+    spacing, size, t = find_finest_view(full, geometry.spacing, budget, net, decoders)
+    is_small_picture = geometry.resize is not None and max(spacing) <= MAX_PICTURE_STEP
+    if decoders == 0 or is_small_picture:
+        reason = (
+            f"a picture without a physical scale is resized to the view, here by less than {MAX_PICTURE_STEP:g} times"
+            if is_small_picture
+            else "no voxel task needs full resolution"
         )
-        why["spacing"] = why["view_spacing"] = f"{words}: {format_sizes(spacing, geometry.unit)}"
-        return _choose_whole_view(
-            compute_covering_size(full, geometry.spacing, spacing), spacing, size, t, why
+        why["field"] = f"whole, but coarser: {reason}, and {cost} ({limit})"
+        why["spacing"] = why["view_spacing"] = (
+            f"coarser than {format_sizes(geometry.spacing, geometry.unit)}, so that the view fits the limit of "
+            f"`field`: {format_sizes(spacing, geometry.unit)}"
         )
+        return _choose_whole_view(f"{held}, at the coarser spacing", spacing, size, t, why)
     if pooled_tasks == 0:
         why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit})"
         why["view"] = why["view_spacing"] = "not used: no visit or subject task reads this image"
@@ -136,7 +142,7 @@ def choose_field(
         pad_to_strides(patch, t.total),
     )
     why["view"] = (
-        f"the largest case, {format_sizes(full)} voxels at `spacing`, resampled to the coarser `view_spacing` and "
+        f"{held} at `spacing`, resampled to the coarser `view_spacing` and "
         f"padded to multiples of the network's total stride {format_sizes(t.total)}"
     )
     why["view_spacing"] = (
@@ -148,12 +154,9 @@ def choose_field(
 
 
 def _choose_whole_view(
-    full: Sequence[int], spacing: tuple[float, ...], size: tuple[int, ...], t: Topology, why: PlanReasons
+    held: str, spacing: tuple[float, ...], size: tuple[int, ...], t: Topology, why: PlanReasons
 ) -> FieldChoice:
-    why["view"] = (
-        f"the largest case, {format_sizes(full)} voxels, padded to multiples of the network's total stride "
-        f"{format_sizes(t.total)}"
-    )
+    why["view"] = f"{held}, padded to multiples of the network's total stride {format_sizes(t.total)}"
     why["patch"] = "not used: the whole image is seen"
     why["patches"] = "not used: the whole image is seen"
     return FieldChoice("whole", spacing, size, spacing, None, 1, t)

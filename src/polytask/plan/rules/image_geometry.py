@@ -1,4 +1,4 @@
-"""Decides orientation, crop and spacing of one image input, and computes the sizes of its cases after them."""
+"""Decides orientation, crop, scale and spacing of one image input, and computes the sizes of its cases after them."""
 
 from __future__ import annotations
 
@@ -25,21 +25,52 @@ MAX_NAMED_CASES = 3
 ANISOTROPY_RATIO = 3.0
 """If the coarsest median spacing exceeds the finest by more than this factor, that axis uses the 10th percentile of the
 spacings instead of the median."""
+VIEW_COVERAGE = 0.9
+"""Share of the cases that a view of the whole image holds along each axis, if the others are far longer: a few long
+cases do not make the view of all cases larger or coarser."""
+MAX_VIEW_EXCESS = 1.25
+"""If the longest case is at most this many times as long, the view holds it too."""
 
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """The decided geometry, and the size of every case that follows: at `spacing`, after the crop, rounded up."""
+    """The decided geometry, and the size of every case that follows: at `spacing`, after the crop, rounded up.
+
+    `resize` is the box that pictures without a physical scale are brought to, see `ImagePlan`; None for other images.
+    """
 
     orientation: str
     crop: CropPlan
     unit: Literal["mm", "px"]
+    resize: tuple[int, ...] | None
     spacing: tuple[float, ...]
     sizes: tuple[tuple[int, ...], ...]
 
     def find_largest_size(self) -> tuple[int, ...]:
         """Find the largest size of any case, axis by axis."""
         return tuple(int(v) for v in np.max(self.sizes, axis=0))
+
+    def find_view_size(self) -> tuple[int, ...]:
+        """Find the size that a view of the whole image should hold, axis by axis: the largest, unless a few cases are
+        far longer than all others."""
+        # The smallest size that holds this share of the cases; not interpolated, or one long case would still count.
+        usual = np.percentile(self.sizes, 100 * VIEW_COVERAGE, axis=0, method="inverted_cdf")
+        return tuple(
+            most if most <= MAX_VIEW_EXCESS * common else int(common)
+            for most, common in zip(self.find_largest_size(), usual, strict=True)
+        )
+
+    def describe_view_size(self) -> str:
+        """Describe in words which cases the view holds; it begins a clause, "…, costs …"."""
+        held, largest = self.find_view_size(), self.find_largest_size()
+        if held == largest:
+            return f"the largest case, {format_sizes(largest)} voxels"
+        longer = sum(any(n > most for n, most in zip(size, held, strict=True)) for size in self.sizes)
+        return (
+            f"a view of {format_sizes(held)} voxels, which holds at least {format_share_percent(VIEW_COVERAGE)} of the "
+            f"cases along each axis ({longer} of {len(self.sizes)} are longer, up to {format_sizes(largest)}, and are "
+            "seen through windows)"
+        )
 
     def find_median_size(self) -> tuple[int, ...]:
         """Find the median size of the cases, axis by axis, rounded up."""
@@ -62,7 +93,13 @@ def plan_geometry(
     if unit == "px":
         records = [_convert_to_pixels(record) for record in records]
     crop = _plan_crop(spec, records, unit, why)
-    spacing = _plan_spacing(records, unit, why)
+    resize = _plan_resize(spec, records, unit, crop, why)
+    if resize is None:
+        spacing = _plan_spacing(records, unit, why)
+    else:
+        records = [_resize_record(record, crop, resize) for record in records]
+        spacing = (1.0,) * spec.dims
+        why["spacing"] = f"one pixel of a picture that fits `resize`: {format_sizes(spacing, unit)}"
     # 0.01 voxel of tolerance: rounding of n · own / new must not add a voxel to a size that fits exactly.
     sizes = tuple(
         tuple(
@@ -71,7 +108,7 @@ def plan_geometry(
         )
         for record in records
     )
-    return ImageGeometry(orientation, crop, unit, spacing, sizes)
+    return ImageGeometry(orientation, crop, unit, resize, spacing, sizes)
 
 
 def _plan_orientation(spec: ImageInput, records: Sequence[ImageRecord], why: PlanReasons) -> str:
@@ -107,6 +144,40 @@ def _plan_length_unit(
 def _convert_to_pixels(record: ImageRecord) -> ImageRecord:
     """Return the record with all lengths in pixels, even if its file states millimeters."""
     return record.model_copy(update={"spacing": (1.0,) * len(record.spacing)}) if record.physical else record
+
+
+def _plan_resize(
+    spec: ImageInput, records: Sequence[ImageRecord], unit: str, crop: CropPlan, why: PlanReasons
+) -> tuple[int, ...] | None:
+    """Choose the box that pictures without a physical scale are brought to: the median size of each axis."""
+    if spec.dims == 3 or unit == "mm":
+        why["resize"] = "not used: " + (
+            "volumes keep their voxels until `spacing`"
+            if spec.dims == 3
+            else "the files say how large a pixel is"
+        )
+        return None
+    sizes = np.array([compute_cropped_size(record, crop) for record in records])
+    box = tuple(int(n) for n in np.median(sizes, axis=0))
+    listed = Counter(map(format_sizes, sizes.tolist())).most_common(MAX_NAMED_CASES)
+    named = ", ".join(f"{size} {count}" for size, count in listed)
+    why["resize"] = (
+        "pixels of pictures without a physical scale mean nothing of their own, so each picture is scaled, its aspect "
+        f"kept, until it just fits the median size {format_sizes(box)}; in the files: {named}"
+        + (", …" if len(set(map(tuple, sizes.tolist()))) > MAX_NAMED_CASES else "")
+    )
+    return box
+
+
+def _resize_record(record: ImageRecord, crop: CropPlan, box: Sequence[int]) -> ImageRecord:
+    """Return the record with its pixels measured in pixels of the scaled picture: below 1 where it shrinks."""
+    edge = 1 / compute_resize_step(compute_cropped_size(record, crop), box)
+    return record.model_copy(update={"spacing": (edge,) * len(record.spacing)})
+
+
+def compute_resize_step(size: Sequence[int], box: Sequence[int]) -> float:
+    """Compute how many pixels of a picture become one pixel when it is scaled until it just fits the box."""
+    return max(own / n for own, n in zip(size, box, strict=True))
 
 
 def _plan_crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: PlanReasons) -> CropPlan:

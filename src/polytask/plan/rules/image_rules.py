@@ -161,6 +161,7 @@ def _plan_image(
         orientation="RAS" if geometry.orientation == "RAS" else "none",
         crop=geometry.crop,
         unit=geometry.unit,
+        resize=geometry.resize,
         spacing=field.spacing,
         field=field.field,
         view=field.view,

@@ -8,8 +8,10 @@ from statistics import median
 
 from polytask.cohort.header import MaskSpec
 from polytask.kinds.plan_reasons import PlanReasons, format_sizes
+from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.roi_plan import RoiPlan, compute_crop_size
+from polytask.plan.rules.image_geometry import compute_cropped_size, compute_resize_step
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
     Topology,
@@ -78,13 +80,23 @@ def _measure_findings(basis: SharedFacts, name: str, image: ImagePlan) -> Iterat
         for case in basis.fingerprint.cases.values():
             if name not in case.images or task not in case.voxels:
                 continue
-            own = case.images[name].spacing if image.unit == "px" else (1.0,) * image.dims
+            own = measure_pixel(case.images[name], image)
             for structure, size in case.voxels[task].sizes.items():
                 # Edges are measured in mm; where the plan counts pixels, they become pixels first.
                 ratios = [s / o / v for s, o, v in zip(size, own, image.view_spacing, strict=True)]
                 edges.setdefault(structure, []).append(prod(ratios) ** (1 / image.dims))
         if edges:
             yield task, max(median(values) for values in edges.values())
+
+
+def measure_pixel(record: ImageRecord, image: ImagePlan) -> tuple[float, ...]:
+    """Measure one pixel of the plan in the unit of the fingerprint: 1 where both count mm."""
+    if image.unit == "mm":
+        return (1.0,) * image.dims
+    step = (
+        compute_resize_step(compute_cropped_size(record, image.crop), image.resize) if image.resize else 1.0
+    )
+    return tuple(edge * step for edge in record.spacing)
 
 
 def _fit_crops(

@@ -138,9 +138,13 @@ def _list_patch_candidates(
 
 
 def find_finest_view(
-    full: Sequence[int], spacing: Sequence[float], budget: ViewBudget, net: TopologyChooser
+    full: Sequence[int],
+    spacing: Sequence[float],
+    budget: ViewBudget,
+    net: TopologyChooser,
+    decoders: int = 0,
 ) -> tuple[tuple[float, ...], tuple[int, ...], Topology]:
-    """Find the finest spacing at which the budget lets the encoder see the largest case; return (spacing, size, net).
+    """Find the finest spacing at which the budget lets the network see `full` voxels; return (spacing, size, net).
 
     The finest axes are made coarser first. The search stops at half the voxels of the smallest view that is worth
     having, even if that exceeds the budget.
@@ -151,7 +155,7 @@ def find_finest_view(
         raw = compute_covering_size(full, spacing, coarse)
         t = net(raw, coarse)
         size = pad_to_strides(raw, t.total)
-        if budget.fits(t, size, 0) or 2 * prod(size) <= SMALLEST_VIEW_EDGE[len(size)] ** len(size):
+        if budget.fits(t, size, decoders) or 2 * prod(size) <= SMALLEST_VIEW_EDGE[len(size)] ** len(size):
             return coarse, size, t
         edge *= SIZE_STEP_FACTOR
 

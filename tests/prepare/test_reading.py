@@ -94,6 +94,16 @@ def test_a_visit_keeps_its_slot(tmp_path) -> None:
     assert assign_visit_slots(cohort, Sample("x", sample.cases[1:]), 1).visits == ("second",)
 
 
+def test_a_visit_that_no_task_reads_leaves_its_slot_empty(tmp_path) -> None:
+    cohort, sample = cohort_with([5.0, 35.0], tmp_path)
+    slots = assign_visit_slots(cohort, sample, 2, ["second"])
+    assert slots.visits == ("", "second")
+    assert slots.day == (0.0, 30.0), "days still count from the first visit"
+    assert assign_visit_slots(cohort, Sample("x", sample.cases[:1]), 2, ["second"]).visits == ("first", ""), (
+        "a sample is never empty"
+    )
+
+
 def test_without_days_the_order_counts(tmp_path) -> None:
     cohort, sample = cohort_with([None, None], tmp_path)
     assert assign_visit_slots(cohort, sample, 2).day == (0.0, 1.0)

@@ -100,6 +100,7 @@ def make_schema(cohort: Cohort, max_visits: int, columns: dict[str, ColumnPlan] 
     """The part of a batch's schema that the table needs."""
     return SimpleNamespace(
         pooled=tuple(cohort.header.tasks),
+        tasks=tuple(cohort.header.tasks),
         plan=SimpleNamespace(shared=SimpleNamespace(max_visits=max_visits)),
         fold=SimpleNamespace(tables={"clinic": columns}),
     )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
-from polytask.training.assemble import make_network, make_tasks
+from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
+from polytask.model.visit_fusion import MIN_FUSION_VISITS
+from polytask.plan.plan_file import read_plan, set_values
+from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from tests.model.worlds import FIELDS, network_of, tasks_of
 
 
@@ -39,3 +45,13 @@ def test_links_to_tasks_that_are_not_there_are_left_out() -> None:
     tasks = tasks_of("visit")
     spec = replace(network_of(tasks, 2).spec, after={"grade": ["type"], "type": ["grade"]})
     assert make_network(spec, tasks, 0).spec.after == {"grade": []}
+
+
+@pytest.mark.parametrize("fusion", [name for name, least in MIN_FUSION_VISITS.items() if least > 1])
+def test_a_fusion_of_visits_needs_a_task_of_the_cohort_that_joins_some(prepared: Path, fusion: str) -> None:
+    plan = set_values(read_plan(prepared), [f"model.visit_fusion={fusion}"])
+    header = Cohort.read(prepared.parent / "cohort").header
+    assert make_network_spec(plan, plan.folds[0], header).visit_fusion == fusion
+    alone = header.model_copy(update={"tasks": {n: t for n, t in header.tasks.items() if n != "response"}})
+    with pytest.raises(PolytaskError, match=f"{fusion}.*no subject task reads so many"):
+        make_network_spec(plan, plan.folds[0], alone)

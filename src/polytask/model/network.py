@@ -17,7 +17,7 @@ from polytask.model.network_roles import find_network_roles
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import order_tasks
 from polytask.model.order.chain import Chain
-from polytask.model.readable_visits import find_visit_slots
+from polytask.model.readable_visits import find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
 from polytask.model.sharing import SharingBlock, make_block
 from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
@@ -68,6 +68,7 @@ class Network(nn.Module):
         images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
         self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
         self.slots = find_visit_slots(spec, tasks)
+        self.unread = find_unread_slots(self.slots, tasks, spec.max_visits)
         self.branches = NamedModules(
             {
                 task: PooledBranch(
@@ -103,8 +104,8 @@ class Network(nn.Module):
 
         Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
         """
-        present = select_known_rows(inputs)
-        source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0)
+        present = select_known_rows(inputs, self.unread)
+        source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0, self.unread)
         outputs: dict[str, TaskOutput] = {}
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
         tokens, rows = vectors.tokens, vectors.condition

@@ -77,12 +77,26 @@ class CompleteInputs:
         return {name: ~values.isnan() for name, values in self.tables.items()}
 
 
-def select_known_rows(inputs: NetworkInputs) -> Tensor | slice:
-    """Select which of the `B·V` visit slots are known: a mask, or a slice of everything for `CompleteInputs`.
+def select_known_rows(inputs: NetworkInputs, unread: Sequence[int] = ()) -> Tensor | slice:
+    """Select which of the `B·V` visit slots are encoded: a mask, or a slice of everything for `CompleteInputs`.
 
-    The slice is the same for every input. So the network has one graph, which can be exported, and nothing is copied.
+    The mask leaves out visits that are not known, and the slots `unread`, which no task reads. The slice is the same
+    for every input. So the network has one graph, which can be exported, and nothing is copied.
     """
-    return slice(None) if isinstance(inputs, CompleteInputs) else inputs.visit_known.flatten()
+    if isinstance(inputs, CompleteInputs):
+        return slice(None)
+    read = mark_read_visits(inputs.visit_known, unread)
+    # An encoder cannot run on an empty batch. Where only unread visits exist, no task reads what it computes of them.
+    return (read if not unread or bool(read.any()) else inputs.visit_known).flatten()
+
+
+def mark_read_visits(known: Tensor, unread: Sequence[int]) -> Tensor:
+    """Mark the visits that are known and read by some task, `[B, V]`."""
+    if not unread:
+        return known
+    read = known.clone()
+    read[:, list(unread)] = False
+    return read
 
 
 def restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
@@ -93,17 +107,18 @@ def restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) 
     return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
 
 
-def hide_sources(inputs: NetworkInputs, rate: float) -> dict[str, Tensor]:
-    """Return source → bool `[B, V]`, where it is known and not hidden.
+def hide_sources(inputs: NetworkInputs, rate: float, unread: Sequence[int] = ()) -> dict[str, Tensor]:
+    """Return source → bool `[B, V]`, where it is known and not hidden, and not in the visit slots `unread`.
 
     Hiding lets the network learn to answer from every subset of the sources.
 
     Of the samples that have several sources, the share `rate` has one source hidden at all visits. A visit that has no
     other source keeps it.
     """
-    known = {name: k.any(-1) & inputs.visit_known for name, k in inputs.channel_known.items()}
-    known |= {name: k.any(-1) & inputs.visit_known for name, k in inputs.table_known.items()}
-    known |= {name: k.any(-1) & inputs.visit_known for name, k in inputs.bag_known.items()}
+    visits = mark_read_visits(inputs.visit_known, unread)
+    known = {name: k.any(-1) & visits for name, k in inputs.channel_known.items()}
+    known |= {name: k.any(-1) & visits for name, k in inputs.table_known.items()}
+    known |= {name: k.any(-1) & visits for name, k in inputs.bag_known.items()}
     if rate <= 0 or len(known) < 2:
         return known
     all_known = torch.stack(list(known.values()), 1)

@@ -1,13 +1,12 @@
-"""Which visits each task may read, and what that excludes."""
+"""Which visits each task may read, what that excludes, and which visits a network can leave out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from polytask.errors import PolytaskError
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import find_upstream_tasks
-from polytask.model.visit_fusion import MIN_FUSION_VISITS
 from polytask.tasks.task import Task
 
 
@@ -15,17 +14,10 @@ def find_visit_slots(spec: NetworkSpec, tasks: Mapping[str, Task]) -> dict[str, 
     """Find the visit slots that each subject task reads.
 
     Raises:
-        PolytaskError: visits are compared and no task reads enough of them, or a chain would show a task a visit that
-            it may not read.
+        PolytaskError: a chain would show a task a visit that it may not read.
     """
     subject = [name for name, task in tasks.items() if task.level == "subject"]
     slots = {name: list(spec.visits.get(name) or range(spec.max_visits)) for name in subject}
-    least = MIN_FUSION_VISITS[spec.visit_fusion]
-    if least > 1 and max(map(len, slots.values()), default=0) < least:
-        raise PolytaskError(
-            f"model.visit_fusion: {spec.visit_fusion!r} compares {least} visits, and no subject task reads so many; "
-            "name more `visits` in cohort.yaml, or choose concat"
-        )
     for task in subject:
         for up in find_upstream_tasks(task, spec.after) & set(subject):
             if not set(slots[up]) <= set(slots[task]):
@@ -34,3 +26,16 @@ def find_visit_slots(spec: NetworkSpec, tasks: Mapping[str, Task]) -> dict[str, 
                     "give both the same `visits` in cohort.yaml, or take the link away"
                 )
     return slots
+
+
+def find_unread_slots(
+    slots: Mapping[str, Sequence[int]], tasks: Mapping[str, Task], visits: int
+) -> list[int]:
+    """Find the visit slots that no task of a network reads; none where a voxel or visit task reads every visit.
+
+    Args:
+        slots: subject task → the slots that it reads. visits: number of visit slots.
+    """
+    if len(slots) < len(tasks):
+        return []
+    return sorted(set(range(visits)) - {slot for own in slots.values() for slot in own})

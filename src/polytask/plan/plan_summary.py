@@ -46,6 +46,11 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
         SummaryRow("threads, workers", f"{training.threads}, {training.workers}", why["training.workers"]),
         SummaryRow("decoder", plan.shared.model.decoder, why["model.decoder"]),
     ]
+    model = plan.shared.model
+    if plan.shared.max_visits > 1:
+        rows.append(SummaryRow("visits joined by", model.visit_fusion, why["model.visit_fusion"]))
+    if len(plan.shared.images) + len(plan.shared.slides) + _count_tables(plan) > 1:
+        rows.append(SummaryRow("inputs joined by", model.input_fusion, why["model.input_fusion"]))
     rare = ", ".join(f"{name} every {n} steps" for name, n in training.require_every.items())
     if rare:
         rows.append(
@@ -56,6 +61,10 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     rows += _list_flip_rows(plan)
     # Many reasons begin with the value, which stands beside them here: "whole: the largest case ...".
     return [replace(row, why=row.why.removeprefix(f"{row.value}: ")) for row in rows]
+
+
+def _count_tables(plan: Plan) -> int:
+    return len(next(iter(plan.folds.values())).tables) if plan.folds else 0
 
 
 def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[SummaryRow]:

@@ -7,7 +7,7 @@ from statistics import median_low
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
-from polytask.kinds.plan_reasons import PlanReasons
+from polytask.kinds.plan_reasons import PlanReasons, join_first_names
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import Machine, detect_machine
 from polytask.plan.plan_schema import FoldPlan, Plan, SharedPlan
@@ -64,11 +64,7 @@ def _plan_shared_part(
     sizes = [len(cohort.samples(fold.train)) for fold in splits.folds]
     basis = SharedFacts(cohort, fingerprint, machine, median_low(sizes))
     why = PlanReasons()
-    why["max_visits"] = (
-        "all visits named in the header, because a subject task reads them together"
-        if cohort.samples_are_subjects
-        else "one: no task reads several visits together, so every visit is a sample of its own"
-    )
+    why["max_visits"] = _explain_visits(basis)
     # The model comes first: its `decoder` says how many decoders the memory of an image must hold.
     model = plan_model(basis, why)
     decoders = {
@@ -87,6 +83,18 @@ def _plan_shared_part(
         training=plan_training(basis, step.add_cost(more), images, why),
         why=why.reasons,
     )
+
+
+def _explain_visits(basis: SharedFacts) -> str:
+    if not basis.cohort.samples_are_subjects:
+        return "one: no task reads several visits together, so every visit is a sample of its own"
+    if len(basis.read_visits) < basis.max_visits:
+        return (
+            f"a place for each visit named in the header; only {join_first_names(basis.read_visits)} "
+            f"({len(basis.read_visits)} of {basis.max_visits}) are read by a task: the others are neither loaded nor "
+            "computed"
+        )
+    return "all visits named in the header, because the tasks read them all"
 
 
 def _plan_fold(basis: FoldFacts) -> FoldPlan:

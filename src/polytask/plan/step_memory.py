@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from polytask.cohort.header import Header, ImageInput
+from polytask.cohort.read_visits import list_read_visits
 from polytask.kinds.task_spec import MaskSpec, VoxelSpec
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.rules.network_cost import (
@@ -45,6 +46,8 @@ def predict_step_memory(plan: Plan, header: Header, device: str = "cpu") -> Step
     """
     kept = peak = 0.0
     precision = plan.shared.training.precision
+    # Visits that no task reads are not computed.
+    visits = min(plan.shared.max_visits, len(list_read_visits(header)))
     for name, spec in header.images.items():
         image = plan.shared.images[name]
         topology = make_plan_topology(image, spec)
@@ -62,7 +65,7 @@ def predict_step_memory(plan: Plan, header: Header, device: str = "cpu") -> Step
         for size, count, heads, readers in views:
             # Further encoders keep what one without decoders keeps.
             further = (readers - 1) * count_kept_bytes(topology, size, 0, precision) if apart else 0.0
-            samples = plan.shared.training.batch * plan.shared.max_visits * count
+            samples = plan.shared.training.batch * visits * count
             kept += samples * (count_kept_bytes(topology, size, heads, precision, masks) + further)
             peak += samples * (
                 count_activation_bytes(topology, size, heads, precision, device, masks) + further

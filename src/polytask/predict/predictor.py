@@ -210,7 +210,7 @@ class Predictor:
 
         def predict_members() -> Iterator[Predictions]:
             for member in self.members:
-                full = full_sample(source, cohort, sample, self.plan, member.plan)
+                full = full_sample(source, cohort, sample, self.plan, member.plan, self.tasks)
                 for network in member.networks:
                     yield predict_sample(
                         network,

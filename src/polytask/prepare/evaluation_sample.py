@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.cohort import Cohort, Sample
+from polytask.cohort.read_visits import list_read_visits
 from polytask.images.volume import Array
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, NormalizationPlan, Plan
 from polytask.prepare.finding_places import Place
@@ -77,9 +78,20 @@ class FullSample:
     places: dict[str, list[tuple[Place, ...]]] = field(default_factory=dict)
 
 
-def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, fold: FoldPlan) -> FullSample:
-    """Read one sample of a store (or of new cases), normalized by the rules of a fold."""
-    slots = assign_visit_slots(cohort, sample, plan.shared.max_visits)
+def full_sample(
+    store: CaseSource,
+    cohort: Cohort,
+    sample: Sample,
+    plan: Plan,
+    fold: FoldPlan,
+    tasks: Iterable[str] | None = None,
+) -> FullSample:
+    """Read one sample of a store (or of new cases), normalized by the rules of a fold.
+
+    Visits that none of `tasks` (default: all of the cohort) reads are left out.
+    """
+    read = list_read_visits(cohort.header, tasks)
+    slots = assign_visit_slots(cohort, sample, plan.shared.max_visits, read)
     images: dict[str, list[Floats | None]] = {}
     whole: dict[str, list[Floats | None]] = {}
     channel_known: dict[str, Flags] = {}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polytask.cohort.cell_values import list_column_values
 from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.read_visits import list_read_visits
 from polytask.plan.plan_schema import ColumnPlan
 from polytask.prepare.sample_targets import make_pooled_arrays
 from polytask.prepare.schema import BatchSchema
@@ -54,7 +55,8 @@ class SampleTable:
     """
 
     def __init__(self, cohort: Cohort, samples: Sequence[Sample], schema: BatchSchema):
-        slots = [assign_visit_slots(cohort, sample, schema.plan.shared.max_visits) for sample in samples]
+        most, read = schema.plan.shared.max_visits, list_read_visits(cohort.header, schema.tasks)
+        slots = [assign_visit_slots(cohort, sample, most, read) for sample in samples]
         cases = [row.cases for row in slots]
         self.subjects = [sample.subject for sample in samples]
         self._keys = [tuple(None if case is None else case.key for case in row) for row in cases]

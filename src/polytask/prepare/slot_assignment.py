@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from polytask.cohort.cohort import Case, Cohort, Sample
@@ -26,12 +27,18 @@ def count_visit_slots(header: Header, max_visits: int) -> int:
     return max_visits if any(t.level == "subject" for t in header.tasks.values()) else 1
 
 
-def assign_visit_slots(cohort: Cohort, sample: Sample, max_visits: int) -> VisitSlots:
+def assign_visit_slots(
+    cohort: Cohort, sample: Sample, max_visits: int, read: Collection[str] | None = None
+) -> VisitSlots:
     """Assign each visit of a sample to a slot.
 
     A visit takes the slot of its place in the header's `visits`, so that the second visit of a subject without a first
     one is not read as the first. When there are more names than slots, visits fill the slots from the left and the last
     ones are left out.
+
+    Args:
+        read: the visits that the tasks read (default: all, see `list_read_visits`). The slots of others stay empty, so
+            that nobody pays for images that no answer needs. A sample that has none of these visits keeps its own.
     """
     count = count_visit_slots(cohort.header, max_visits)
     names = cohort.header.visits or []
@@ -41,7 +48,10 @@ def assign_visit_slots(cohort: Cohort, sample: Sample, max_visits: int) -> Visit
         slot = names.index(case.visit) if 1 < len(names) <= count else place
         if slot < count:
             cases[slot] = case
-    return VisitSlots(tuple(cases), _count_days(cases, names))
+    # Days count from the first visit of the sample, also where no task reads that one.
+    day = _count_days(cases, names)
+    needed = [case if case is None or read is None or case.visit in read else None for case in cases]
+    return VisitSlots(tuple(needed if any(needed) else cases), day)
 
 
 def _count_days(cases: list[Case | None], names: list[str]) -> tuple[float, ...]:

@@ -79,7 +79,7 @@ def time_inference(run: Run, device: str, max_samples: int = TIMED_SAMPLES) -> f
     seconds = []
     for sample in cohort.samples(subjects)[:max_samples]:
         member = predictor.members[0]
-        full = full_sample(store, cohort, sample, plan, member.plan)
+        full = full_sample(store, cohort, sample, plan, member.plan, predictor.tasks)
         started = time.perf_counter()
         for network in member.networks:
             predict_sample(network, full, plan, predictor.device)

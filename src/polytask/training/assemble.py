@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from polytask.cohort.header import Header, PooledSpec, VoxelSpec
+from polytask.cohort.read_visits import list_joined_visits
 from polytask.errors import PolytaskError
 from polytask.model.building_blocks import EncoderSpec
 from polytask.model.crop_reader import CropSpec
 from polytask.model.network import Network
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.slide_encoder import SlideSpec
+from polytask.model.visit_fusion import MIN_FUSION_VISITS
 from polytask.plan.plan_schema import FoldPlan, Plan
 from polytask.prepare.normalization import count_input_planes
 from polytask.prepare.slot_assignment import count_visit_slots
@@ -50,6 +52,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
     tables = {name: count_group_features(columns) for name, columns in fold.tables.items()}
     slots = {v: i for i, v in enumerate(header.visits or [])}
     model = plan.shared.model
+    require_compared_visits(model.visit_fusion, header)
     return NetworkSpec(
         images=images,
         tables=tables,
@@ -95,6 +98,20 @@ def _make_crop_specs(plan: Plan, header: Header) -> dict[str, CropSpec]:
             )
         crops[name] = CropSpec(image.roi.count, image.roi.task)
     return crops
+
+
+def require_compared_visits(visit_fusion: str, header: Header) -> None:
+    """Raise if a fusion compares visits and no subject task of the cohort reads enough of them.
+
+    A network for only some of the tasks is not refused: a task that reads too few visits joins them by `concat`.
+    """
+    least = MIN_FUSION_VISITS[visit_fusion]
+    most = max((len(list_joined_visits(header, name)) for name in header.tasks), default=0)
+    if least > 1 and most < least:
+        raise PolytaskError(
+            f"model.visit_fusion: {visit_fusion!r} compares {least} visits, and no subject task reads so many; "
+            "name more `visits` in cohort.yaml, or choose concat"
+        )
 
 
 def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Network:

@@ -115,7 +115,7 @@ def _score_training_subjects(
     network.to(context.world.device)
     collector = PooledCollector(context.cohort, survival)
     for sample in context.cohort.samples(context.parts.train):
-        full = full_sample(context.store, context.cohort, sample, plan, fold)
+        full = full_sample(context.store, context.cohort, sample, plan, fold, tasks)
         collector.add_sample(
             full, predict_sample(network, full, plan, context.world.device, pooled_only=True)
         )

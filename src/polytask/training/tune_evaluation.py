@@ -61,7 +61,7 @@ class TuneEvaluator:
         pooled = PooledCollector(context.cohort, tasks)
         cases: dict[str, list[dict[str, float]]] = {n: [] for n, t in tasks.items() if t.level == "voxel"}
         for sample in context.cohort.samples(context.parts.tune):
-            full = full_sample(context.store, context.cohort, sample, plan, plan.folds[context.fold])
+            full = full_sample(context.store, context.cohort, sample, plan, plan.folds[context.fold], tasks)
             predictions = predict_sample(network, full, plan, context.world.device, overlap=0.0)
             pooled.add_sample(full, predictions)
             for name, of_task in cases.items():

@@ -64,11 +64,12 @@ def _compute_view_budget(basis: SharedFacts, image: str) -> ViewBudget:
     """Compute the budget of one view: samples, visits and inputs share the budget of a step with the smallest batch."""
     # Divided by the smallest batch, because view and patch are chosen first and the batch grows afterwards.
     machine, inputs, batch = basis.machine, len(basis.cohort.header.images), find_smallest_batch(basis)
-    views = batch * basis.max_visits * inputs
+    visits = len(basis.read_visits)
+    views = batch * visits * inputs
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     words = (
         f"limited by the memory first: a step of {batch} samples"
-        + (f" × {basis.max_visits} visits" if basis.max_visits > 1 else "")
+        + (f" × {visits} visits" if visits > 1 else "")
         + (f" × {inputs} images" if inputs > 1 else "")
         + f" may fill {machine.budget / GIB:.3g} GiB{_describe_target(machine)}; and by the time: it may take "
         f"{seconds:g} s (1/{PASSES_PER_STEP} of it for forward passes) at about {machine.rounded_speed / 1e9:.3g} "

@@ -117,14 +117,14 @@ def _fit_crops(
             topology, size, 0, precision, basis.machine.device
         ) + 4 * seen * planes * prod(size)
         flops = PASSES_PER_STEP * count * encoder + seen * (encoder + count_decoder_flops(topology, size))
-        cost = step.add_cost(StepCost(basis.max_visits * flops, basis.max_visits * kept, 0.0))
+        cost = step.add_cost(StepCost(len(basis.read_visits) * flops, len(basis.read_visits) * kept, 0.0))
         if cost.fits(find_smallest_batch(basis), basis.machine):
             return (
                 RoiPlan(task=task, crops=count, places=seen, size=size),
                 cost,
                 f", so visit and subject tasks also read {count} crops of {format_sizes(size)} at `spacing`, where the "
                 f"prediction of {task} is the surest; a training step looks at {seen} of up to {places} places, which "
-                f"adds {flops / 1e9:.3g} to the {step.flops / basis.max_visits / 1e9:.3g} GFLOP of a visit",
+                f"adds {flops / 1e9:.3g} to the {step.flops / len(basis.read_visits) / 1e9:.3g} GFLOP of a visit",
             )
     return None, step, f", but crops of {format_sizes(size)} beside the view do not fit into memory: none"
 

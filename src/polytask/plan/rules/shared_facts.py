@@ -8,6 +8,7 @@ from functools import cached_property
 from polytask.cohort.cell_values import pooled_value, voxel_source
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.header import VoxelSpec
+from polytask.cohort.read_visits import list_read_visits
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import Machine
 
@@ -45,6 +46,11 @@ class SharedFacts:
     def max_visits(self) -> int:
         """Number of visit slots of a sample: all visits of the header when a subject task joins them, else one."""
         return len(self.cohort.header.visits or [""]) if self.cohort.samples_are_subjects else 1
+
+    @cached_property
+    def read_visits(self) -> list[str]:
+        """The visits of a sample that some task reads (others cost nothing); one where no task joins visits."""
+        return list_read_visits(self.cohort.header) if self.cohort.samples_are_subjects else [""]
 
     def measure_known_share(self, task: str) -> float:
         """Measure the share of samples in which a task is known: whether cells are filled, not what they say."""

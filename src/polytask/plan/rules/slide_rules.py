@@ -87,7 +87,7 @@ def _plan_feature_bag(
         features=spec.features, patch=None, mpp=None, downsample=None, tissue=0.0, patches=patches, most=most,
         widths=(),
     )  # fmt: skip
-    return plan, StepCost(0.0, 4.0 * basis.max_visits * patches * (spec.features or 0), 0.0)
+    return plan, StepCost(0.0, 4.0 * len(basis.read_visits) * patches * (spec.features or 0), 0.0)
 
 
 def _plan_pixel_patches(
@@ -100,7 +100,7 @@ def _plan_pixel_patches(
     t = Topology(2, 3, widths, (1,) * stages, ((2, 2),) * stages)
     flops = count_encoder_flops(t, (spec.patch, spec.patch))
     kept = count_activation_bytes(t, (spec.patch, spec.patch), 0, machine.precision, machine.device)
-    bags = find_smallest_batch(basis) * basis.max_visits * len(basis.cohort.header.slides)
+    bags = find_smallest_batch(basis) * len(basis.read_visits) * len(basis.cohort.header.slides)
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     least, largest = DRAWN_PATCH_RANGE[kind]
     # Slides get only half of the memory budget, because image inputs may share the step with them.
@@ -139,7 +139,7 @@ def _plan_pixel_patches(
         features=None, patch=spec.patch, mpp=spec.resolution, downsample=spec.downsample, tissue=MIN_TISSUE_SHARE,
         patches=patches, most=most, widths=widths,
     )  # fmt: skip
-    each = basis.max_visits * patches
+    each = len(basis.read_visits) * patches
     return plan, StepCost(PASSES_PER_STEP * each * flops, each * kept, count_parameter_bytes(t, 0))
 
 

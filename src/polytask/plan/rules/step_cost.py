@@ -53,7 +53,7 @@ def count_step_cost(
     flops = activations = model = 0.0
     machine = basis.machine
     for name, field in fields.items():
-        visits, t, masks = basis.max_visits, field.topology, count_masks(basis, name)
+        visits, t, masks = len(basis.read_visits), field.topology, count_masks(basis, name)
         flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
         for size, count, heads in (
             (field.view, 1, 0 if field.patch else decoders[name]),

@@ -8,6 +8,7 @@ from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, join_
 from polytask.plan.machine import GIB, LARGER_BATCH_SECONDS
 from polytask.plan.plan_schema import ImagePlan, ModelPlan, TrainingPlan
 from polytask.plan.precision_probe import MIN_BF16_GAIN
+from polytask.plan.rules.fusion_rules import plan_input_fusion, plan_visit_fusion
 from polytask.plan.rules.network_scale import sees_everything
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.step_cost import StepCost, find_largest_batch, find_smallest_batch
@@ -171,7 +172,7 @@ def _plan_rare_tasks(basis: SharedFacts, batch: int, why: PlanReasons) -> dict[s
 
 
 def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
-    """Plan the architecture to start from: a shared encoder, and concatenation of visits and inputs."""
+    """Plan the architecture to start from: a shared encoder, and fusions that fit the visits and the inputs."""
     why = why.at("model")
     header = basis.cohort.header
     several = len(header.inputs) > 1
@@ -186,12 +187,8 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
         "light: the fast form of a sharing block; the published form (`paper`), where a block has both, takes 2 to 4 "
         "times as long"
     )
-    why["visit_fusion"] = "concat: the features of the visits are joined into one vector" + (
-        " (here there is one visit)" if basis.max_visits == 1 else ""
-    )
-    why["input_fusion"] = "concat: the features of the inputs are joined into one vector" + (
-        "" if several else " (here there is one input)"
-    )
+    visit_fusion = plan_visit_fusion(basis, why)
+    input_fusion = plan_input_fusion(basis, why)
     why["source_dropout"] = (
         f"one of the {len(header.inputs)} inputs is hidden in {format_share_percent(SOURCE_DROPOUT_RATE)} of the "
         "training samples, so that the model learns to answer without it"
@@ -225,7 +222,11 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
     why["deep_supervision"] = (
         "two coarser decoder levels get a loss too, so that the deepest layers learn from the first steps on"
     )
-    return ModelPlan(source_dropout=SOURCE_DROPOUT_RATE if several else 0.0)
+    return ModelPlan(
+        visit_fusion=visit_fusion,
+        input_fusion=input_fusion,
+        source_dropout=SOURCE_DROPOUT_RATE if several else 0.0,
+    )
 
 
 def _format_duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from polytask.cohort import Case, Cohort, Header
 from polytask.cohort.nnunet_splits import find_nnunet_case_id, read_nnunet_splits, write_nnunet_splits
-from polytask.cohort.splits import Splits, make_splits, require_complete_folds
+from polytask.cohort.splits import Splits, list_untrained_tasks, make_splits, require_complete_folds
 from polytask.cohort.strata import Stratum, list_needed_strata, list_strata
 from polytask.cohort.stratify import stratify_subjects
 from polytask.errors import PolytaskError
@@ -175,6 +175,39 @@ def test_a_site_that_alone_has_a_class(world: World) -> None:
     for row in world.rows:
         row["pcr"] = row["pcr"] and ("yes" if row["site"] == "B" else "no")
     with pytest.raises(PolytaskError, match=r"class '(yes|no)' in task 'pcr'.*or split by subject"):
+        make_splits(Cohort.read(world.write()), by="site")
+
+
+def test_a_site_that_alone_has_a_task_is_held_out_without_it(world: World) -> None:
+    move_sites(world)
+    for row in world.rows:
+        row["pcr"] = row["pcr"] if row["site"] == "B" else ""
+    cohort = Cohort.read(world.write())
+    found = make_splits(cohort, by="site")
+    strata = list_strata(cohort, cohort.list_split_subjects("train"))
+    untrained = [list_untrained_tasks(cohort, found, fold, strata) for fold in found.folds]
+    assert untrained == [[], ["pcr"]], "sites A and B are held out in turn"
+    by_subject = Splits(found.folds, "subject", 0)
+    with pytest.raises(PolytaskError, match=r"class 'no' in task 'pcr'"):
+        require_complete_folds(cohort, by_subject)
+
+
+def test_a_task_that_nobody_has_stays_an_error(world: World) -> None:
+    move_sites(world)
+    for row in world.rows:
+        row["pcr"] = ""
+    with pytest.raises(PolytaskError, match="task 'pcr'"):
+        make_splits(Cohort.read(world.write()), by="site")
+
+
+def test_a_site_that_alone_has_all_tasks_cannot_be_held_out(world: World) -> None:
+    move_sites(world)
+    world.header["tasks"] = {"pcr": world.header["tasks"]["pcr"]}
+    for row in world.rows:
+        row["pcr"] = row["pcr"] if row["site"] == "B" else ""
+    with pytest.raises(
+        PolytaskError, match="fold 1: no subject outside the held-out site has a known answer"
+    ):
         make_splits(Cohort.read(world.write()), by="site")
 
 

@@ -143,3 +143,16 @@ def test_a_constant_follows_its_task(phantom_plan: Plan) -> None:
 def test_a_box_column_can_be_named(phantom_plan: Plan) -> None:
     found = set_values(phantom_plan, ["images.scan.crop.rule=box", "images.scan.crop.column=roi"])
     assert found.shared.images["scan"].crop.column == "roi"
+
+
+def test_every_fold_means_those_that_train_the_task(phantom_plan: Plan) -> None:
+    """A fold that holds out a site may train without one of its tasks."""
+    content = phantom_plan.model_copy(deep=True)
+    del content.folds[1].tasks["os"]
+    content.folds[1].untrained["os"] = "nobody"
+    changed = set_value(content, "folds.*.tasks.os.loss=hazard")
+    assert [changed.folds[k].tasks["os"]["loss"] for k in (0, 2)] == ["hazard", "hazard"]
+    with pytest.raises(PolytaskError, match="is written by `polytask plan` and cannot be set"):
+        set_value(content, "folds.1.untrained={}")
+    with pytest.raises(PolytaskError, match="is written by `polytask plan` and cannot be set"):
+        set_value(content, "warnings=[]")

@@ -48,7 +48,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
 ) -> None:
     model = SimpleNamespace(after={"os": ["grade"]}, preset="", sharing="hard")
     plan: Any = SimpleNamespace(
-        shared=SimpleNamespace(model=model), folds={0: SimpleNamespace(tasks={"grade": {}, "os": {}})}
+        shared=SimpleNamespace(model=model),
+        folds={0: SimpleNamespace(tasks={"grade": {}, "os": {}}, untrained={})},
     )
     request = RunRequest.from_options(changes)
     with pytest.raises(PolytaskError, match=told):
@@ -78,7 +79,7 @@ def test_a_record_holds_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
     training = SimpleNamespace(balance=SimpleNamespace(rule="equal"))
     plan: Any = SimpleNamespace(
         shared=SimpleNamespace(model=model, training=training),
-        folds={1: SimpleNamespace(tasks={"grade": {}, "os": {}})},
+        folds={1: SimpleNamespace(tasks={"grade": {}, "os": {}}, untrained={})},
         digest="digest",
     )
 

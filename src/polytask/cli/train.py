@@ -95,7 +95,8 @@ def train(
 
     visit_fusion = _choose_option("--visit-fusion", visit_fusion, "--time", time)
     input_fusion = _choose_option("--input-fusion", input_fusion, "--sources", sources)
-    folds = list(read_plan(work).folds) if fold == "all" else [_parse_fold_number(fold)]
+    asked = None if tasks is None else [t.strip() for t in tasks.split(",")]
+    folds = _list_trainable_folds(work, asked) if fold == "all" else [_parse_fold_number(fold)]
     if resume and (fold == "all" or name):
         raise PolytaskError("--resume names the run to continue: leave out --fold all and --name")
     if extend and not resume:
@@ -109,7 +110,7 @@ def train(
         balance=balance,
         cut=cut,
         after=dict(_parse_chain(text) for text in after or ()),
-        tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
+        tasks=asked,
         minutes=minutes,
         steps=steps,
         match=match,
@@ -140,9 +141,23 @@ def train(
     from polytask.evaluation.learning_check import check_learning
 
     for run in runs:
+        number = int(run.record["fold"])
+        for task, reason in read_plan(run.folder).folds[number].untrained.items():
+            if asked is None or task in asked:
+                typer.echo(f"fold {number} trains without {task}: {reason}")
         for verdict in check_learning(run, rebuild_run_tasks(run)).list_verdicts():
             typer.echo(verdict)
         typer.echo(f"{run.folder}\nnext: polytask evaluate {run.folder}")
+
+
+def _list_trainable_folds(work: Path, asked: list[str] | None) -> list[int]:
+    """List the folds that can train one of the tasks; all of them if none can, so that the first one says why."""
+    from polytask.plan.plan_file import read_plan
+
+    folds = read_plan(work).folds
+    if asked is None:
+        return list(folds)
+    return [number for number, fold in folds.items() if not set(asked) <= set(fold.untrained)] or list(folds)
 
 
 def _choose_option(option: str, value: str | None, former: str, old_value: str | None) -> str | None:

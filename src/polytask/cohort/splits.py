@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from polytask.atomic_files import write_text_atomically
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.strata import Stratum, list_needed_strata, list_strata
+from polytask.cohort.strata import Stratum, list_needed_strata, list_strata, list_unknown_tasks
 from polytask.cohort.stratify import stratify_subjects
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
@@ -148,19 +148,40 @@ def divide_training(
 def require_complete_folds(
     cohort: Cohort, splits: Splits, subject_strata: Mapping[str, frozenset[Stratum]] | None = None
 ) -> None:
-    """Raise if the train part of a fold lacks a class, an event, or every known value of a task."""
+    """Raise if the train part of a fold lacks a class, an event, or every known value of a task.
+
+    Where each fold holds out a site, a task that no other site has is not asked for: that fold trains without it.
+    """
     if subject_strata is None:
         subject_strata = list_strata(cohort, cohort.list_split_subjects("train"))
     for number, fold in enumerate(splits.folds):
         present = frozenset().union(*(subject_strata[s] for s in fold.train))
+        untrained = list_untrained_tasks(cohort, splits, fold, subject_strata)
+        if untrained and len(untrained) == len(cohort.header.tasks):
+            raise PolytaskError(
+                f"fold {number}: no subject outside the held-out site has a known answer of any task, so there is "
+                "nothing to train; split by subject"
+            )
         for stratum, need in list_needed_strata(cohort.header):
-            if stratum not in present:
+            if stratum not in present and stratum.task not in untrained:
                 count = sum(stratum in own for own in subject_strata.values())
                 have = f"{count} of {len(subject_strata)} subjects have it"
                 raise PolytaskError(
                     f"fold {number}: its train part has no subject with {need.what} in task {stratum.task!r} "
                     f"({have}); every train part needs one; {need.remedy}{_suggest_split_remedy(splits.scheme, count)}"
                 )
+
+
+def list_untrained_tasks(
+    cohort: Cohort, splits: Splits, fold: Fold, subject_strata: Mapping[str, frozenset[Stratum]]
+) -> list[str]:
+    """List the tasks that a fold cannot train because only the site that it holds out has their answers."""
+    if splits.scheme != "site":
+        return []
+    unknown = list_unknown_tasks(cohort.header, subject_strata, fold.train)
+    # A task that nobody has is a mistake in the cohort, and stays an error.
+    nowhere = list_unknown_tasks(cohort.header, subject_strata, subject_strata)
+    return [task for task in unknown if task not in nowhere]
 
 
 def write_splits_json(path: Path, content: Any) -> None:

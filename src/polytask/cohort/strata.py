@@ -5,7 +5,7 @@ Splits are stratified over all strata together, and the train part of a fold mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from polytask.cohort.cell_values import ABSENT, pooled_value, voxel_source
@@ -58,6 +58,14 @@ def list_needed_strata(header: Header) -> Iterator[tuple[Stratum, TrainNeed]]:
     for name, task in header.tasks.items():
         for need in KINDS[task.kind].list_needs(task, name, task.column or name):
             yield Stratum(name, need.word), need
+
+
+def list_unknown_tasks(
+    header: Header, subject_strata: Mapping[str, frozenset[Stratum]], subjects: Iterable[str]
+) -> list[str]:
+    """List the tasks of which none of these subjects has a known answer or structure."""
+    known = {stratum.task for subject in subjects for stratum in subject_strata[subject]}
+    return [name for name in header.tasks if name not in known]
 
 
 def _list_known_answers(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> list[AnswerValue]:

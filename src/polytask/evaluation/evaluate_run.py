@@ -39,6 +39,7 @@ from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.secondary_results import add_secondary_results
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
+from polytask.evaluation.untested_tasks import explain_untested_tasks
 from polytask.plan.plan_file import ensure_cohort, read_plan
 from polytask.predict.predictor import Predictor
 from polytask.predict.write_outputs import write_predictions
@@ -150,6 +151,7 @@ def _evaluate_locked(
         "needed": hidden_results.needed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdicts": (
+            *explain_untested_tasks(evaluation.counts, plan.folds[fold].untrained, ours.sites),
             *check_learning(record, predictor.tasks, ours, evaluation.skill).list_verdicts(),
             *evaluation.verdicts,
         ),

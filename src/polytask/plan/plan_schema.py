@@ -203,6 +203,8 @@ class SharedPlan(PlanSection):
     augmentation: AugmentationPlan
     model: ModelPlan
     training: TrainingPlan
+    warnings: list[str] = []
+    """What a reader must know before training: tasks and sites that do not overlap."""
     why: dict[str, str]
     """Dotted path below `shared` → reason of that value, with the statistic behind it."""
 
@@ -245,6 +247,8 @@ class FoldPlan(PlanSection):
     """Slide input → one rule each for red, green and blue, or one rule for all features."""
     tasks: dict[str, dict[str, Any]]
     """Task → `kind` and the fields of its dataclass in `polytask.tasks`."""
+    untrained: dict[str, str] = {}
+    """Task that this fold cannot train → why: where each fold holds out a site, no other site may have its answers."""
     why: dict[str, str]
 
 

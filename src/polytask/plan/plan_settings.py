@@ -70,8 +70,13 @@ def _expand_setting_paths(content: dict[str, Any], name: str, text: str) -> Iter
     if path != ".".join(words):
         warn_of_old_name(name, path.removeprefix("shared."), "--set")
     words = path.split(".")
+    if words[:2] == ["shared", "warnings"] or (words[0] == "folds" and words[2:3] == ["untrained"]):
+        raise PolytaskError(f"--set {text}: {name} is written by `polytask plan` and cannot be set")
     if words[:2] == ["folds", "*"]:
-        yield from (["folds", str(number), *words[2:]] for number in content["folds"])
+        for number, fold in content["folds"].items():
+            # A fold that holds out a site may train without a task; the others are set.
+            if words[2:3] != ["tasks"] or not set(words[3:4]) & set(fold["untrained"]):
+                yield ["folds", str(number), *words[2:]]
     else:
         yield words
 

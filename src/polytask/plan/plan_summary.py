@@ -12,6 +12,7 @@ from polytask.kinds import KINDS
 from polytask.kinds.plan_reasons import format_sizes
 from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
 from polytask.plan.roi_plan import compute_crop_size
+from polytask.plan.validate import list_planned_tasks
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class SummaryRow:
 
 def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     """List the decisions that a reader looks for first."""
-    rows = [
+    rows = [SummaryRow("warning", "", text) for text in plan.shared.warnings]
+    rows += [
         row
         for name, image in plan.shared.images.items()
         for row in _list_image_rows(name, image, plan.shared.why)
@@ -146,9 +148,12 @@ def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
     """List (task, kind, level, primary metric, training statistic of the first fold) of each task."""
     if not plan.folds:
         return []
-    fold = plan.folds[min(plan.folds)]
     rows = []
-    for name, fields in fold.tasks.items():
+    # The first fold that trains a task speaks for it: a fold that holds out a site may train without a task.
+    folds = [plan.folds[number] for number in sorted(plan.folds)]
+    for name in list_planned_tasks(plan):
+        fold = next(fold for fold in folds if name in fold.tasks)
+        fields = fold.tasks[name]
         kind = KINDS[fields["kind"]]
         words = fold.why.get(f"tasks.{name}.{kind.summary_field}", "")
         rows.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))

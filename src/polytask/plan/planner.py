@@ -5,7 +5,8 @@ from __future__ import annotations
 from statistics import median_low
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
+from polytask.cohort.splits import Splits, list_untrained_tasks
+from polytask.cohort.strata import list_strata
 from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import PlanReasons, join_first_names
 from polytask.plan.fingerprint_records import Fingerprint
@@ -18,6 +19,7 @@ from polytask.plan.rules.normalization_rules import plan_normalization
 from polytask.plan.rules.parsed_columns import ParsedColumns
 from polytask.plan.rules.roi_rules import plan_crops
 from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.site_rules import list_site_warnings
 from polytask.plan.rules.slide_rules import plan_slide_scales, plan_slides
 from polytask.plan.rules.source_subsets import describe_source_subsets
 from polytask.plan.rules.table_rules import plan_tables
@@ -48,8 +50,12 @@ def make_plan(
     shared = _plan_shared_part(cohort, fingerprint, splits, machine or detect_machine())
     # Parsed once for all folds: they read the same cells, only other rows.
     parsed = ParsedColumns(cohort)
+    strata = list_strata(cohort, cohort.list_split_subjects("train")) if splits.scheme == "site" else {}
     folds = {
-        number: _plan_fold(FoldFacts(cohort, fingerprint, number, fold.train, shared.images, parsed))
+        number: _plan_fold(
+            FoldFacts(cohort, fingerprint, number, fold.train, shared.images, parsed),
+            list_untrained_tasks(cohort, splits, fold, strata),
+        )
         for number, fold in enumerate(splits.folds)
     }
     return Plan(
@@ -74,6 +80,12 @@ def _plan_shared_part(
     images, step = plan_images(basis, decoders, why)
     images, step = plan_crops(basis, images, step, why)
     slides, more = plan_slides(basis, why)
+    warnings = list_site_warnings(basis, splits)
+    why["warnings"] = (
+        "from which samples and sites have the answers of each task"
+        if warnings
+        else "none: every two tasks have common samples, and of several sites none alone has a task"
+    )
     return SharedPlan(
         max_visits=basis.max_visits,
         images=images,
@@ -81,6 +93,7 @@ def _plan_shared_part(
         augmentation=plan_augmentation(cohort.header, fingerprint, images, basis.pooled, why),
         model=model,
         training=plan_training(basis, step.add_cost(more), images, why),
+        warnings=warnings,
         why=why.reasons,
     )
 
@@ -97,13 +110,21 @@ def _explain_visits(basis: SharedFacts) -> str:
     return "all visits named in the header, because the tasks read them all"
 
 
-def _plan_fold(basis: FoldFacts) -> FoldPlan:
+def _plan_fold(basis: FoldFacts, untrained: list[str]) -> FoldPlan:
     why = PlanReasons()
     why["sources"] = describe_source_subsets(basis)
+    trained = [name for name in basis.cohort.header.tasks if name not in untrained]
+    why["untrained"] = (
+        "tasks that no training subject has"
+        if untrained
+        else "none: some training subject has the answer of each task"
+    )
+    nobody = f"none of the {len(basis.train)} training subjects of this fold has a known answer"
     return FoldPlan(
         normalization=plan_normalization(basis, why),
         tables=plan_tables(basis, why),
         slides=plan_slide_scales(basis, why),
-        tasks={name: plan_task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},
+        tasks={name: plan_task(basis, name, why.at(f"tasks.{name}")) for name in trained},
+        untrained=dict.fromkeys(untrained, nobody),
         why=why.reasons,
     )

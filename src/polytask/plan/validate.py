@@ -133,9 +133,16 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
                     )
 
 
+def list_planned_tasks(plan: Plan) -> list[str]:
+    """List the tasks of a plan, each once. A fold that holds out a site may train without a task of that site."""
+    return list(
+        dict.fromkeys(name for fold in plan.folds.values() for name in (*fold.tasks, *fold.untrained))
+    )
+
+
 def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield breaches in sections that name tasks: a name that is no task, a task that waits for itself."""
-    tasks = list(next(iter(plan.folds.values())).tasks) if plan.folds else []
+    tasks = list_planned_tasks(plan)
     after = plan.shared.model.after
     training = plan.shared.training
     named = [("training.require_every", name) for name in training.require_every]

@@ -72,13 +72,12 @@ def _draft_new_design(
     # Threads are fixed in the design: sums of floats depend on them, and a resumed run must give the same weights.
     threads = max(1, min(settings.threads, count_usable_cores() // jobs))
     device = request.device or str(choose_device(None))
-    folds = workspace.folds(request.folds)
+    folds = workspace.folds(request.folds, tasks)
     cut = (f"training.balance.cut={request.cut}",) if request.cut else ()
     # Only what is known before the timing; `tune_every` follows from the timing and is added by the design.
     changes = (*overrides, *cut, "training.patience=0", f"training.threads={threads}")
     plans = _plan_arms(workspace, arms, request.tasks, changes)
-    # One fold stands for all: they share one network plan, so their steps take about the same time.
-    paces = _time_planned_arms(workspace, plans, folds[0], tasks, device, say)
+    paces = _time_planned_arms(workspace, plans, folds, tasks, device, say)
     chosen = set_values(workspace.plan, overrides).shared.training
     budget = fix_step_budget(request, chosen, arms, paces)
     return StudyDesign(
@@ -115,7 +114,8 @@ def _fix_margins(
 
     by_fold = [make_tasks(workspace.plan.folds[fold], tasks) for fold in folds]
     return read_margins(
-        given, {task: choose_default_margin([made[task] for made in by_fold]) for task in tasks}
+        given,
+        {task: choose_default_margin([made[task] for made in by_fold if task in made]) for task in tasks},
     )
 
 
@@ -152,12 +152,19 @@ def _draft_continued_design(
     ]
     plans = _plan_arms(workspace, [*timed_again, *new], design.tasks, design.list_plan_overrides())
     paces = _time_planned_arms(
-        workspace, plans, design.folds[0], workspace.tasks(design.tasks), design.device, say
+        workspace,
+        plans,
+        design.folds,
+        workspace.tasks(design.tasks),
+        design.device,
+        say,
     )
     values = {
         **vars(design),
         "arms": arms,
-        "folds": workspace.folds(request.folds) if request.folds else design.folds,
+        "folds": workspace.folds(request.folds, workspace.tasks(design.tasks))
+        if request.folds
+        else design.folds,
         "seeds": tuple(range(request.seeds)) if request.seeds else design.seeds,
         "paces": paces,
     }
@@ -191,7 +198,7 @@ def _plan_arms(
 def _time_planned_arms(
     workspace: Workspace,
     plans: Mapping[str, Plan],
-    fold: int,
+    folds: Sequence[int],
     tasks: Sequence[str],
     device: str,
     say: Callable[[str], None],
@@ -201,7 +208,10 @@ def _time_planned_arms(
 
     # Logging gradients costs time in a few steps only; among so few timed steps it would count too much.
     quiet = {arm: set_values(plan, [NO_GRADIENT_LOG]) for arm, plan in plans.items()}
+    # One fold stands for all: they share one network plan, so their steps take about the same time.
+    fold = workspace.choose_timed_fold(folds, tasks)
+    trained = workspace.list_trained_tasks(fold, tasks)
     try:
-        return time_arms(workspace.work, workspace.cohort, quiet, fold, tasks, device, say) if quiet else {}
+        return time_arms(workspace.work, workspace.cohort, quiet, fold, trained, device, say) if quiet else {}
     finally:
         give_freed_memory_back()  # this process only watches from here on

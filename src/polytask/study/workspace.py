@@ -12,6 +12,7 @@ from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError, suggest_word
 from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
+from polytask.plan.validate import list_planned_tasks
 from polytask.prepare.store import Store
 from polytask.prepare.store_builder import read_plan_cohort
 from polytask.study.study_design import StudyHashes
@@ -59,14 +60,14 @@ class Workspace:
         Raises:
             PolytaskError: the plan has no task of that name.
         """
-        known = list(self.plan.folds[next(iter(self.plan.folds))].tasks)
+        known = list_planned_tasks(self.plan)
         for task in asked or ():
             if task not in known:
                 raise PolytaskError(f"--tasks {task}: {suggest_word(task, known)}")
         return [task for task in known if asked is None or task in asked]
 
-    def folds(self, asked: int | None) -> tuple[int, ...]:
-        """Return the first `asked` folds of the plan; all folds for None.
+    def folds(self, asked: int | None, tasks: Sequence[str]) -> tuple[int, ...]:
+        """Return the first `asked` folds of the plan (all for None), without those that can train none of `tasks`.
 
         Raises:
             PolytaskError: the plan has fewer folds.
@@ -77,4 +78,12 @@ class Workspace:
                 f"--folds {asked}: {self.work / 'plan.yaml'} has {len(known)}; give at most that, or plan into another "
                 f"folder with `polytask plan COHORT -o WORK --folds {asked}`"
             )
-        return known[:asked]
+        return tuple(fold for fold in known[:asked] if self.list_trained_tasks(fold, tasks))
+
+    def list_trained_tasks(self, fold: int, tasks: Sequence[str]) -> list[str]:
+        """List those of `tasks` that a fold can train: a site that is held out may be the only one with a task."""
+        return [task for task in tasks if task in self.plan.folds[fold].tasks]
+
+    def choose_timed_fold(self, folds: Sequence[int], tasks: Sequence[str]) -> int:
+        """Choose the fold whose steps are timed: the first of those that train the most of `tasks`."""
+        return max(folds, key=lambda fold: len(self.list_trained_tasks(fold, tasks)))

@@ -22,6 +22,7 @@ from polytask.training.distributed import World, find_best_device
 from polytask.training.fitting import RunContext, make_state, run_seed
 from polytask.training.folder import Run
 from polytask.training.freed_memory import keep_freed_memory
+from polytask.training.run_plan import choose_fold_tasks
 from polytask.training.state import FitState
 from polytask.training.step import RecordLap, StepResult, ignore_lap, take_step
 from polytask.training.tune_evaluation import TuneEvaluator
@@ -90,14 +91,11 @@ def load_rehearsal(
         raise PolytaskError(
             f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
         )
-    known = list(plan.folds[fold].tasks)
-    if unknown := [t for t in tasks or () if t not in known]:
-        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
+    chosen = choose_fold_tasks(plan, fold, tasks)
     world = World(0, 1, torch.device(device) if device else find_best_device())
     cohort = Cohort.read((work / plan.cohort).resolve())
     ensure_cohort(plan, cohort)
     torch.set_num_threads(plan.shared.training.threads)
-    chosen = [t for t in known if tasks is None or t in tasks]
     return build_rehearsal(work, cohort, plan, fold, chosen, world, seed)
 
 

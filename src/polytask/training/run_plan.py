@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
+from polytask.plan.validate import list_planned_tasks
 from polytask.registries import load_registry
 from polytask.training.run_request import RunRequest
 
@@ -35,22 +37,42 @@ LATER_KEYS = frozenset({"flip_2d", "kernels", "resize", "roi"})
 def plan_hash(plan: Plan, fold: int) -> str:
     """Hash everything in a plan that decides the weights of a fold.
 
-    Left out are the reasons, the number of data workers, the unit that lengths are written in, and values that earlier
-    versions did not have, where they are empty and decide nothing.
+    Left out are the reasons, the warnings, the number of data workers, the unit that lengths are written in, and values
+    that earlier versions did not have, where they are empty and decide nothing.
     """
-    left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
+    left_out: Any = {"why": True, "warnings": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
     for section in (shared["augmentation"], *shared["images"].values()):
         for key in LATER_KEYS & section.keys():
             if section[key] is None:
                 del section[key]
-    fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why"})
+    fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why", "untrained"})
     for fields in fold_values["tasks"].values():
         if find_answer_form(fields["kind"]) == "masks":
             fields.pop("unit", None)
     # Under the former names, so that runs and bundles of earlier versions keep their hash.
     hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(fold_values)]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
+
+
+def choose_fold_tasks(plan: Plan, fold: int, asked: Sequence[str] | None) -> list[str]:
+    """Choose the tasks that a run of a fold trains: those that were asked for (default: all) and that it can train.
+
+    Raises:
+        PolytaskError: the plan has no task of that name, or the fold can train none of them.
+    """
+    planned, known = list_planned_tasks(plan), plan.folds[fold].tasks
+    if unknown := [task for task in asked or () if task not in planned]:
+        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(planned)}")
+    chosen = [task for task in known if asked is None or task in asked]
+    if not chosen and plan.folds[fold].untrained:
+        task, reason = next(
+            (t, why) for t, why in plan.folds[fold].untrained.items() if not asked or t in asked
+        )
+        raise PolytaskError(
+            f"fold {fold} cannot train {task!r}: {reason}; choose another fold or other tasks"
+        )
+    return chosen
 
 
 def make_run_plan(work: Path, request: RunRequest) -> Plan:

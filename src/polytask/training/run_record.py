@@ -11,7 +11,7 @@ from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.store import Store
 from polytask.training.folder import Run, describe_environment
-from polytask.training.run_plan import find_cohort_folder, plan_hash
+from polytask.training.run_plan import choose_fold_tasks, find_cohort_folder, plan_hash
 from polytask.training.run_request import RunRequest
 from polytask.training.state import read_state
 
@@ -53,12 +53,11 @@ def make_run_record(work: Path, name: str, plan: Plan, request: RunRequest, proc
         raise PolytaskError(
             f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
         )
-    known = list(plan.folds[fold].tasks)
-    if unknown := [t for t in tasks or () if t not in known]:
-        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
-    chosen = [t for t in known if tasks is None or t in tasks]
+    chosen = choose_fold_tasks(plan, fold, tasks)
     for task in chosen:
-        if lost := [up for up in model.after.get(task, ()) if up not in chosen]:
+        # A link to a task that this fold cannot train is dropped with that task.
+        lost = [up for up in model.after.get(task, ()) if up not in chosen and up in plan.folds[fold].tasks]
+        if lost:
             raise PolytaskError(
                 f"--tasks {','.join(chosen)}: {task!r} reads the answer of {lost[0]!r} (model.after); train both, or "
                 "take the link away"

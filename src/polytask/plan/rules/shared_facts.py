@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,14 +53,30 @@ class SharedFacts:
         """The visits of a sample that some task reads (others cost nothing); one where no task joins visits."""
         return list_read_visits(self.cohort.header) if self.cohort.samples_are_subjects else [""]
 
+    @cached_property
+    def known_samples(self) -> dict[str, frozenset[int]]:
+        """Task → the samples, as numbers, in which it is known: whether cells are filled, not what they say."""
+        return {task: frozenset(self._list_known_samples(task)) for task in self.cohort.header.tasks}
+
+    @cached_property
+    def sites_by_task(self) -> dict[str, frozenset[str]]:
+        """Task → the named sites with a subject outside the test part whose answer is known."""
+        sites = [self.cohort.subjects[sample.subject][0].site for sample in self.samples]
+        return {
+            task: frozenset(sites[number] for number in numbers if sites[number])
+            for task, numbers in self.known_samples.items()
+        }
+
     def measure_known_share(self, task: str) -> float:
-        """Measure the share of samples in which a task is known: whether cells are filled, not what they say."""
-        pooled = task in self.pooled
-        cohort = self.cohort
+        """Measure the share of samples in which a task is known."""
+        return len(self.known_samples[task]) / max(1, len(self.samples))
 
-        def known(sample: Sample) -> bool:
+    def _list_known_samples(self, task: str) -> Iterator[int]:
+        pooled, cohort = task in self.pooled, self.cohort
+        for number, sample in enumerate(self.samples):
             if pooled:
-                return any(pooled_value(cohort, (case,), task) is not None for case in sample.cases)
-            return any(voxel_source(cohort, case, task) is not None for case in sample.cases)
-
-        return sum(map(known, self.samples)) / max(1, len(self.samples))
+                known = any(pooled_value(cohort, (case,), task) is not None for case in sample.cases)
+            else:
+                known = any(voxel_source(cohort, case, task) is not None for case in sample.cases)
+            if known:
+                yield number

@@ -20,6 +20,7 @@ from polytask.study.conclusions.recommendation import Recommendation, recommend_
 from polytask.study.conclusions.task_affinity import Affinity, measure_affinity
 from polytask.study.conclusions.tune_choice import TuneChoice, choose_arm_on_tune
 from polytask.study.conclusions.unlearned_by_arm import find_unlearned_by_arm
+from polytask.study.conclusions.untested_folds import list_untested_folds
 from polytask.study.study_folder import Study
 
 CONCLUSIONS_FILE = "conclusions.json"
@@ -140,8 +141,9 @@ def _write_reader_notes(
     recommendation: Recommendation,
     reasons: Mapping[tuple[str, str], str],
 ) -> list[str]:
-    """Write the warnings: tasks not learned, tune against held-out, missing or failed runs, disturbed times."""
-    notes = [f"nothing learned yet: {task}, {arm}: {why}" for (task, arm), why in reasons.items()]
+    """Write the warnings: tasks not testable or not learned, tune against held-out, missing runs, disturbed times."""
+    notes = [*list_untested_folds(gathered)]
+    notes += [f"nothing learned yet: {task}, {arm}: {why}" for (task, arm), why in reasons.items()]
     if recommendation.disagreement:
         notes.append(recommendation.disagreement)
     for arm in gathered.study.arms:

@@ -100,5 +100,12 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     for fields in fold["tasks"].values():
         if fields["kind"] == "segmentation":
             fields.pop("unit")
+        if fields["kind"] == "ordinal":
+            assert fields.pop("balanced") is False
+        if fields["kind"] in ("ordinal", "classification"):
+            assert fields.pop("drawn_shares") == []
     wanted = hashlib.sha256(json.dumps([shared, fold], sort_keys=True).encode()).hexdigest()
     assert plan_hash(phantom_plan, 0) == wanted
+    balanced = set_value(phantom_plan, "folds.0.tasks.grade.balanced=true")
+    drawn = set_value(balanced, "folds.0.tasks.grade.drawn_shares=[0.2,0.3,0.5]")
+    assert len({wanted, plan_hash(balanced, 0), plan_hash(drawn, 0)}) == 3

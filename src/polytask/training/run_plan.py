@@ -48,8 +48,14 @@ def plan_hash(plan: Plan, fold: int) -> str:
                 del section[key]
     fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why", "untrained"})
     for fields in fold_values["tasks"].values():
-        if find_answer_form(fields["kind"]) == "masks":
+        form = find_answer_form(fields["kind"])
+        if form == "masks":
             fields.pop("unit", None)
+        # Earlier versions drew no class on purpose, and balanced classes but no grades.
+        if not fields.get("drawn_shares"):
+            fields.pop("drawn_shares", None)
+        if form == "grade" and not fields.get("balanced"):
+            fields.pop("balanced", None)
     # Under the former names, so that runs and bundles of earlier versions keep their hash.
     hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(fold_values)]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,7 @@ from polytask.errors import PolytaskError
 from polytask.plan import fingerprint as fingerprints
 from polytask.plan.machine import Machine
 from polytask.plan.planner import make_plan
-from polytask.plan.rules import column_screening, parsed_columns
+from polytask.plan.rules import column_evidence, parsed_columns
 from polytask.plan.rules.parsed_columns import ParsedColumns
 
 COLUMNS = 80
@@ -60,9 +60,9 @@ def test_a_cell_is_parsed_once_whatever_the_number_of_folds(
 def test_columns_are_ranked_once_for_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = write_cohort(tmp_path / "cohort")
     ranked = []
-    real = column_screening.rank_columns
+    real = column_evidence.rank_columns
     monkeypatch.setattr(
-        column_screening, "rank_columns", lambda values: ranked.append(values.shape) or real(values)
+        column_evidence, "rank_columns", lambda values: ranked.append(values.shape) or real(values)
     )
     make_plan(
         cohort, fingerprints.make_fingerprint(cohort, 1), make_splits(cohort, 2, 0), 0, Machine(1, 8 * 2**30)

@@ -9,6 +9,7 @@ import pytest
 from polytask.cohort.check import check_cohort
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
+from polytask.plan.rules import column_screening
 from polytask.plan.rules.source_subsets import describe_source_subsets
 from tests.plan.molecular import TASKS, Cells, basis_of, cells_of, molecular, names, planned, world
 from tests.plan.worlds import cohort_of, header
@@ -24,7 +25,10 @@ from tests.plan.worlds import cohort_of, header
         ([*names(69, "g{}_rna"), "age_mut"], {"1-64": 64, "65-70": 6}, "neighboring columns"),
     ],
 )
-def test_groups_by_name(columns: list[str], groups: dict[str, int], how: str) -> None:
+def test_groups_by_name(
+    columns: list[str], groups: dict[str, int], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_screening, "MAX_SMALL_TABLE", 100)
     mixed = [*columns[::2], *columns[1::2]]
     fold = planned(world(mixed, cells_of(23, mixed))).folds[0]
     found = [c.group for c in fold.tables["mol"].values()]

@@ -65,6 +65,42 @@ def compute_cox_z(values: Floats, time: Floats, event: Floats) -> Floats:
     return _divide_absolute(score, np.sqrt(np.maximum(information, 0.0)))
 
 
+def compute_log_rank_scores(time: Floats, event: Floats) -> Floats:
+    """Compute the log-rank score of each subject `[N]`: observed minus expected events, if nothing influenced them.
+
+    They sum up with a covariate to the numerator of Cox's score test (Breslow's handling of ties), so a survival time
+    can be correlated like any other number.
+    """
+    # The hazard at a time is events over subjects at risk; each subject collects it up to its own time.
+    times, place = np.unique(time, return_inverse=True)
+    ended = np.bincount(place, minlength=times.size)
+    at_risk = np.cumsum(ended[::-1])[::-1]
+    observed = event > 0
+    hazard = np.cumsum(
+        np.bincount(place, weights=observed.astype(np.float64), minlength=times.size) / at_risk
+    )
+    return observed - hazard[place]
+
+
+def compute_subset_z(ranked: Floats, answer: Floats, subsets: npt.NDArray[np.bool_]) -> Floats:
+    """Compute |z| `[S, P]` between columns of ranks `[N, P]` and an answer `[N]` within each subset of `[S, N]`.
+
+    The ranks are those among all N rows: under independence the variance of a correlation is 1 / (n − 1) whatever the
+    numbers are. NaN is unknown, in the ranks and in the answer.
+    """
+    known = ~np.isnan(ranked) & ~np.isnan(answer)[:, None]
+    x = _center_columns(ranked, known)
+    y = np.nan_to_num(answer - np.nanmean(answer))[:, None]
+    # Sums over a subset are products of matrices: all subsets and columns at once.
+    chosen = subsets.astype(np.float64)
+    count = np.maximum(chosen @ known, 1)
+    sum_x, sum_y = chosen @ x, chosen @ (known * y)
+    covariance = chosen @ (x * y) - sum_x * sum_y / count
+    spread = (chosen @ x**2 - sum_x**2 / count) * (chosen @ (known * y**2) - sum_y**2 / count)
+    correlation = _divide_absolute(covariance, np.sqrt(np.maximum(spread, 0.0)))
+    return np.asarray(correlation * np.sqrt(count - 1))
+
+
 def find_repeated_columns(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
     """Mark the columns of `[N, P]` that repeat an earlier one: |correlation| above `limit` with a column before it that
     is no repeat itself. An unknown cell counts as the mean of its column."""

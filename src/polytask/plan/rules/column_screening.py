@@ -1,43 +1,39 @@
-"""Selects the numeric columns that a fold keeps when there are very many, judged by its own train part only."""
+"""Selects the numeric columns that a fold keeps of a wide table, judged by its own train part only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from polytask.array_types import Floats
-from polytask.cohort.cell_values import pooled_value
-from polytask.cohort.header import (
-    PooledSpec,
-)
-from polytask.kinds import find_answer_form
 from polytask.kinds.plan_reasons import format_share_percent, join_first_names
-from polytask.plan.rules.association import (
-    compute_cox_z,
-    compute_rank_z,
-    compute_z_from_ranks,
-    find_repeated_columns,
-    rank_columns,
+from polytask.plan.rules.association import find_repeated_columns
+from polytask.plan.rules.column_evidence import EVENTS_PER_COLUMN, TaskAnswers, collect_answers
+from polytask.plan.rules.column_stability import (
+    HALF_SAMPLE_PAIRS,
+    MAX_UNRELATED_COLUMNS,
+    MIN_FOUND_SHARE,
+    compute_found_share,
+    compute_half_threshold,
 )
 from polytask.plan.rules.fold_facts import FoldFacts
 
-MAX_SCREENED_COLUMNS, MIN_SCREENED_COLUMNS, COLUMNS_PER_SUBJECT = 256, 64, 5
-"""Number of numeric columns kept of a table: five for each training subject, but at least 64 and at most 256."""
+MAX_SMALL_TABLE = 32
+"""A table with at most this many numeric columns was chosen by hand and keeps them all."""
 MIN_FILLED_SHARE = 0.5
 """A column must be known for at least this share of the training subjects."""
 MAX_COLUMN_CORRELATION = 0.95
 """A column repeats an earlier one if their |correlation| is above this."""
-MIN_KNOWN_ANSWERS = 8
-"""A task with fewer known answers than this judges no column."""
 
 
-def compute_column_limit(subjects: int) -> int:
-    """Compute how many numeric columns a table may have; a larger table is screened down to this number."""
-    return max(MIN_SCREENED_COLUMNS, min(MAX_SCREENED_COLUMNS, COLUMNS_PER_SUBJECT * subjects))
+def is_table_screened(basis: FoldFacts, columns: int) -> bool:
+    """Whether a table with so many numeric columns is screened: it is not small, and has more than any task bears."""
+    if columns <= MAX_SMALL_TABLE:
+        return False
+    return columns > max((answers.limit for answers in collect_answers(basis)), default=0)
 
 
 @dataclass(frozen=True)
@@ -55,15 +51,45 @@ class ColumnScreening:
     reason: str
 
 
-def screen_columns(basis: FoldFacts, table: str, columns: Sequence[str]) -> ColumnScreening:
-    """Select the most promising numeric columns of a table.
+@dataclass(frozen=True)
+class TaskJudgment:
+    """What one task says about the columns that are judged.
+
+    Args:
+        answers: the answers of the task.
+        strength: |z| of each column among all training subjects `[P]`.
+        threshold: |z| above which a column is found in a half of the subjects.
+        share: share of the halves in which each column is found `[P]`.
+    """
+
+    answers: TaskAnswers
+    strength: Floats
+    threshold: float
+    share: Floats
+
+    def list_best(self) -> list[int]:
+        """List the columns that this task bears, best first: those found most often, then the most associated."""
+        order = np.lexsort((-self.strength, -self.share))
+        return [int(i) for i in order[: self.answers.limit] if self.strength[i] > 0]
+
+    def count_stable(self) -> int:
+        """Count the columns that are found in enough halves."""
+        return int((self.share >= MIN_FOUND_SHARE).sum())
+
+
+def screen_columns(
+    basis: FoldFacts, table: str, columns: Sequence[str], needed: bool = False
+) -> ColumnScreening:
+    """Select the numeric columns of a table whose association with a task is stable; there may be none.
 
     The first steps do not use the answers: a column must be known for half of the subjects (at any visit), must vary,
-    and must not repeat an earlier column. The rest are ranked by their association with each visit and subject task
-    (`association.py`), and the best rank of a column counts: a column that is good for one task is worth as much as one
-    that is good for all.
+    and must not repeat an earlier column. The rest are judged by each visit and subject task
+    (`column_evidence.py`): a column stays if one task finds it in most halves of the subjects (`column_stability.py`).
+    No task keeps more columns than its events or its rarer class bear.
+
+    Args:
+        needed: whether the tasks have nothing else to read. Then the best columns stay even if none is stable.
     """
-    limit = compute_column_limit(len(basis.train))
     values = _gather_case_cells(basis, table, columns)
     known = ~np.isnan(values)
     filled = _compute_known_share(basis, known) >= MIN_FILLED_SHARE
@@ -72,27 +98,96 @@ def screen_columns(basis: FoldFacts, table: str, columns: Sequence[str]) -> Colu
     left = np.flatnonzero(filled & varies)
     alike = find_repeated_columns(values[:, left], MAX_COLUMN_CORRELATION)
     left = left[~alike]
-    # A task whose |z| is 0 everywhere, e.g. because all its answers are equal, cannot rank columns.
-    strengths = {task: z for task, z in _measure_associations(basis, values[:, left]) if z.any()}
-    chosen, words = _choose_best_columns(strengths, left.size, limit)
+    judgments = _judge_columns(basis, values[:, left])
+    chosen, rule, lost_words = _choose_columns(judgments, left.size, needed)
     lost = {
         f"known for less than {format_share_percent(MIN_FILLED_SHARE)} of the training subjects": int(
             (~filled).sum()
         ),
         "that never vary": int((filled & ~varies).sum()),
         f"that repeat an earlier column (|r| above {MAX_COLUMN_CORRELATION:g})": int(alike.sum()),
-        f"less associated with {join_first_names(list(strengths))} in train (rank tests; Cox's score test for survival)"
-        if strengths
-        else "later in the table (no task has enough known answers to rank them)": left.size - len(chosen),
+        lost_words: left.size - len(chosen),
     }
     parts = ", ".join(f"{count} {what}" for what, count in lost.items() if count)
-    kept = {columns[left[i]]: word for i, word in zip(chosen, words, strict=True)}
+    kept = {columns[left[i]]: chosen[i] for i in sorted(chosen)}
     return ColumnScreening(
         kept,
         frozenset(columns) - frozenset(kept),
-        f"{len(chosen)} of {len(columns)} numeric columns are used; the limit is {limit} "
-        f"({COLUMNS_PER_SUBJECT} for each of {len(basis.train)} training subjects, at least "
-        f"{MIN_SCREENED_COLUMNS}, at most {MAX_SCREENED_COLUMNS}). Left out: {parts}",
+        f"{len(chosen) or 'none'} of {len(columns)} numeric columns {'is' if len(chosen) < 2 else 'are'} kept: {rule}. "
+        f"Left out: {parts or 'none'}",
+    )
+
+
+def _judge_columns(basis: FoldFacts, values: Floats) -> list[TaskJudgment]:
+    """Judge the columns of `values [cases, P]` by each task."""
+    measured = []
+    for answers in collect_answers(basis):
+        matrix = answers.average_cells(values)
+        strength = answers.measure_strength(matrix)
+        # A task whose |z| is 0 everywhere, e.g. because all its answers are equal, cannot judge columns.
+        if strength.any():
+            measured.append((answers, strength))
+    judgments = []
+    for answers, strength in measured:
+        threshold = compute_half_threshold(values.shape[1], len(measured), len(answers.scores))
+        share = np.zeros(strength.size)
+        # Twice the subjects give about √2 × the |z|: a column that is below the threshold among all subjects is not
+        # above it in most halves. Leaving such columns out keeps 20,000 columns quick.
+        near = np.flatnonzero(strength > threshold)
+        matrix = answers.average_cells(values[:, near])
+        share[near] = compute_found_share(matrix, answers.scores, answers.owners, threshold)
+        judgments.append(TaskJudgment(answers, strength, threshold, share))
+    return judgments
+
+
+def _choose_columns(
+    judgments: list[TaskJudgment], count: int, needed: bool
+) -> tuple[dict[int, str], str, str]:
+    """Choose among the columns: (index → why it was kept, the rule in words, what the others lack)."""
+    if not count:
+        return {}, "nothing is left to judge", ""
+    if not judgments:
+        chosen = dict.fromkeys(range(min(count, MAX_SMALL_TABLE)), "")
+        return (
+            chosen,
+            f"the first {MAX_SMALL_TABLE}",
+            "later in the table (no task has enough known answers to judge them)",
+        )
+    limits = ", ".join(_describe_limit(judgment.answers) for judgment in judgments)
+    found = (
+        f"in at least {format_share_percent(MIN_FOUND_SHARE)} of {2 * HALF_SAMPLE_PAIRS} random halves of the training "
+        f"subjects, |z| of the association with "
+        + join_first_names([f"{j.answers.task} is above {j.threshold:.2f}" for j in judgments])
+        + f" (rank tests, log-rank scores for survival; so at most {MAX_UNRELATED_COLUMNS:g} unrelated column is "
+        f"expected among them, Shah & Samworth 2013). The limit is {limits}"
+    )
+    stable = {i for j in judgments for i in j.list_best() if j.share[i] >= MIN_FOUND_SHARE}
+    chosen = {i: _describe_column(judgments, i) for i in stable}
+    names = join_first_names([j.answers.task for j in judgments])
+    beyond = sum(max(0, j.count_stable() - j.answers.limit) for j in judgments)
+    unstable = f"not stably associated with {names}" + (f", or beyond the limit ({beyond})" if beyond else "")
+    if chosen or not needed:
+        return chosen, found, unstable
+    chosen = {i: _describe_column(judgments, i) for j in judgments for i in j.list_best()}
+    return (
+        chosen,
+        "the most associated ones, because the tasks have nothing else to read. None of them is stable, so expect "
+        f"little. Stable means: {found}",
+        unstable,
+    )
+
+
+def _describe_limit(answers: TaskAnswers) -> str:
+    events, words = answers.count_events()
+    return f"{answers.limit} for {answers.task} ({events} {words}, {EVENTS_PER_COLUMN} for each column)"
+
+
+def _describe_column(judgments: list[TaskJudgment], index: int) -> str:
+    """Describe the association of a column with the task that finds it most often."""
+    best = max(judgments, key=lambda j: (j.share[index], j.strength[index]))
+    return (
+        f"; associated with {best.answers.task} (|z| {best.strength[index]:.2f}) and found in "
+        f"{format_share_percent(best.share[index])} of the halves"
     )
 
 
@@ -119,71 +214,3 @@ def _compute_known_share(basis: FoldFacts, known: npt.NDArray[np.bool_]) -> Floa
     counts = [len(basis.cohort.subjects[subject]) for subject in basis.train]
     known_by_subject = np.stack([part.any(0) for part in np.split(known, np.cumsum(counts)[:-1])])
     return np.asarray(known_by_subject.mean(0), np.float64)
-
-
-def _measure_associations(basis: FoldFacts, values: Floats) -> Iterator[tuple[str, Floats]]:
-    """Yield (task, |z| of each column) for visit and subject tasks. A subject task is compared with the mean of a
-    column over the visits that it reads."""
-    cases = [cases[0] for cases in basis.items("visit")]
-    for name, spec in basis.cohort.header.tasks.items():
-        if not isinstance(spec, PooledSpec):
-            continue
-        units = [[row] for row in range(len(cases))]
-        if spec.level == "subject":
-            rows_by_subject: dict[str, list[int]] = {case.subject: [] for case in cases}
-            for row, case in enumerate(cases):
-                if spec.visits is None or case.visit in spec.visits or not basis.cohort.header.visits:
-                    rows_by_subject[case.subject].append(row)
-            units = [rows for rows in rows_by_subject.values() if rows]
-        answers = [pooled_value(basis.cohort, (cases[rows[0]],), name) for rows in units]
-        answered = [(rows, a) for rows, a in zip(units, answers, strict=True) if a is not None]
-        if len(answered) < MIN_KNOWN_ANSWERS:
-            continue
-        matrix = np.stack([_average_known_cells(values[rows]) for rows, _ in answered])
-        known_answers = [a for _, a in answered]
-        form = find_answer_form(spec.kind)
-        if form == "time":
-            pairs = np.array(known_answers, np.float64)
-            yield name, compute_cox_z(matrix, pairs[:, 0], pairs[:, 1])
-        elif form == "labels":
-            labels = np.array(cast("list[tuple[int | None, ...]]", known_answers), np.float64)
-            known_labels = [(~np.isnan(label), label) for label in labels.T]
-            # The strongest label counts: a column may be made for a single finding.
-            yield name, np.max([compute_rank_z(matrix[k], label[k]) for k, label in known_labels], axis=0)
-        elif form == "class":
-            classes, ranked = np.array(known_answers, np.float64), rank_columns(matrix)
-            z_by_class = [
-                compute_z_from_ranks(ranked, (classes == c).astype(np.float64)) for c in np.unique(classes)
-            ]
-            yield name, np.max(z_by_class, axis=0)
-        else:
-            # A number, or the position of a grade in the order; ranks make both the same kind of test.
-            numbers = np.array(known_answers, np.float64)
-            yield name, compute_rank_z(matrix, rank_columns(numbers[:, None])[:, 0])
-
-
-def _average_known_cells(values: Floats) -> Floats:
-    """Average the known cells of each column over the rows, NaN where there is none."""
-    # np.nanmean would warn about columns without any known cell.
-    known = ~np.isnan(values)
-    count = known.sum(0)
-    return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
-
-
-def _choose_best_columns(strengths: dict[str, Floats], count: int, limit: int) -> tuple[list[int], list[str]]:
-    """Choose the best columns; return their indices in ascending order, and for each the task it is best for."""
-    if not strengths:
-        return list(range(min(count, limit))), [""] * min(count, limit)
-    names = list(strengths)
-    table = np.stack([strengths[name] for name in names])
-    order = np.argsort(-table, axis=1, kind="stable")
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.arange(count)[None], axis=1)
-    # lexsort uses the last key first: the best place decides, and the larger |z| breaks ties.
-    task = np.lexsort((-table, places), axis=0)[0]
-    place, strength = places[task, range(count)], table[task, range(count)]
-    chosen = sorted(int(i) for i in np.lexsort((-strength, place))[:limit])
-    words = [
-        f"; rank {place[i] + 1} by association with {names[task[i]]} (|z| {strength[i]:.2f})" for i in chosen
-    ]
-    return chosen, words

@@ -12,27 +12,46 @@ from polytask.cohort.header import Column
 from polytask.kinds.plan_reasons import PlanReasons, join_first_names, round_number
 from polytask.plan.plan_schema import ColumnPlan
 from polytask.plan.rules.column_groups import group_columns
-from polytask.plan.rules.column_screening import compute_column_limit, screen_columns
+from polytask.plan.rules.column_screening import ColumnScreening, is_table_screened, screen_columns
 from polytask.plan.rules.fold_facts import FoldFacts
 
 
 def plan_tables(basis: FoldFacts, why: PlanReasons) -> dict[str, dict[str, ColumnPlan]]:
     """Plan the table inputs: table → column → plan, with the columns of a group next to each other."""
-    return {
-        name: _plan_table(basis, name, table.columns, why.at(f"tables.{name}"))
-        for name, table in basis.cohort.header.tables.items()
+    tables = {name: table.columns for name, table in basis.cohort.header.tables.items()}
+    wide = {
+        name: columns
+        for name, columns in tables.items()
+        if is_table_screened(basis, len(_list_numbers(columns)))
     }
+    # Without another input, and without a category, a model that keeps no column would have nothing to read.
+    needed = len(wide) == len(basis.cohort.header.inputs) and all(
+        len(_list_numbers(columns)) == len(columns) for columns in wide.values()
+    )
+    plans = {}
+    for name, columns in tables.items():
+        numbers = _list_numbers(columns)
+        screening = screen_columns(basis, name, numbers, needed) if name in wide else None
+        plans[name] = _plan_table(basis, name, columns, screening, why.at(f"tables.{name}"))
+    return plans
+
+
+def _list_numbers(columns: Mapping[str, Column]) -> list[str]:
+    """List the numeric columns of a table."""
+    return [column for column, spec in columns.items() if spec.type == "number"]
 
 
 def _plan_table(
-    basis: FoldFacts, table: str, columns: Mapping[str, Column], why: PlanReasons
+    basis: FoldFacts,
+    table: str,
+    columns: Mapping[str, Column],
+    screening: ColumnScreening | None,
+    why: PlanReasons,
 ) -> dict[str, ColumnPlan]:
-    """Plan one table: its columns are screened if there are very many, and then grouped."""
-    numbers = [column for column, spec in columns.items() if spec.type == "number"]
+    """Plan one table: the columns that its screening kept, if it was screened, in groups."""
     notes = dict.fromkeys(columns, "")
     reasons = [""]
-    if len(numbers) > compute_column_limit(len(basis.train)):
-        screening = screen_columns(basis, table, numbers)
+    if screening is not None:
         notes = {c: screening.kept.get(c, "") for c in columns if c not in screening.dropped}
         reasons.append(screening.reason)
     groups, how = group_columns(columns, list(notes))

@@ -185,6 +185,7 @@ def train_network(folder: Path, drawn: SimulatedCohort, clinical: bool, columns:
     from polytask.evaluation import evaluate
     from polytask.plan.plan_schema import Plan
     from polytask.plan.work_folder import plan_into
+    from polytask.prepare import prepare
     from polytask.training import train
 
     cohort, total = folder / "cohort", len(drawn.answers)
@@ -204,6 +205,7 @@ def train_network(folder: Path, drawn: SimulatedCohort, clinical: bool, columns:
     Splits((fold,), "subject", 0).write(splits)
     work = folder / "work"
     plan_into(cohort, work, splits=splits, settings=SETTINGS)
+    prepare(work)
     run = train(work, name="one", seed=0, device="cpu")
     evaluation = evaluate(run.folder, device="cpu", resamples=1, hidden=False)
     tables = Plan.read(work).folds[0].tables

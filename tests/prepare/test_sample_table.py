@@ -153,6 +153,14 @@ def test_a_row_can_be_changed_without_changing_the_table(tmp_path: Path) -> None
     assert not (table[0].tables["clinic"][0] == 77).any()
 
 
+def test_a_table_of_which_no_column_is_kept_has_rows_without_features(tmp_path: Path) -> None:
+    """Screening may keep none of the columns."""
+    cohort = write_cohort(tmp_path, 4)
+    table = SampleTable(cohort, cohort.samples(), make_schema(cohort, 3, {}))
+    values, known = table[1].tables["clinic"]
+    assert values.shape == known.shape == (1, 3, 0)
+
+
 def test_known_samples_are_those_with_a_known_visit(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path)
     samples = cohort.samples()

@@ -122,7 +122,8 @@ class ParsedTable:
             values, flags = _encode_column(list_column_values(cohort, filled, name, column), plan)
             cells[there, place], known[there, place] = values, flags
         visits = len(cases[0]) if cases else 1
-        self._cells = cells.reshape(-1, visits, len(encoded))
+        # Not −1: a table of which the fold keeps no column has no cell to tell the number of samples from.
+        self._cells = cells.reshape(len(cases), visits, len(encoded))
         self._known = known.reshape(self._cells.shape)
         self._is_category = np.array([plan.type == "category" for _, plan in encoded], bool)
         self._widths = np.array([count_column_features(plan) for _, plan in encoded], np.int64)

@@ -16,6 +16,7 @@ from polytask.training.balancing import Balancer
 from polytask.training.fitting import apply_time_budget, make_optimizer, refuse_endless_warmup, run_seed
 from polytask.training.interrupt import StopSignal
 from polytask.training.loop import FitServices
+from polytask.training.moving_end import EndEstimate, MovingEnd
 from polytask.training.state import FitState, load_weights
 from tests.model.worlds import network_of, tasks_of
 from tests.training.worlds import ALONE, settings_of, state_of
@@ -79,30 +80,50 @@ def make_context(minutes: float | None, steps: int | None, networks: int = 2) ->
     return SimpleNamespace(run=run, plan=plan, world=ALONE)
 
 
-def test_a_time_budget_is_shared_by_the_networks_and_turned_into_steps_once(
+def test_a_time_budget_is_shared_by_the_networks_and_turned_into_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[float] = []
+    estimate = EndEstimate(50, 3, 9.0, 0.5, 2.0)
 
     def count(minutes: float, state: Any, batches: Any, tune: Any, settings: TrainingPlan, world: Any) -> Any:
         asked.append(minutes)
-        return 50, settings.model_copy(update={"tune_every": 3})
+        return estimate
 
     monkeypatch.setattr(fitting, "find_step_budget", count)
     loader: Any = SimpleNamespace(batches=lambda epoch: iter([]))
     anything: Any = None
 
-    def begin(minutes: float | None, steps: int | None) -> FitState:
+    def begin(minutes: float | None, steps: int | None, logged: EndEstimate | None = None) -> FitState:
         state = state_of()
-        apply_time_budget(make_context(minutes, steps), state, loader, anything)
+        first = apply_time_budget(make_context(minutes, steps), state, loader, anything, logged)
+        assert first == (logged or estimate if state.pace else None)
         return state
 
     state = begin(10.0, None)
     assert (asked, state.schedule.end, state.settings) == ([5.0], 50, {"tune_every": 3})
+    assert state.pace == {"spent": 9.0, "per_step": 0.5, "per_tune": 2.0}
     for minutes, steps in ((None, None), (10.0, 7), (None, 7)):
         state = begin(minutes, steps)
-        assert (state.schedule.end, state.settings) == (8, {})
-    assert asked == [5.0]
+        assert (state.schedule.end, state.settings, state.pace) == (8, {}, {})
+    state = begin(10.0, None, EndEstimate(60, 2, 8.0, 0.25, 1.0))
+    assert (state.schedule.end, state.settings) == (60, {"tune_every": 2})
+    assert asked == [5.0], "what the log holds is not measured again"
+
+
+def test_only_a_time_budget_moves_the_end() -> None:
+    def move(minutes: float | None, steps: int | None, state: FitState) -> MovingEnd | None:
+        return fitting.make_moving_end(make_context(minutes, steps), state, settings_of(), None, {})
+
+    paced, unpaced, extended = state_of(), state_of(), state_of()
+    paced.pace = extended.pace = {"spent": 1.0, "per_step": 1.0, "per_tune": 1.0}
+    extended.schedule = extended.schedule.extended(4)
+    found = move(10.0, None, paced)
+    assert found is not None
+    assert found.seconds == 300
+    assert move(10.0, 7, paced) is move(None, None, paced) is None
+    assert move(10.0, None, unpaced) is None, "a run of an earlier version"
+    assert move(10.0, None, extended) is None
 
 
 class Saved:
@@ -130,6 +151,9 @@ class Watcher:
 
     def begin(self, title: str, done: int, total: int) -> None:
         self.can_resume.append((title, done, total))
+
+    def move_end(self, total: int) -> None:
+        pass
 
     def say(self, text: str) -> None:
         self.said.append(text)

@@ -160,6 +160,9 @@ class Watcher:
     def begin(self, title: str, done: int, total: int) -> None:
         pass
 
+    def move_end(self, total: int) -> None:
+        self.said.append(f"ends after {total} steps")
+
     def step(self, step: int, losses: Mapping[str, float]) -> None:
         self.steps.append(step)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from polytask.errors import PolytaskError
 from polytask.evaluation.run_costs import list_epoch_entries, read_network_logs
 from polytask.training import loop
+from polytask.training.moving_end import read_end_estimates
 from polytask.training.run import train
 from polytask.training.state import read_state
 
@@ -98,7 +100,22 @@ def test_single_takes_the_steps_of_the_run_it_is_matched_with(work: Path) -> Non
         assert (work / "runs" / "s" / "best" / task / "model.safetensors").exists()
 
 
-def test_a_time_budget_becomes_steps_once(work: Path) -> None:
+def test_a_run_with_a_time_budget_repeats_the_steps_that_its_log_holds(work: Path) -> None:
+    """Without its checkpoints, on a machine that is never as fast twice, the log alone gives the same bits."""
+    change = ["training.steps_per_epoch=2"]
+    train(work, name="a", minutes=0.05, tasks=["grade"], overrides=change)
+    first, again = work / "runs" / "a", work / "runs" / "b"
+    shutil.copytree(first, again, ignore=shutil.ignore_patterns("last", "best"))
+    train(work, resume="b")
+    ends = [read_end_estimates(run, "") for run in (first, again)]
+    assert ends[0] == ends[1]
+    assert len(ends[0]) > 1
+    assert (first / "last" / "model.safetensors").read_bytes() == (
+        again / "last" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_finished_time_budget_is_not_spent_again(work: Path) -> None:
     train(work, name="a", minutes=0.05)
     state = read_state(work / "runs" / "a" / "last")
     assert state["finished"]
@@ -137,6 +154,7 @@ def test_nonsense_names_task_and_subjects_and_stops(work: Path) -> None:
 
     class Ears:
         def begin(self, title: str, done: int, total: int) -> None: ...
+        def move_end(self, total: int) -> None: ...
         def step(self, step: int, losses: object) -> None: ...
         def say(self, text: str) -> None:
             said.append(text)

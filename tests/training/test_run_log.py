@@ -44,6 +44,19 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path: Path) -> None:
     assert [line["step"] for line in read_lines(tmp_path)] == [1]
 
 
+def test_a_resumed_network_keeps_the_later_lines_of_its_time_budget(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0)
+    for step in (4, 8):
+        log.write(step, {"time_budget": {"end": 40}})
+        log.write(step, {"loss": {"grade": 0.5}})
+    RunLog(tmp_path, 4)
+    assert [(line["step"], "loss" in line) for line in read_lines(tmp_path)] == [
+        (4, False),
+        (4, True),
+        (8, False),
+    ]
+
+
 class Listener:
     """Stands where TensorBoard stands."""
 

@@ -66,6 +66,16 @@ def test_the_steps_of_another_run_are_those_of_its_schedule(tmp_path: Path) -> N
     state = {"plan": "p", "schedule": schedule, "criteria": {}, "step": 10}
     (folder / "last" / "state.json").write_text(json.dumps(state))
     assert find_matched_steps(folder) == 70
+    pace = {"spent": 1.0, "per_step": 0.5, "per_tune": 0.5}
+    for finished in (True, False):
+        timed = json.dumps(state | {"pace": pace, "finished": finished})
+        (folder / "last" / "state.json").write_text(timed)
+        if finished:
+            assert find_matched_steps(folder) == 70
+    with pytest.raises(
+        PolytaskError, match=r"its number of steps may change; finish it first: .* --resume a"
+    ):
+        find_matched_steps(folder)
 
 
 def test_a_record_holds_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,4 +66,47 @@ def test_a_schedule_of_nothing_but_warm_up_divides_by_nothing() -> None:
         "warmup": 2,
         "start": 4,
         "end": 8,
+        "moved_at": 0,
+        "decayed": 0.0,
     }
+
+
+def test_another_end_leaves_the_rate_where_it_is_and_spreads_the_rest_of_the_decay() -> None:
+    """Half of the decay is done at step 60 of 110. With the end at 84, step 72 is halfway
+    through what is left: 3/4 are done."""
+    schedule = Schedule.of(settings("cosine"), 110)
+    shorter = schedule.move_end(60, 84)
+    assert shorter.rate(60) == schedule.rate(60) == pytest.approx(0.05)
+    assert shorter.rate(72) == pytest.approx(0.1 * 0.5 * (1 - 2**-0.5))
+    assert shorter.rate(84) == pytest.approx(0.0)
+    assert Schedule.of(settings("poly"), 110).move_end(60, 84).rate(72) == pytest.approx(0.1 * 0.25**0.9)
+    assert schedule.move_end(60, 110) == schedule
+
+
+@given(
+    st.sampled_from(["poly", "cosine", "constant"]),
+    st.integers(1, 300),
+    st.lists(st.tuples(st.integers(1, 60), st.integers(0, 200)), max_size=8),
+)
+def test_a_moved_rate_rises_only_in_the_warm_up_and_never_jumps(
+    kind: str, steps: int, moves: list[tuple[int, int]]
+) -> None:
+    schedule, step = Schedule.of(settings(kind), steps), 0
+    rates = [schedule.rate(0)]
+    for wait, left in moves:
+        for _ in range(min(wait, schedule.end - step)):
+            step += 1
+            rates.append(schedule.rate(step))
+        moved = schedule.move_end(step, step + left)
+        assert moved.rate(step) == pytest.approx(schedule.rate(step), abs=1e-12)
+        schedule = moved
+    after = rates[schedule.warmup :]
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(after))
+    assert schedule.extended(20).moved_at == 0
+
+
+def test_a_move_in_the_warm_up_keeps_the_warm_up() -> None:
+    moved = Schedule.of(settings("cosine"), 110).move_end(5, 60)
+    assert [moved.rate(s) for s in (4, 5, 9)] == pytest.approx([0.05, 0.06, 0.1])
+    assert moved.rate(35) == pytest.approx(0.05)
+    assert moved.rate(60) == pytest.approx(0.0)

@@ -64,23 +64,25 @@ def count(
     state: Any = SimpleNamespace(network=Network(), criteria=nothing, structures={})
     monkeypatch.setattr(time_budget, "time", clock)
     settings = settings_of(**{"steps_per_epoch": 16, **changes})
-    steps, found = find_step_budget(minutes, state, batches(), clock.run_tune, settings, ALONE)
-    return steps, found.tune_every, clock
+    found = find_step_budget(minutes, state, batches(), clock.run_tune, settings, ALONE)
+    assert found.spent == pytest.approx(clock.now)
+    return found.end, found.tune_every, clock
 
 
 def test_steps_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes of 1 s after a first one of 5 s: 2 % of 600 s are 12 more of them. A step is taken to need 1.05 s. Tune
-    needs 30 s, which is 15 % of 12 epochs of 16 steps. Of 600 s are gone 5 + 1 + 12 + 30, and one tune is kept back."""
+    needs 30 s, which is 15 % of 12 epochs of 16 steps. Of 600 s are gone 5 + 1 + 12 + 30; the other 552 s are enough
+    for 440 steps, with tune after 192, 384 and 440."""
     steps, every, clock = count(monkeypatch, 10, [5.0, 1.0], [30.0])
     assert (clock.passed, clock.list_tune_metrics) == (14, 1)
     assert every == 12
-    assert steps == int((600 - 48 - 30) / (1.05 + 30 / (12 * 16)))
+    assert steps == 440 == int((552 - 3 * 30) / 1.05)
 
 
 def test_a_step_of_several_batches_needs_so_many_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     steps, every, _ = count(monkeypatch, 10, [5.0, 1.0], [30.0], accumulation=2)
     assert every == 6
-    assert steps == int((600 - 48 - 30) / (2.1 + 30 / (6 * 16)))
+    assert steps == int((552 - 3 * 30) / 2.1) == 220, "tune after 96, 192 and 220 steps"
 
 
 @pytest.mark.parametrize(("minutes", "passes"), [(1, 2 + 4), (5, 2 + 6), (60, 2 + 40)])
@@ -93,7 +95,7 @@ def test_at_least_four_and_at_most_forty_passes_are_timed(
 def test_a_short_first_evaluation_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     steps, every, clock = count(monkeypatch, 10, [1.0], [3.0, 1.0])
     assert (clock.list_tune_metrics, every) == (2, 1)
-    assert steps == int((600 - (14 + 3 + 1) - 1) / (1.05 + 1 / 16))
+    assert steps == int((600 - (14 + 3 + 1) - 33) / 1.05) == 522, "32 epochs and a part of one: tune 33 times"
     assert count(monkeypatch, 10, [1.0], [12.0])[2].list_tune_metrics == 1
 
 
@@ -103,7 +105,7 @@ def test_the_plan_may_look_at_tune_more_seldom(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_moment_in_which_the_machine_was_busy_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = count(monkeypatch, 10, [1.0, 1.0, 50.0, 1.0], [1.0])[0]
-    assert steps == int((600 - (13 + 50 + 2) - 1) / (1.05 + 1 / 16))
+    assert steps == int((600 - (13 + 50 + 2) - 30) / 1.05) == 480, "30 epochs: tune 30 times"
 
 
 def test_a_budget_that_is_gone_leaves_one_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def train(
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="Time budget in minutes; it is turned into a number of steps at the start.", min=0.01
+            help="Time budget in minutes; the number of steps follows the speed of the machine.", min=0.01
         ),
     ] = None,
     steps: Annotated[
@@ -243,6 +243,11 @@ class TrainingBar:
         if not self.moves and monotonic() - self.last_line_at >= TRAIN_LOG_SECONDS:
             self.last_line_at = monotonic()
             self.say(f"{self.title}: step {step} of {self.total}, {mean}")
+
+    def move_end(self, total: int) -> None:
+        """Show another number of steps, because the time budget allows more or fewer."""
+        self.total = total
+        self.bar.update(self.current, total=total)
 
     def say(self, text: str) -> None:
         """Print a line of text above the bars."""

@@ -121,8 +121,7 @@ class RunProgress:
         # Noted before the first step: a run that is killed later is then recognized as this one and resumed.
         update_run_record(self.order.folder, run=self.order.spec.identity())
         self.networks = list(Run.read(self.order.folder).networks)
-        self.place = self.networks.index(title) if title in self.networks else 0
-        self.total = total
+        self.place, self.total = self.networks.index(title) if title in self.networks else 0, total
         self.tell(TRAINING_SHARE_OF_RUN * self._share(done), f"step {done} of {total}")
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
@@ -135,6 +134,10 @@ class RunProgress:
             # A signal to itself takes the same path as Ctrl-C: the training loop finishes the step and saves. Only one
             # is sent, because a second one would end the process before it has saved.
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def move_end(self, total: int) -> None:
+        """Note another number of steps. Runs of a study have a fixed number, so this is never called for them."""
+        self.total = total
 
     def say(self, text: str) -> None:
         """Ignore the text: it is written into the log of the run anyway."""
@@ -232,8 +235,7 @@ class RunOutcome:
 
 def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
     """Start the process of one run in the work folder and wait for it: training, evaluation, costs. A finished run is
-    left alone. Once the command makes its stop request, the run saves its state and ends.
-    """
+    left alone. Once the command makes its stop request, the run saves its state and ends."""
     started = time.perf_counter()
 
     def make_outcome(ended: RunEnding) -> RunOutcome:
@@ -246,14 +248,13 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
     if not wait_for_orphan(spec, stop_request):
         return make_outcome("elsewhere")
     order = WorkerOrder(Path(work).resolve(), spec, replace(stop_request, parent=os.getpid()))
-    threads = str(spec.threads)
     child = subprocess.Popen(
         [sys.executable, "-m", "polytask.study.run_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         # The thread pools read these only once, at import, so they must be set before the process starts.
-        env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        env=os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(spec.threads)),
         start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
     )
     # The command itself must react to signals; only the workers that it started ignore them.

@@ -27,6 +27,8 @@ class ScheduleForm(CheckpointSection):
     warmup: CheckpointCount
     start: CheckpointCount
     end: CheckpointCount
+    moved_at: CheckpointCount = 0
+    decayed: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class MeansForm(CheckpointSection):
@@ -60,6 +62,16 @@ class SettingsForm(CheckpointSection):
     tune_every: Annotated[int, Field(ge=1, lt=CHECKPOINT_STEP_LIMIT)] | None = None
 
 
+class PaceForm(CheckpointSection):
+    """The seconds that a run with a time budget has spent, and those of one step and of one evaluation on tune."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    spent: Annotated[float, Field(ge=0)]
+    per_step: Annotated[float, Field(ge=0)]
+    per_tune: Annotated[float, Field(ge=0)]
+
+
 class EmptyForm(CheckpointSection):
     """The form of a mapping that must be empty."""
 
@@ -80,6 +92,7 @@ class CheckpointForm(CheckpointSection):
     in_a_row: CheckpointCount | None = None
     finished: bool | None = None
     settings: SettingsForm | None = None
+    pace: PaceForm | EmptyForm | None = None
     epoch_sums: SumsForm | EmptyForm | None = None
 
 

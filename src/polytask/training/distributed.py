@@ -39,6 +39,11 @@ class World:
         dist.all_reduce(summed)
         return summed
 
+    def share_number(self, number: int) -> int:
+        """Return the whole number of the first process in all of them."""
+        # The others add 0. In int64, because a float32 holds no more than 24 bits of it.
+        return int(self.total(torch.tensor(number if self.chief else 0, device=self.device)))
+
     def wait(self) -> None:
         """Wait until every process has reached this line."""
         if self.size > 1:

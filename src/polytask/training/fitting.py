@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +27,7 @@ from polytask.training.folder import Run
 from polytask.training.initial_weights import copy_matching_weights
 from polytask.training.interrupt import StopSignal
 from polytask.training.loop import FitServices, TrainingReporter, run_training_loop, stable_hash
+from polytask.training.moving_end import EndEstimate, MovingEnd, read_end_estimates
 from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
 from polytask.training.state import FitState, save_weights
@@ -97,25 +100,29 @@ def fit_network(
         world=world.size,
     )
     tuning, log = TuneEvaluator(state, context), None
+    logged = read_end_estimates(run.folder, name) if world.chief else {}
     try:
-        if not saved:
-            apply_time_budget(context, state, loader, tuning)
+        first = None if saved else apply_time_budget(context, state, loader, tuning, logged.get(0))
         settings = context.plan.shared.training.model_copy(update=state.settings)
         if extend:
             state.schedule = state.schedule.extended(extend * settings.steps_per_epoch)
             state.finished, state.stale = False, 0
         log = RunLog(run.folder, state.step, name) if world.chief else None
+        moving_end = make_moving_end(context, state, settings, log, logged)
+        if moving_end and first:
+            moving_end.log_start(first)
         services = FitServices(
             settings=settings,
             seed=context.seed,
             world=world,
-            tune=tuning,
+            tune=partial(moving_end.time_tune, tuning) if moving_end else tuning,
             keep_best=lambda: _save_best(context, state, name),
-            keep_last=lambda: _save_last(context, state, name),
+            keep_last=lambda: _save_last(context, state, name, moving_end),
             finish=lambda: _learn_after_fit(context, name),
             log=log,
             reporter=reporter,
             stop_signal=stop_signal,
+            moving_end=moving_end,
         )
         # Saved before the first step, so that a run killed in its first epoch can be resumed.
         services.keep_last()
@@ -187,18 +194,58 @@ def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Opti
     return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
 
 
-def apply_time_budget(context: RunContext, state: FitState, loader: Loader, tuning: TuneEvaluator) -> None:
+def apply_time_budget(
+    context: RunContext, state: FitState, loader: Loader, tuning: TuneEvaluator, logged: EndEstimate | None
+) -> EndEstimate | None:
     """Give the state the schedule and the settings that fit into the run's time budget, if it has one.
 
-    This happens once: a resumed run has them in its checkpoint. Several networks share the time evenly.
+    Returns the estimate that they are made of, or None without a budget.
+
+    Args:
+        logged: the first estimate of the log; it counts instead of a new one. Only the first process needs it.
     """
-    minutes = context.run.record["minutes"]
-    if minutes and not context.run.record["steps"]:
-        share = float(minutes) / len(context.run.networks)
-        planned = context.plan.shared.training
-        steps, settings = find_step_budget(share, state, loader.batches(0), tuning, planned, context.world)
-        state.schedule = Schedule.of(settings, steps)
-        state.settings = {"tune_every": settings.tune_every}
+    budget = find_network_seconds(context)
+    if not budget:
+        return None
+    planned, share = context.plan.shared.training, context.world.share_number
+    end, tune_every = share(logged.end if logged else 0), share(logged.tune_every if logged else 0)
+    if end:
+        first = logged or EndEstimate(end, tune_every, 0.0, 0.0, 0.0)
+    else:
+        first = find_step_budget(budget / 60, state, loader.batches(0), tuning, planned, context.world)
+    state.schedule = Schedule.of(planned, first.end)
+    state.settings = {"tune_every": first.tune_every}
+    state.pace = {"spent": first.spent, "per_step": first.per_step, "per_tune": first.per_tune}
+    return first
+
+
+def find_network_seconds(context: RunContext) -> float:
+    """Find how many seconds each network of the run may train; 0 when the number of steps is fixed.
+
+    Several networks share the time evenly.
+    """
+    record = context.run.record
+    if record["steps"] or not record["minutes"]:
+        return 0.0
+    return float(record["minutes"]) * 60 / len(context.run.networks)
+
+
+def make_moving_end(
+    context: RunContext,
+    state: FitState,
+    settings: TrainingPlan,
+    log: RunLog | None,
+    logged: Mapping[int, EndEstimate],
+) -> MovingEnd | None:
+    """Make what moves the end of a network's training.
+
+    Returns None where the end is fixed: without a time budget, in a run that `--extend` made longer, and in one of an
+    earlier version, which did not note the time that it had spent.
+    """
+    seconds = find_network_seconds(context)
+    if not seconds or not state.pace or state.schedule.start > 0:
+        return None
+    return MovingEnd(seconds, state, settings, context.world, log, logged)
 
 
 def _learn_after_fit(context: RunContext, name: str) -> None:
@@ -214,7 +261,9 @@ def _save_best(context: RunContext, state: FitState, name: str) -> None:
         replace_folder_atomically(folder, lambda new: save_weights(new, weights))
 
 
-def _save_last(context: RunContext, state: FitState, name: str) -> None:
+def _save_last(context: RunContext, state: FitState, name: str, moving_end: MovingEnd | None) -> None:
+    if moving_end:
+        moving_end.count_time()
     if context.world.chief:
         try:
             replace_folder_atomically(context.run.last(name), lambda new: state.save(new, context.plan_hash))

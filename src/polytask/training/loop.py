@@ -21,6 +21,7 @@ from polytask.prepare.loader import DataWorkerError
 from polytask.training.distributed import World
 from polytask.training.gradient_log import SharedSampleCounts
 from polytask.training.interrupt import StopSignal, TrainingInterrupted
+from polytask.training.moving_end import MovingEnd
 from polytask.training.run_log import RunLog
 from polytask.training.state import FitState
 from polytask.training.step import take_step
@@ -41,6 +42,9 @@ class TrainingReporter(Protocol):
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
         """One step of the training is done."""
+
+    def move_end(self, total: int) -> None:
+        """The training now has `total` steps, because its time budget allows more or fewer than before."""
 
     def say(self, text: str) -> None:
         """Show a message that is worth a line."""
@@ -63,6 +67,7 @@ class FitServices:
     Args:
         finish: learns what is learned after the last step. It runs before the state says that the fit is finished: a
             run killed in between does it again.
+        moving_end: moves the end of the schedule when there is a time budget.
     """
 
     settings: TrainingPlan
@@ -75,6 +80,7 @@ class FitServices:
     log: RunLog | None
     reporter: TrainingReporter
     stop_signal: StopSignal
+    moving_end: MovingEnd | None = None
 
 
 def run_training_loop(state: FitState, data: BatchSource, services: FitServices) -> None:
@@ -83,7 +89,6 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
     per_epoch, every = settings.steps_per_epoch, settings.accumulation
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
-        left = min(per_epoch - within, state.schedule.end - state.step)
         started, begun, stop_number = time.perf_counter(), state.step, 0
         sums, norms, common = RunningMeans(), RunningMeans(), SharedSampleCounts(list(state.network.tasks))
         if state.epoch_sums:  # saved within this epoch
@@ -93,7 +98,7 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
             common.counts, common.steps = list(state.epoch_sums["common"]), sums.steps
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
-        goal, rate = state.step + left, state.schedule.rate(state.step)
+        rate = state.schedule.rate(state.step)
 
         # The defaults bind the objects of this epoch; a closure would see those of a later one.
         def keep_within(
@@ -103,7 +108,7 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
             services.keep_last()
 
         for batches in save_when_readers_die(
-            islice(group_batches(micro_batches, every), left), state, services, keep_within
+            islice(group_batches(micro_batches, every), per_epoch - within), state, services, keep_within
         ):
             rate = state.schedule.rate(state.step)
             # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
@@ -125,10 +130,14 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
                 services.reporter.say(result.skip_message)
                 if services.log:
                     services.log.write(state.step, {"skipped": result.skip_message})
+            if services.moving_end and services.moving_end.move_end():
+                services.reporter.move_end(state.schedule.end)
             stop_number = agree_on_stop(services.stop_signal, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.
-            if stop_number and state.step < goal:
+            if state.step >= state.schedule.end:
+                break
+            if stop_number and state.step % per_epoch:
                 keep_within()
                 raise TrainingInterrupted(stop_number, state.step)
         ends = state.step >= state.schedule.end

@@ -37,6 +37,9 @@ class SilentReporter:
     def step(self, step: int, losses: Any) -> None:
         """Ignore a step that is done."""
 
+    def move_end(self, total: int) -> None:
+        """Ignore another number of steps."""
+
     def say(self, text: str) -> None:
         """Ignore a message for the user."""
 

@@ -13,8 +13,12 @@ from polytask.errors import PolytaskError
 from polytask.plain import make_plain
 from polytask.training.tensorboard_file import TensorBoardFile
 
-LOG_SECTIONS = ("loss", "losses", "present", "common")
-"""Sections of a line that map a task, or two tasks, to a number."""
+RUN_LOG_FILE = "metrics.jsonl"
+"""Name of the log in the folder of a run."""
+TIME_BUDGET_SECTION = "time_budget"
+"""Section of the lines that say when a training with a time budget ends."""
+LOG_SECTIONS = ("loss", "losses", "present", "common", TIME_BUDGET_SECTION)
+"""Sections of a line that map names, such as those of tasks, to numbers."""
 GRADIENT_LOG_SECTIONS = ("losses", "norms", "weights", "cosines")
 """The same kind of sections inside `gradients`."""
 LOG_STEP_LIMIT = 1 << 53
@@ -22,10 +26,14 @@ LOG_STEP_LIMIT = 1 << 53
 
 
 class RunLog:
-    """The file `metrics.jsonl`. A resumed run first drops the lines after its step, as if it had never been stopped."""
+    """The file `metrics.jsonl`. A resumed run first drops the lines after its step, as if it had never been stopped.
+
+    The lines of a time budget are kept: what was measured cannot be measured again, and the run takes the same steps
+    only if it ends its epochs with the same estimates.
+    """
 
     def __init__(self, folder: Path, step: int, prefix: str = ""):
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / RUN_LOG_FILE
         self.prefix = prefix
         self._drop_lines_after(step)
         self.board = TensorBoardFile.find(folder / "tensorboard" / (prefix or "joint"), step)
@@ -56,7 +64,8 @@ class RunLog:
         for text, line in read_json_lines(self.path, "the log of a run"):
             if line is None or not is_log_entry(line):  # half a line of a run that was killed
                 continue
-            if line.get("network", "") != self.prefix or line["step"] <= step:
+            is_later = line.get("network", "") == self.prefix and line["step"] > step
+            if not is_later or TIME_BUDGET_SECTION in line:
                 lines.append(text + "\n")
         # A kill while writing must leave the old log or the new one, not a half.
         write_text_atomically(self.path, "".join(lines))

@@ -90,4 +90,10 @@ def find_matched_steps(folder: Path) -> int:
     last = run.find_last_checkpoint(next(iter(run.networks)))
     if last is None:
         raise PolytaskError(f"{folder}: the run to match has no checkpoint; train it first")
-    return int(read_state(last)["schedule"]["end"])
+    counters = read_state(last)
+    if counters.get("pace") and not counters["finished"]:
+        raise PolytaskError(
+            f"{folder}: the run to match has a time budget and is not finished, so its number of steps may change; "
+            f"finish it first: polytask train {run.work} --resume {folder.name}"
+        )
+    return int(counters["schedule"]["end"])

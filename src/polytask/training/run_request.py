@@ -29,7 +29,7 @@ class RunRequest:
         after: task → tasks whose answers it reads.
         name: of the run; `PRESET-foldF-seedS` by default, or `SHARING-foldF-seedS` without a preset.
         tasks: only these; all by default.
-        minutes: a time budget, turned into a number of steps before the first step.
+        minutes: a time budget; the number of steps follows the speed of the machine.
         steps: of every network, instead of the plan's epochs.
         match: name of a run whose number of steps is taken over (a fair baseline).
         init: a run or model folder whose weights, where names and shapes agree, are the start.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from polytask.plan.plan_schema import TrainingPlan
 
@@ -12,7 +12,14 @@ from polytask.plan.plan_schema import TrainingPlan
 class Schedule:
     """A warm-up, then a decay to zero over the steps from `start` to `end` (`constant` does not decay).
 
-    `--extend` adds a new cycle after the old end.
+    `--extend` adds a new cycle after the old end. When a time budget moves the end, what is left of the decay is spread
+    over the steps that are left: the rate goes on from where it is and never rises again.
+
+    Args:
+        kind: `poly`, `cosine` or `constant`. peak: the rate after the warm-up.
+        warmup: steps of the warm-up.
+        start, end: first step, and the step after the last one.
+        moved_at, decayed: the last step at which the end was moved, and the part of the decay that was done by then.
     """
 
     kind: str
@@ -20,6 +27,8 @@ class Schedule:
     warmup: int
     start: int
     end: int
+    moved_at: int = 0
+    decayed: float = 0.0
 
     @classmethod
     def of(cls, settings: TrainingPlan, steps: int) -> Schedule:
@@ -31,12 +40,23 @@ class Schedule:
         """Return a further cycle of `steps` after the end (a warm restart)."""
         return Schedule(self.kind, self.peak, min(self.warmup, steps // 5), self.end, self.end + steps)
 
+    def move_end(self, step: int, end: int) -> Schedule:
+        """Return the schedule that has another end from this step on; the rate of the step itself stays the same."""
+        if end == self.end:
+            return self
+        return replace(self, end=end, moved_at=step, decayed=self._compute_decay(step))
+
+    def _compute_decay(self, step: int) -> float:
+        """Compute which part of the decay is done at a step: 0 until the end of the warm-up, 1 at the end."""
+        first = max(self.start + self.warmup, self.moved_at)
+        return self.decayed + (1 - self.decayed) * max(0, step - first) / max(1, self.end - first)
+
     def rate(self, step: int) -> float:
         """Compute the learning rate of a step, counted from 0."""
-        at, length = step - self.start, self.end - self.start
+        at = step - self.start
         if at < self.warmup:
             return self.peak * (at + 1) / self.warmup
-        done = (at - self.warmup) / max(1, length - self.warmup)
+        done = self._compute_decay(step)
         if self.kind == "poly":
             return float(self.peak * (1 - min(done, 1.0)) ** 0.9)
         if self.kind == "cosine":

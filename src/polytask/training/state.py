@@ -39,6 +39,7 @@ class FitState:
         best, best_epoch: highest mean skill on tune, and the epoch that reached it.
         stale: evaluations since then.
         settings: of the plan, as changed by the time budget.
+        pace: with a time budget, its seconds that are spent, and the seconds of one step and of one evaluation on tune.
         epoch_sums: sums of the losses of an unfinished epoch, for its line in the log.
         skipped, in_a_row: how many steps were skipped because a loss was not finite, and how many of the last ones.
     """
@@ -58,11 +59,12 @@ class FitState:
     in_a_row: int = 0
     finished: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    pace: dict[str, float] = field(default_factory=dict)
     epoch_sums: dict[str, Any] = field(default_factory=dict)
 
     COUNTERS = (
         *("step", "best", "best_epoch", "stale", "skipped", "in_a_row", "finished", "settings"),
-        "epoch_sums",
+        *("pace", "epoch_sums"),
     )
 
     def save(self, folder: Path, plan_hash: str) -> None:

@@ -1,4 +1,4 @@
-"""Turns a time budget into a number of steps, once, before the first step."""
+"""Turns a time budget into a number of steps before the first step; `moving_end` corrects it later."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from polytask.plan.plan_schema import TrainingPlan
 from polytask.prepare.batch import Batch
 from polytask.tasks.heads_and_losses import make_autocast
 from polytask.training.distributed import World
+from polytask.training.moving_end import EndEstimate, find_affordable_end
 from polytask.training.state import FitState
 from polytask.training.step import flatten_target
 
@@ -32,8 +33,8 @@ def find_step_budget(
     tune: Callable[[], object],
     settings: TrainingPlan,
     world: World,
-) -> tuple[int, TrainingPlan]:
-    """Find how many steps fit into `minutes`, and settings whose `tune_every` lets tune take at most 15 %.
+) -> EndEstimate:
+    """Find how many steps fit into `minutes`, and a `tune_every` that lets tune take at most 15 %.
 
     Times forward and backward passes for about 2 % of the budget, and one evaluation on tune. The first pass warms up
     and is left out. The median counts, so that a moment in which the machine was busy does not matter. No weight
@@ -61,9 +62,9 @@ def find_step_budget(
     if per_tune < TIMING_BUDGET_SHARE * minutes * 60:  # the first time loads libraries
         per_tune = mean(_time_tune_evaluation(state, tune))
     every = max(settings.tune_every, ceil(per_tune / (MAX_TUNE_SHARE * per_step * settings.steps_per_epoch)))
-    budget = max(minutes * 60 - mean(time.perf_counter() - started) - per_tune, per_step)
-    steps = max(1, int(budget / (per_step + per_tune / (every * settings.steps_per_epoch))))
-    return steps, settings.model_copy(update={"tune_every": every})
+    spent = mean(time.perf_counter() - started)
+    steps = find_affordable_end(0, minutes * 60 - spent, per_step, per_tune, every * settings.steps_per_epoch)
+    return EndEstimate(max(1, steps), every, spent, per_step, per_tune)
 
 
 def _time_tune_evaluation(state: FitState, tune: Callable[[], object]) -> float:

@@ -8,7 +8,12 @@ from polytask.errors import PolytaskError
 from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
 from polytask.prepare.prepared_image import prepare_image
-from polytask.prepare.stored_targets import MAX_POINTS_PER_STRUCTURE, prepare_dose, prepare_segmentation
+from polytask.prepare.stored_targets import (
+    MAX_POINTS_PER_STRUCTURE,
+    _draw_structure_points,
+    prepare_dose,
+    prepare_segmentation,
+)
 from polytask.prepare.target_frame import TargetFrame
 from tests.prepare.worlds import affine, image_plan
 
@@ -135,6 +140,15 @@ def test_points_lie_on_their_structure_and_are_few(tmp_path: Path) -> None:
     assert stored.value[0][tuple(stored.points[:, 1:].T)].all()
     again = prepare_segmentation(task, [path], [True], None, frame())
     assert np.array_equal(stored.points, again.points)
+
+
+@pytest.mark.parametrize(("length", "kind"), [(32767, np.int16), (32768, np.int32)])
+def test_points_take_two_bytes_a_number_unless_an_axis_is_too_long(length: int, kind: type) -> None:
+    value = np.zeros((length, 1), np.uint8)
+    value[-1] = 1
+    points = _draw_structure_points(value, True, [True], None, "subject 1, organs")
+    assert points.dtype == kind
+    assert points.tolist() == [[0, length - 1, 0]]
 
 
 def test_a_dose_is_interpolated(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class StoredCase:
 
     @property
     def points(self) -> Arrays:
-        """The voxels to center patches on: voxel task → int32 `[n, 1 + dims]`, structure and position."""
+        """The voxels to center patches on: voxel task → whole numbers `[n, 1 + dims]`, structure and position."""
         return Arrays(self.folder, "points", tuple(self.meta["targets"]))
 
     def bag(self, name: str) -> PreparedBag | None:

@@ -30,13 +30,14 @@ class StoredTarget:
     Args:
         value: uint8 `[*space]` (exclusive), uint8 `[K, *space]` (overlapping) or float32 `[*space]` (dose).
         region: bool `[*space]`, where the target counts; None = everywhere.
-        points: int32 `[n, 1 + dims]`: structure (from 0) and position of at most 2,000 voxels of each structure.
+        points: `[n, 1 + dims]`: structure (from 0) and position of at most 2,000 voxels of each structure; int16, or
+            int32 where an axis is too long for it.
         known: for each structure, whether its mask is known; one entry for a dose.
     """
 
     value: Array
     region: Mask | None
-    points: npt.NDArray[np.int32]
+    points: npt.NDArray[np.signedinteger]
     known: tuple[bool, ...]
 
 
@@ -199,11 +200,11 @@ def _read_structure_masks(
 
 def _draw_structure_points(
     value: Array, exclusive: bool, known: Sequence[bool], region: Mask | None, where: str
-) -> npt.NDArray[np.int32]:
+) -> npt.NDArray[np.signedinteger]:
     """Draw at most `MAX_POINTS_PER_STRUCTURE` voxels of each known structure, with a seed from the case's own name.
 
     Returns:
-        int32 `[n, 1 + dims]`: structure (from 0) and position of the voxel.
+        int16 `[n, 1 + dims]`: structure (from 0) and position of the voxel; int32 where an axis is too long for int16.
     """
     rows = []
     space = value.shape if exclusive else value.shape[1:]
@@ -219,4 +220,5 @@ def _draw_structure_points(
         positions = np.stack(np.unravel_index(places, space), axis=1)
         rows.append(np.concatenate([np.full((len(positions), 1), k), positions], axis=1))
     empty = np.zeros((0, 1 + len(space)), np.int64)
-    return np.concatenate([empty, *rows]).astype(np.int32)
+    fits = max(space) <= np.iinfo(np.int16).max
+    return np.concatenate([empty, *rows]).astype(np.int16 if fits else np.int32)

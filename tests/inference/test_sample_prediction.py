@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from polytask.inference.sample_prediction import Predictions, average_predictions, list_flips, predict_sample
+from polytask.model.building_blocks import EncoderSpec
 from polytask.model.network import NetworkOutput
 from polytask.plan.plan_schema import AugmentationPlan
 from polytask.prepare.batch import Batch
@@ -58,23 +59,27 @@ class Brightness(torch.nn.Module):
         levels = {"mask": "voxel", "grade": "visit", "os": "subject"}
         self.tasks = {n: SimpleNamespace(level=level, **plain) for n, level in levels.items()}
         self.windows, self.pooled, self.voxel = windows, ("grade", "os"), ("mask",)
-        self.spec = SimpleNamespace(voxel_image={"mask": "scan"})
+        encoder = EncoderSpec(2, 1, (4,), (1,), ((1, 1),))
+        self.spec = SimpleNamespace(voxel_image={"mask": "scan"}, images={"scan": encoder})
         self.seen: list[torch.Tensor] = []
 
     def compute_with_side_outputs(self, batch: Batch, elsewhere: Any = ()) -> NetworkOutput:
         beside: dict[str, dict[str, torch.Tensor]] = {"grade": {}, "os": {}}
+        self.elsewhere = list(elsewhere)
         if "scan" not in batch.whole:
             return NetworkOutput({"grade": torch.zeros(2, 1), "os": torch.zeros(1, 1)}, beside)
         scan = batch.whole["scan"][0]
         self.seen.append(scan)
         there = batch.visit_known[0]
         means = scan.flatten(1).mean(1, keepdim=True)
-        return NetworkOutput({"mask": [scan[there]], "grade": means, "os": means[:1]}, beside)
+        masks = {} if "scan" in elsewhere else {"mask": [scan[there]]}
+        return NetworkOutput({**masks, "grade": means, "os": means[:1]}, beside)
 
     def make_condition(self, batch: Batch) -> None:
         return None
 
     def voxel_outputs(self, image: str, windows: torch.Tensor, condition: Any) -> dict[str, Any]:
+        self.window_sizes = windows.shape[2:]
         return {"mask": [windows]}
 
 
@@ -141,6 +146,27 @@ def test_a_larger_image_makes_room_for_itself() -> None:
     assert found["mask"][1]["p"].shape == (1, 1, 5, 3)
     assert found["mask"][0]["p"][0].tolist() == ONE.tolist()
     assert set(found["grade"]) == {0, 1}
+
+
+def test_an_image_far_larger_than_the_view_is_scanned_in_windows_of_its_size() -> None:
+    """The view of 4×4 was planned for; 32 pixels still are seen as a whole, and 33 are not."""
+    for shape, windows in (((1, 4, 8), False), ((1, 3, 11), True)):
+        image = torch.arange(float(np.prod(shape))).reshape(shape).numpy()
+        network: Any = Brightness(False)
+        found = predict_sample(network, make_sample(ONE, image), make_plan("whole"), CPU, flips=[(1,)])
+        assert ("scan" in network.elsewhere) is windows
+        if windows:
+            assert network.window_sizes == (4, 4)
+        assert found["mask"][1]["p"][0] == pytest.approx(torch.from_numpy(image), abs=1e-5)
+        assert found["mask"][0]["p"][0] == pytest.approx(torch.from_numpy(ONE), abs=1e-5)
+        assert set(found["grade"]) == {0, 1}, "pooled tasks read the whole image all the same"
+
+
+def test_a_network_without_pooled_tasks_never_sees_such_an_image_as_a_whole() -> None:
+    network: Any = Brightness(False)
+    network.pooled = ()
+    found = predict_sample(network, make_sample(torch.ones(1, 9, 9).numpy()), make_plan("whole"), CPU)
+    assert (network.seen, set(found)) == ([], {"mask"})
 
 
 def test_a_visit_without_an_image_has_no_mask() -> None:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from polytask.inference.sample_batch import make_sample_batch, mirror_axes, select_mirror_axes
+from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
 from polytask.model.network import Network, SideOutputs
 from polytask.model.vector_encoders import Condition
@@ -32,6 +34,9 @@ keys of `SideOutputs`."""
 RestoreSides = Callable[[str, int, Sequence[int], Prediction], Prediction]
 """(task, visit slot, mirrored axes, prediction mirrored back) → the same prediction with left and right named
 correctly."""
+
+MAX_VIEW_EXCESS = 2
+"""An image of more than this many times the voxels of the planned view is computed in windows of the view's size."""
 
 FindChannelOrder = Callable[[str, int, Sequence[int]], Sequence[int]]
 """(image input, visit slot, mirrored axes) → which channel of the file stands at each position of the mirrored image;
@@ -132,28 +137,29 @@ def _predict_mirrored(
     pooled_only: bool,
 ) -> Predictions:
     """Predict one sample, mirrored along `axes`; the predictions are mirrored back."""
-    batch = make_sample_batch(sample, plan, axes).to(device)
-    predictions = _predict_from_views(network, sample, plan, batch, axes)
+    batch, windows = make_sample_batch(sample, plan, axes).to(device), find_window_sizes(sample, plan)
+    predictions = _predict_from_views(network, sample, plan, list(windows), batch, axes)
     if pooled_only:
         return predictions
     present = _list_present_slots(sample)
-    for image, image_plan in plan.shared.images.items():
+    for image, window in windows.items():
         names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
-        if image_plan.field == "whole" or not names:
+        if not names:
             continue
+        count = choose_window_batch(network.spec.images[image], window, len(names), device)
         condition = network.make_condition(batch)
         mirrored = select_mirror_axes(plan, image, axes)
         for slot in present:
             array = sample.images[image][slot]
             if array is None:
                 continue
-            assert image_plan.patch is not None
             row = None if condition is None else condition.take(torch.tensor([slot], device=device))
             outputs = blend_windows(
-                partial(_run_voxel_windows, network, image, row),
+                partial(run_voxel_windows, network, image, row),
                 mirror_axes(torch.from_numpy(array).to(device), mirrored),
-                image_plan.patch,
+                window,
                 overlap,
+                count,
             )
             for name, output in outputs.items():
                 predictions.setdefault(name, {})[slot] = _move_to_cpu(
@@ -162,14 +168,40 @@ def _predict_mirrored(
     return predictions
 
 
+def find_window_sizes(sample: FullSample, plan: Plan) -> dict[str, tuple[int, ...]]:
+    """Find the image inputs whose voxel tasks are computed in windows, and the size of their windows.
+
+    These are the inputs with patches, and those of which this sample has an image far larger than any the view was
+    planned for: it might not fit into memory as a whole, and the network was never trained on so large a view.
+    """
+    windows = {}
+    for name, image in plan.shared.images.items():
+        if image.field != "whole":
+            assert image.patch is not None
+            windows[name] = tuple(image.patch)
+            continue
+        assert image.view is not None
+        largest = max((prod(a.shape[1:]) for a in sample.images[name] if a is not None), default=0)
+        if largest > MAX_VIEW_EXCESS * prod(image.view):
+            windows[name] = tuple(image.view)
+    return windows
+
+
 def _predict_from_views(
-    network: Network, sample: FullSample, plan: Plan, batch: Batch, axes: Sequence[int]
+    network: Network,
+    sample: FullSample,
+    plan: Plan,
+    windowed: Sequence[str],
+    batch: Batch,
+    axes: Sequence[int],
 ) -> Predictions:
-    """Predict what follows from the views of whole images: pooled tasks, and voxel tasks without windows."""
-    if not network.pooled and all(image.field != "whole" for image in plan.shared.images.values()):
+    """Predict what follows from the views of whole images: pooled tasks, and voxel tasks without windows.
+
+    Args:
+        windowed: the image inputs whose voxel tasks are computed in windows.
+    """
+    if not network.pooled and set(windowed) == set(sample.images):
         return {}
-    # The voxel tasks of an image with field `both` are computed in windows, not from the view.
-    windowed = [name for name, image in plan.shared.images.items() if image.field == "both"]
     computed = network.compute_with_side_outputs(batch, elsewhere=windowed)
     side_outputs = _locate_patches(network, sample, computed.side_outputs)
     present = _list_present_slots(sample)
@@ -219,7 +251,7 @@ def _locate_patches(network: Network, sample: FullSample, side_outputs: SideOutp
     return located
 
 
-def _run_voxel_windows(
+def run_voxel_windows(
     network: Network, image: str, row: Condition | None, windows: Tensor
 ) -> dict[str, Tensor]:
     """Compute the finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image."""

@@ -101,7 +101,7 @@ def test_a_patch_has_equal_edges_in_mm_within_a_thin_image() -> None:
 
 
 def test_the_largest_case_fits_the_view() -> None:
-    cohort = cohort_of(header(tasks=MASKS), graded(12))
+    cohort = cohort_of(header(tasks=MASKS | PLAIN), graded(12))
     sizes = [(40, 40, 40)] * 11 + [(50, 44, 40)]
     image = scan(make_plan(cohort, prints(sizes), one_fold(cohort), machine=LAPTOP))
     assert image.view == (56, 48, 40)

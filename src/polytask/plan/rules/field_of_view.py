@@ -11,6 +11,7 @@ from polytask.plan.plan_schema import FieldOfView
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
 from polytask.plan.rules.topology import pad_to_strides, plan_topology
+from polytask.plan.rules.typical_patch import find_typical_patch
 from polytask.plan.rules.view_sizes import (
     SMALLEST_VIEW_EDGE,
     ViewBudget,
@@ -90,6 +91,8 @@ def choose_field(
     if budget.allow_time(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
         is_within_smallest_view(full) and budget.has_memory_for(t, size, decoders)
     ):
+        if decoders and not pooled_tasks and (found := find_typical_patch(geometry, size, net, why)):
+            return FieldChoice("patch", geometry.spacing, None, None, found[0], 1, found[1])
         reason = (
             f"; up to {format_sizes([SMALLEST_VIEW_EDGE[t.dims]] * t.dims)} voxels only the memory counts"
             if is_within_smallest_view(full)

@@ -11,6 +11,9 @@ from polytask.plan.plan_settings import set_value, set_values
 from polytask.plan.planner import make_plan
 from tests.plan.worlds import LAPTOP, cohort_of, graded, header, one_fold, prints
 
+WHEN = " when the other values were planned"
+"""A plan that exists keeps its other values and their reasons."""
+
 
 @pytest.fixture(scope="module")
 def both() -> Plan:
@@ -24,7 +27,7 @@ def test_shared_is_implied(phantom_plan: Plan) -> None:
     found = set_value(phantom_plan, "training.epochs=4")
     assert found.shared.training.epochs == 4
     assert found == set_value(phantom_plan, "shared.training.epochs=4")
-    assert found.shared.why["training.epochs"] == f"set by hand (was {before})"
+    assert found.shared.why["training.epochs"] == f"set by hand (was {before}{WHEN})"
     assert phantom_plan.shared.training.epochs == before, "the plan given is left alone"
 
 
@@ -39,10 +42,10 @@ def test_numbers_as_people_write_them(phantom_plan: Plan, text: str, value: floa
 def test_lists_and_folds(both: Plan, phantom_plan: Plan) -> None:
     found = set_value(both, "images.scan.patch=[80,80,80]")
     assert found.shared.images["scan"].patch == (80, 80, 80)
-    assert found.shared.why["images.scan.patch"] == "set by hand (was [64, 64, 64])"
+    assert found.shared.why["images.scan.patch"] == f"set by hand (was [64, 64, 64]{WHEN})"
     one = set_value(phantom_plan, "folds.0.tasks.os.loss=hazard")
     assert [fold.tasks["os"]["loss"] for fold in one.folds.values()] == ["hazard", "cox", "cox"]
-    assert one.folds[0].why["tasks.os.loss"] == "set by hand (was cox)"
+    assert one.folds[0].why["tasks.os.loss"] == f"set by hand (was cox{WHEN})"
     every = set_value(phantom_plan, "folds.*.tasks.os.loss=hazard")
     assert [fold.tasks["os"]["loss"] for fold in every.folds.values()] == ["hazard"] * 3
 

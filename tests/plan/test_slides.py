@@ -50,6 +50,17 @@ def test_values_follow_the_header_and_the_slides(plan: Plan) -> None:
     assert (bag.features, bag.patch, bag.patches, bag.most, bag.widths) == (5, None, 30, 50_000, ())
 
 
+def test_patches_by_hand_replan_the_encoder_and_the_counts(folder: Path, splits: Splits) -> None:
+    cohort = Cohort.read(folder)
+    settings = ["slides.biopsy.patch=16", "slides.biopsy.mpp=1"]
+    shared = make_plan(cohort, make_fingerprint(cohort), splits, machine=LAPTOP, settings=settings).shared
+    pixels = shared.slides["biopsy"]
+    assert (pixels.patch, pixels.widths) == (16, (16, 32)), "4 positions remain after two halvings"
+    assert pixels.patches == 16, "a quarter of the area: four times as many"
+    assert "follows from that of the patches in the header" in shared.why["slides.biopsy.patches"]
+    assert shared.why["slides.biopsy.widths"].endswith("4 positions remain")
+
+
 def test_every_value_has_a_reason(plan: Plan, folder: Path, splits: Splits) -> None:
     cohort = Cohort.read(folder)
     server = make_plan(cohort, make_fingerprint(cohort), splits, machine=SERVER)

@@ -164,5 +164,5 @@ def decide_class_fields(values: Sequence[int], classes: Sequence[str], why: Plan
             raise MissingInTrain(f"class {label!r} does not occur")
     words = ", ".join(f"{label} {count}" for label, count in zip(classes, counts, strict=True))
     why["frequencies"] = f"known in train: {words}"
-    frequencies = [round_number(count / len(values), 5) for count in counts]
+    frequencies = why.choose_value("frequencies", [round_number(count / len(values), 5) for count in counts])
     return {"frequencies": frequencies} | decide_class_balance(frequencies, counts, classes, why)

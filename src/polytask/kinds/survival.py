@@ -150,8 +150,9 @@ class SurvivalKind:
         count = min(MAX_HAZARD_BINS, max(MIN_HAZARD_BINS, happened.size // EVENTS_PER_HAZARD_BIN))
         *inner, end = choose_hazard_bins(times.tolist(), events.tolist(), count)
         # The last edge is not rounded: it is the last event, and rounded down the event would lie outside.
-        bins = [*sorted({b for b in map(round_number, inner) if 0 < b < end}), end]
+        bins = why.choose_value("bins", [*sorted({b for b in map(round_number, inner) if 0 < b < end}), end])
         hazards = [round_number(h, 5) for h in estimate_hazard_rates(times.tolist(), events.tolist(), bins)]
+        buffer = why.choose_value("buffer", RISK_SET_CAPACITY)
         why["."] = "unit and level as in the header; primary metric: c"
         why["loss"] = (
             "cox: no intervals to choose; `hazard` is the alternative that gives probabilities without a baseline"
@@ -164,8 +165,8 @@ class SurvivalKind:
         )
         why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
         why["buffer"] = (
-            f"number of subjects whose latest scores are kept for the risk sets, to come close to batches of "
-            f"{RISK_SET_CAPACITY}"
+            "number of subjects whose latest scores are kept for the risk sets, to come close to batches of "
+            f"{buffer}"
         )
         why["censoring"] = (
             f"Kaplan–Meier of the censoring ({times.size - happened.size} of {times.size} training times)"
@@ -180,12 +181,10 @@ class SurvivalKind:
             "horizons": horizons,
             "bins": bins,
             "hazards": hazards,
-            "buffer": RISK_SET_CAPACITY,
+            "buffer": buffer,
             "censoring": {k: [round_number(float(v)) for v in values] for k, values in censoring.items()},
             "baseline": {},
-            "constant": round_number(
-                find_survival_constant(times.tolist(), events.tolist(), RISK_SET_CAPACITY), 5
-            ),
+            "constant": round_number(find_survival_constant(times.tolist(), events.tolist(), buffer), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:

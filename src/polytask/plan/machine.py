@@ -47,6 +47,7 @@ class Machine:
         gain: float32 time / bf16 time of the probe's training step; 0 when the probe did not run.
         measured_speed: FLOP/s of the probe's training step in `precision` (of one thread on a CPU); 0 when the probe
             did not run, and typical values take its place.
+        fixed_threads: number of threads set by hand; 0 when it follows from the cores.
     """
 
     cores: int
@@ -56,11 +57,12 @@ class Machine:
     precision: Literal["float32", "bf16"] = "float32"
     gain: float = 0.0
     measured_speed: float = 0.0
+    fixed_threads: int = 0
 
     @property
     def threads(self) -> int:
         """Number of threads of a training process."""
-        return max(1, min(self.cores, MAX_TRAINING_THREADS))
+        return self.fixed_threads or max(1, min(self.cores, MAX_TRAINING_THREADS))
 
     @property
     def speed(self) -> float:

@@ -62,7 +62,9 @@ def read_machine(path: Path) -> Machine:
 def write_machine(machine: Machine, work: Path) -> None:
     """Write `WORK/machine.json`, completely or not at all."""
     try:
-        write_text_atomically(work / MACHINE_FILE, json.dumps(asdict(machine), indent=1) + "\n")
+        # What was set by hand for one plan is no fact about the machine.
+        facts = {key: value for key, value in asdict(machine).items() if key in MachineRecord.model_fields}
+        write_text_atomically(work / MACHINE_FILE, json.dumps(facts, indent=1) + "\n")
     except OSError as error:
         raise PolytaskError(
             f"{work}: cannot be written ({error.strerror}); make room or choose another"

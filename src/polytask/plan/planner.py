@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median_low
 
 from polytask.cohort.cohort import Cohort
@@ -10,8 +13,10 @@ from polytask.cohort.strata import list_strata
 from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import PlanReasons, join_first_names
 from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.fixed_values import FixedValues, find_effective_settings
 from polytask.plan.machine import Machine, detect_machine
 from polytask.plan.plan_schema import FoldPlan, Plan, SharedPlan
+from polytask.plan.plan_settings import set_remaining_values
 from polytask.plan.rules.augmentation import plan_augmentation
 from polytask.plan.rules.fold_facts import FoldFacts
 from polytask.plan.rules.image_rules import plan_images
@@ -25,10 +30,18 @@ from polytask.plan.rules.source_subsets import describe_source_subsets
 from polytask.plan.rules.table_rules import plan_tables
 from polytask.plan.rules.task_rules import plan_task
 from polytask.plan.rules.training_rules import plan_model, plan_training
+from polytask.plan.setting_paths import parse_settings
+
+LOG = logging.getLogger(__name__)
 
 
 def make_plan(
-    cohort: Cohort, fingerprint: Fingerprint, splits: Splits, seed: int = 0, machine: Machine | None = None
+    cohort: Cohort,
+    fingerprint: Fingerprint,
+    splits: Splits,
+    seed: int = 0,
+    machine: Machine | None = None,
+    settings: Sequence[str] = (),
 ) -> Plan:
     """Decide every value of the plan, each with its reason.
 
@@ -38,41 +51,65 @@ def make_plan(
         splits: the folds; the plan gets one part for each.
         seed: the seed of the splits, recorded in the plan.
         machine: the machine to plan for; None measures this one, which takes about a second.
+        settings: values set by hand, e.g. `training.epochs=4`. The rules decide everything else to go with them.
 
     Raises:
-        PolytaskError: a class, event, structure or image is missing from the train part of a fold.
+        PolytaskError: a class, event, structure or image is missing from the train part of a fold, or a value cannot
+            be set.
     """
     if not cohort.header.tasks:
         raise PolytaskError(f"{cohort.root}: cohort.yaml names no task; add at least one under `tasks`")
     lacking = [c.key for c in cohort.cases if not c.test and c.key not in fingerprint.cases]
     if lacking:
         raise PolytaskError(f"fingerprint: case {lacking[0]} is not in it; run `polytask plan` again")
-    shared = _plan_shared_part(cohort, fingerprint, splits, machine or detect_machine())
+    found = machine or detect_machine()
+    strata = list_strata(cohort, cohort.list_split_subjects("train")) if splits.scheme == "site" else {}
+    untrained = {
+        number: list_untrained_tasks(cohort, splits, fold, strata) for number, fold in enumerate(splits.folds)
+    }
+    by_hand = parse_settings(settings, untrained)
+
+    def plan_shared_part(fixed: FixedValues) -> SharedPlan:
+        return _plan_shared_part(cohort, fingerprint, splits, found, fixed)
+
+    effective, replaced = find_effective_settings(
+        [setting for setting in by_hand if setting.section == "shared"],
+        lambda some: plan_shared_part(FixedValues(cohort.header, some)),
+        cohort.header.tasks,
+    )
+    fixed = FixedValues(cohort.header, effective, replaced)
+    shared, used = plan_shared_part(fixed), fixed.used
     # Parsed once for all folds: they read the same cells, only other rows.
     parsed = ParsedColumns(cohort)
-    strata = list_strata(cohort, cohort.list_split_subjects("train")) if splits.scheme == "site" else {}
-    folds = {
-        number: _plan_fold(
-            FoldFacts(cohort, fingerprint, number, fold.train, shared.images, parsed),
-            list_untrained_tasks(cohort, splits, fold, strata),
-        )
-        for number, fold in enumerate(splits.folds)
-    }
-    return Plan(
+    folds: dict[int, FoldPlan] = {}
+    for number, fold in enumerate(splits.folds):
+        own = FixedValues(cohort.header, [s for s in by_hand if s.section == f"folds.{number}"])
+        facts = FoldFacts(cohort, fingerprint, number, fold.train, shared.images, parsed)
+        folds[number] = _plan_fold(facts, untrained[number], own)
+        used += own.used
+    plan = Plan(
         cohort=str(cohort.root.resolve()), digest=cohort.digest, seed=seed, shared=shared, folds=folds
     )
+    if not by_hand:
+        return plan
+    for problem in fixed.warnings:
+        LOG.warning("--set %s: %s", " ".join(settings), problem)
+    return set_remaining_values(plan, by_hand, used, effective)
 
 
 def _plan_shared_part(
-    cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: Machine
+    cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: Machine, fixed: FixedValues
 ) -> SharedPlan:
     # One shared part serves folds of different sizes. The low median is a size that one of them really has.
     sizes = [len(cohort.samples(fold.train)) for fold in splits.folds]
-    basis = SharedFacts(cohort, fingerprint, machine, median_low(sizes))
-    why = PlanReasons()
+    why = PlanReasons(fixed=fixed)
+    basis = SharedFacts(cohort, fingerprint, _fix_machine(machine, why), median_low(sizes))
+    visits = why.choose_value("max_visits", basis.max_visits)
+    basis = replace(basis, fixed_visits=visits)
     why["max_visits"] = _explain_visits(basis)
     # The model comes first: its `decoder` says how many decoders the memory of an image must hold.
     model = plan_model(basis, why)
+    model.decoder = why.choose_value("model.decoder", model.decoder)
     decoders = {
         n: min(1, len(v)) if model.decoder == "shared" else len(v)
         for n, v in basis.voxel_tasks_by_image.items()
@@ -87,7 +124,7 @@ def _plan_shared_part(
         else "none: every two tasks have common samples, and of several sites none alone has a task"
     )
     return SharedPlan(
-        max_visits=basis.max_visits,
+        max_visits=visits,
         images=images,
         slides=slides,
         augmentation=plan_augmentation(cohort.header, fingerprint, images, basis.pooled, why),
@@ -110,8 +147,19 @@ def _explain_visits(basis: SharedFacts) -> str:
     return "all visits named in the header, because the tasks read them all"
 
 
-def _plan_fold(basis: FoldFacts, untrained: list[str]) -> FoldPlan:
-    why = PlanReasons()
+def _fix_machine(machine: Machine, why: PlanReasons) -> Machine:
+    """Return the machine with the precision and the threads set by hand, since its speed follows from them."""
+    precision = why.choose_value("training.precision", machine.precision)
+    speed = machine.measured_speed
+    if precision != machine.precision:
+        # The probe measured how many times faster bf16 is; 0 when it did not, and typical speeds hold.
+        speed = speed / machine.gain if precision == "float32" and machine.gain else speed * machine.gain
+    threads = why.choose_value("training.threads", machine.threads)
+    return replace(machine, precision=precision, measured_speed=speed, fixed_threads=threads)
+
+
+def _plan_fold(basis: FoldFacts, untrained: list[str], fixed: FixedValues) -> FoldPlan:
+    why = PlanReasons(fixed=fixed)
     why["sources"] = describe_source_subsets(basis)
     trained = [name for name in basis.cohort.header.tasks if name not in untrained]
     why["untrained"] = (

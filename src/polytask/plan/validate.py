@@ -16,6 +16,7 @@ from polytask.plan.roi_plan import list_chooser_breaches, list_roi_breaches
 from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
+from polytask.plan.validate_values import list_value_breaches
 
 if TYPE_CHECKING:
     from polytask.plan.plan_schema import ImagePlan, Plan
@@ -41,7 +42,7 @@ def parse_plan(schema: type[Plan], content: Any, where: str) -> Plan:
                 fold.tasks[name] = parse_task_fields(fields, f"folds.{number}.tasks.{name}")
     except ValidationError as error:
         raise PolytaskError(
-            f"{where}: {_describe_first_error(error, schema)}; correct it or plan again"
+            f"{where}: {describe_first_error(error, schema)}; correct it or plan again"
         ) from None
     except PolytaskError as error:
         raise PolytaskError(f"{where}: {error}; correct it or plan again") from None
@@ -61,10 +62,10 @@ def parse_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
     try:
         return model.model_validate(fields).model_dump()
     except ValidationError as error:
-        raise PolytaskError(f"{place}.{_describe_first_error(error, model)}") from None
+        raise PolytaskError(f"{place}.{describe_first_error(error, model)}") from None
 
 
-def _describe_first_error(error: ValidationError, model: type[BaseModel]) -> str:
+def describe_first_error(error: ValidationError, model: type[BaseModel]) -> str:
     """Describe the first of pydantic's errors: its place, what was found, what was expected."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
@@ -100,24 +101,13 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield (place, what is wrong and what to do) for every rule between values that does not hold."""
     # The caller reports only the first breach, so this order decides which message a person sees.
     yield from list_limit_breaches(plan)
+    yield from ((f"shared.{path}", problem) for path, problem in list_value_breaches(plan.shared))
     for name, image in plan.shared.images.items():
         for key, problem in _list_image_breaches(image):
             yield f"shared.images.{name}.{key}", problem
     for name, slide in plan.shared.slides.items():
         for key, problem in list_slide_breaches(slide):
             yield f"shared.slides.{name}.{key}", problem
-    training = plan.shared.training
-    least = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "accumulation": 1, "threads": 1, "tune_every": 1}
-    for key, value in least.items():
-        if getattr(training, key) < value:
-            yield (
-                f"shared.training.{key}",
-                f"{getattr(training, key)} is too small; it must be at least {value}",
-            )
-    if training.rate <= 0:
-        yield "shared.training.rate", f"{training.rate:g} is too small; it must be above 0"
-    if plan.shared.max_visits < 1:
-        yield "shared.max_visits", "a sample must have at least 1 visit"
     yield from _list_task_name_breaches(plan)
     yield from list_chooser_breaches(plan)
     for number, fold in plan.folds.items():
@@ -193,24 +183,13 @@ def _find_cycle(task: str, after: Mapping[str, list[str]]) -> list[str]:
 
 def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     dims, stages = image.dims, len(image.widths)
-    for key in ("resize", "spacing", "view", "view_spacing", "patch"):
-        value = getattr(image, key)
-        if value is not None and len(value) != dims:
-            yield key, f"{list(value)} has {len(value)} numbers; a {dims}D image needs {dims}"
-        elif value is not None and min(value) <= 0:
-            yield key, f"{list(value)} must be above 0"
     if image.resize is not None and (dims == 3 or image.unit == "mm"):
         yield "resize", "only 2D images whose unit is px are resized; set it to null"
     if stages == 0 or len(image.blocks) != stages or len(image.strides) != stages:
         counts = f"{stages}, {len(image.blocks)} and {len(image.strides)}"
         yield "widths", f"widths, blocks and strides have {counts} stages; expected the same number in each"
         return
-    if any(len(s) != dims or min(s) < 1 for s in image.strides) or max(image.strides[0]) > 1:
-        yield "strides", f"expected {dims} whole numbers above 0 for each stage, all 1 in the first"
-        return
     yield from _list_kernel_breaches(image)
-    if min(image.widths) < 1 or min(image.blocks) < 1:
-        yield "widths", "every stage must have at least 1 channel and 1 block"
     wanted = {
         "whole": ("view", "view_spacing"),
         "patch": ("patch",),
@@ -230,7 +209,7 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     total = [prod(s[a] for s in image.strides) for a in range(dims)]
     for key in ("view", "patch"):
         size = getattr(image, key)
-        if size is None or len(size) != dims:
+        if size is None:
             continue
         if any(n % t for n, t in zip(size, total, strict=True)):
             fit = [max(t, round(n / t) * t) for n, t in zip(size, total, strict=True)]
@@ -245,12 +224,6 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
                 key,
                 f"{list(size)} leaves {few}; enlarge it, or remove a stage (widths, blocks, strides)",
             )
-    if image.patches < 1:
-        yield "patches", "expected at least 1 per visit"
-    if not 0 <= image.foreground <= 1:
-        yield "foreground", f"{image.foreground:g} is not a share; it must be between 0 and 1"
-    if not 0 <= image.channel_dropout < 1:
-        yield "channel_dropout", f"{image.channel_dropout:g} must be a share from 0 to below 1"
     if image.crop.rule == "box" and not image.crop.column:
         yield "crop.column", "the rule box needs the name of a table column"
     yield from list_roi_breaches(image)
@@ -260,9 +233,7 @@ def _list_kernel_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the kernels of the stages; the strides were found right before."""
     if image.kernels is None:
         return
-    if len(image.kernels) != len(image.strides) or any(
-        len(kernel) != image.dims or set(kernel) - {1, 3} for kernel in image.kernels
-    ):
+    if len(image.kernels) != len(image.strides):
         yield (
             "kernels",
             f"expected {image.dims} numbers, each 1 or 3, for each of {len(image.strides)} stages; or null for 3 "

@@ -11,13 +11,9 @@ if TYPE_CHECKING:
 
 def list_slide_breaches(slide: SlidePlan) -> Iterator[tuple[str, str]]:
     """Yield (key, what is wrong and what to do) for every value of a slide input that breaks a rule."""
-    if slide.patches < 1:
-        yield "patches", "expected at least 1 per slide"
     if slide.most < slide.patches:
         yield "most", f"{slide.most} are fewer than the {slide.patches} of a step; store at least as many"
     if slide.features is not None:
-        if slide.features < 1:
-            yield "features", f"{slide.features} is not a width; it must be at least 1"
         return
     if slide.patch is None or slide.patch < 2 ** max(1, len(slide.widths)):
         yield "patch", f"{slide.patch} pixels cannot be halved {len(slide.widths)} times; enlarge the patch"
@@ -25,7 +21,3 @@ def list_slide_breaches(slide: SlidePlan) -> Iterator[tuple[str, str]]:
         yield "widths", "expected at least one stage, each with 1 channel or more"
     if (slide.mpp is None) == (slide.downsample is None):
         yield "mpp", "set either `mpp` or `downsample`, the size of a pixel, and the other one to null"
-    elif min(slide.mpp or 1.0, slide.downsample or 1.0) <= 0:
-        yield "mpp", "the size of a pixel must be above 0"
-    if not 0 <= slide.tissue <= 1:
-        yield "tissue", f"{slide.tissue:g} is not a share; it must be between 0 and 1"

@@ -23,7 +23,6 @@ from polytask.plan.machine import Machine, check_memory, replace_memory
 from polytask.plan.machine_file import find_work_machine, read_machine
 from polytask.plan.plan_file import PLAN_FILE, hold_back_plan, render_plan
 from polytask.plan.plan_schema import Plan
-from polytask.plan.plan_settings import set_values
 from polytask.plan.planner import make_plan
 
 OLD_PLAN_FILE = f"{PLAN_FILE}.old"
@@ -85,9 +84,7 @@ def plan_into(
         )
         fingerprint.write(work)
         planned_for = replace_memory(chosen or find_work_machine(work), memory)
-        plan = make_plan(cohort, fingerprint, divided, seed, planned_for)
-        if settings:
-            plan = set_values(plan, settings)
+        plan = make_plan(cohort, fingerprint, divided, seed, planned_for, settings)
         kept_old = _write_plan_and_splits(plan, divided, work)
     return PlanningResult(plan, divided, work, kept_old)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes
 from polytask.plan.machine import GIB
 from polytask.plan.plan_schema import FieldOfView
+from polytask.plan.rules.fixed_field import fix_field
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
 from polytask.plan.rules.topology import pad_to_strides, plan_topology
@@ -75,7 +76,7 @@ def choose_field(
     """
 
     def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
-        return plan_topology(size, spacing, planes, budget.scale)
+        return plan_topology(size, spacing, planes, budget.scale, why)
 
     full, held = geometry.find_view_size(), geometry.describe_view_size()
     t = net(full, geometry.spacing)
@@ -88,22 +89,34 @@ def choose_field(
         f"limits {budget.memory / GIB:.3g} GiB and {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g} GFLOP: "
         f"{budget.words}, and a single whole view may take {WHOLE_VIEW_TOLERANCE:g} times the time"
     )
-    if budget.allow_time(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
+    fits = budget.allow_time(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
         is_within_smallest_view(full) and budget.has_memory_for(t, size, decoders)
-    ):
-        if decoders and not pooled_tasks and (found := find_typical_patch(geometry, size, net, why)):
-            return FieldChoice("patch", geometry.spacing, None, None, found[0], 1, found[1])
+    )
+    coarse = find_finest_view(full, geometry.spacing, budget, net, decoders)
+    is_small_picture = geometry.resize is not None and max(coarse[0]) <= MAX_PICTURE_STEP
+    typical_patch = (
+        find_typical_patch(geometry, size, net, why) if fits and decoders and not pooled_tasks else None
+    )
+    sees_whole = not typical_patch and (fits or not decoders or is_small_picture)
+    planned: FieldOfView = "whole" if sees_whole else "both" if pooled_tasks else "patch"
+    field = fix_field(planned, decoders, pooled_tasks, why)
+    if field == "patch" and typical_patch:
+        patch, t = typical_patch
+        return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
+    is_coarse = not fits and (not decoders or is_small_picture) and not why.is_fixed("spacing")
+    if field == "whole" and not is_coarse:
         reason = (
-            f"; up to {format_sizes([SMALLEST_VIEW_EDGE[t.dims]] * t.dims)} voxels only the memory counts"
+            "; more than the limit, because `spacing` was set by hand"
+            if not fits
+            else f"; up to {format_sizes([SMALLEST_VIEW_EDGE[t.dims]] * t.dims)} voxels only the memory counts"
             if is_within_smallest_view(full)
             else ""
         )
         why["field"] = f"whole: {cost} ({limit}{reason})"
         why["view_spacing"] = "same as `spacing`: the view is at full resolution"
         return _choose_whole_view(held, geometry.spacing, size, t, why)
-    spacing, size, t = find_finest_view(full, geometry.spacing, budget, net, decoders)
-    is_small_picture = geometry.resize is not None and max(spacing) <= MAX_PICTURE_STEP
-    if decoders == 0 or is_small_picture:
+    if field == "whole":
+        spacing, size, t = coarse
         reason = (
             f"a picture without a physical scale is resized to the view, here by less than {MAX_PICTURE_STEP:g} times"
             if is_small_picture
@@ -115,7 +128,7 @@ def choose_field(
             f"`field`: {format_sizes(spacing, geometry.unit)}"
         )
         return _choose_whole_view(f"{held}, at the coarser spacing", spacing, size, t, why)
-    if pooled_tasks == 0:
+    if field == "patch":
         why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit})"
         why["view"] = why["view_spacing"] = "not used: no visit or subject task reads this image"
         typical = geometry.find_median_size()

@@ -89,17 +89,18 @@ def plan_geometry(
         names: names of the cases, for the reasons.
     """
     orientation = _plan_orientation(spec, records, why)
-    unit = _plan_length_unit(records, why, names)
+    unit = why.choose_value("unit", _plan_length_unit(records, why, names))
     if unit == "px":
         records = [_convert_to_pixels(record) for record in records]
-    crop = _plan_crop(spec, records, unit, why)
-    resize = _plan_resize(spec, records, unit, crop, why)
+    crop = why.choose_value("crop", _plan_crop(spec, records, unit, why))
+    resize = why.choose_value("resize", _plan_resize(spec, records, unit, crop, why))
     if resize is None:
         spacing = _plan_spacing(records, unit, why)
     else:
         records = [_resize_record(record, crop, resize) for record in records]
         spacing = (1.0,) * spec.dims
         why["spacing"] = f"one pixel of a picture that fits `resize`: {format_sizes(spacing, unit)}"
+    spacing = why.choose_value("spacing", spacing)
     # 0.01 voxel of tolerance: rounding of n · own / new must not add a voxel to a size that fits exactly.
     sizes = tuple(
         tuple(

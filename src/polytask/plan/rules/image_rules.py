@@ -16,6 +16,7 @@ from polytask.plan.machine import (
 )
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.rules.field_of_view import FieldChoice, choose_field
+from polytask.plan.rules.fixed_field import fix_sizes
 from polytask.plan.rules.image_geometry import plan_geometry
 from polytask.plan.rules.network_cost import DEVICE_MARGIN, PASSES_PER_STEP, Topology
 from polytask.plan.rules.network_scale import (
@@ -51,7 +52,7 @@ def plan_images(
         plans[name], fields[name] = _plan_image(
             basis, name, spec, records, decoders[name], why.at(f"images.{name}")
         )
-    grown = grow_networks(basis, fields, decoders)
+    grown = grow_networks(basis, fields, decoders, why)
     for name, field in grown.items():
         if field != fields[name]:
             t = field.topology
@@ -107,9 +108,10 @@ def _plan_image(
     decoders: int,
     why: PlanReasons,
 ) -> tuple[ImagePlan, FieldChoice]:
+    spec = spec.model_copy(update={"channels": why.choose_value("channels", spec.channels)})
     lacking = [c for c in spec.channels if any(c not in r.planes for r in records)]
     cases = sum(not case.test for case in basis.cohort.cases)
-    flags = bool(lacking) or len(records) < cases
+    flags = why.choose_value("channel_flags", bool(lacking) or len(records) < cases)
     why["dims"] = why["channels"] = "as the header says"
     if lacking:
         each = [f"{c} in {sum(c not in r.planes for r in records)}" for c in lacking]
@@ -133,6 +135,7 @@ def _plan_image(
     planes = spec.planes + (len(spec.channels) if flags else 0)
     budget = choose_scale(_compute_view_budget(basis, name), geometry, planes, decoders)
     field = choose_field(geometry, planes, decoders, len(basis.pooled), budget, why)
+    field = fix_sizes(field, geometry, decoders, budget, why)
     t = field.topology
     deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (

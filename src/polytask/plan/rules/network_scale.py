@@ -8,6 +8,7 @@ from dataclasses import replace
 from polytask.kinds.plan_reasons import PlanReasons
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.rules.field_of_view import FieldChoice
+from polytask.plan.rules.fixed_stages import fix_stages
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
 from polytask.plan.rules.shared_facts import SharedFacts
@@ -37,12 +38,15 @@ def explain_scale(scale: str) -> str:
 
 
 def grow_networks(
-    basis: SharedFacts, fields: Mapping[str, FieldChoice], decoders: Mapping[str, int]
+    basis: SharedFacts, fields: Mapping[str, FieldChoice], decoders: Mapping[str, int], why: PlanReasons
 ) -> Mapping[str, FieldChoice]:
     """Choose deeper, then wider networks while a GPU has memory and time left and nothing else can grow."""
     for scale in LARGER_SCALES:
         larger = {
-            n: replace(field, topology=scale_topology(field.topology, scale)) for n, field in fields.items()
+            n: replace(
+                field, topology=fix_stages(scale_topology(field.topology, scale), why.at(f"images.{n}"))
+            )
+            for n, field in fields.items()
         }
         if not _allows_networks(basis, fields, count_step_cost(basis, larger, decoders)):
             break

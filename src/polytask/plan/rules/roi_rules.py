@@ -7,10 +7,11 @@ from math import ceil, prod
 from statistics import median
 
 from polytask.cohort.header import MaskSpec
+from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import PlanReasons, format_sizes
 from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.plan_schema import ImagePlan
-from polytask.plan.roi_plan import RoiPlan, compute_crop_size
+from polytask.plan.roi_plan import RoiPlan, compute_crop_size, is_grid, list_roi_breaches
 from polytask.plan.rules.image_geometry import compute_cropped_size, compute_resize_step
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
@@ -36,12 +37,19 @@ def plan_crops(
     """Decide on crops of every image; return the plans with `roi`, and the cost of a sample with them."""
     planned: dict[str, ImagePlan] = {}
     for name, image in images.items():
+        before = step
         task, reason = find_small_findings(basis, name, image)
         planned[name] = image
         if task:
             chosen, step, more = _fit_crops(basis, name, image, task, step)
             planned[name], reason = image.model_copy(update={"roi": chosen}), f"{reason}{more}"
         why[f"images.{name}.roi"] = reason
+        roi = why.choose_value(f"images.{name}.roi", planned[name].roi)
+        if roi != planned[name].roi:
+            planned[name] = image.model_copy(update={"roi": roi})
+            for key, problem in list_roi_breaches(planned[name]):
+                raise PolytaskError(f"--set {why.quote_settings(f'images.{name}.roi')}: {key}: {problem}")
+            step = _add_crops(basis, name, planned[name], before)
     return planned, step
 
 
@@ -103,30 +111,44 @@ def _fit_crops(
     basis: SharedFacts, name: str, image: ImagePlan, task: str, step: StepCost
 ) -> tuple[RoiPlan | None, StepCost, str]:
     """Find how many crops fit into memory; return them, the cost of a sample with them, and the rest of the reason."""
-    spec = basis.cohort.header.images[name]
-    planes = spec.planes + (len(spec.channels) if image.channel_flags else 0)
-    kernels = image.kernels or ()
-    topology = Topology(image.dims, planes, image.widths, image.blocks, image.strides, kernels)
-    trial = image.model_copy(update={"roi": RoiPlan(task=task)})
-    size, precision = compute_crop_size(trial), basis.machine.precision
-    places = _count_places(image, size)
-    encoder = count_encoder_flops(topology, size)
+    size = compute_crop_size(image.model_copy(update={"roi": RoiPlan(task=task)}))
+    visits, places = len(basis.read_visits), _count_places(image, size)
     for count in range(MAX_PLANNED_CROPS, 0, -1):
         seen = min(places, PLACES_PER_CROP * count)
-        kept = count * count_activation_bytes(
-            topology, size, 0, precision, basis.machine.device
-        ) + 4 * seen * planes * prod(size)
-        flops = PASSES_PER_STEP * count * encoder + seen * (encoder + count_decoder_flops(topology, size))
-        cost = step.add_cost(StepCost(len(basis.read_visits) * flops, len(basis.read_visits) * kept, 0.0))
+        roi = RoiPlan(task=task, crops=count, places=seen, size=size)
+        cost = _add_crops(basis, name, image.model_copy(update={"roi": roi}), step)
         if cost.fits(find_smallest_batch(basis), basis.machine):
+            flops = (cost.flops - step.flops) / visits
             return (
-                RoiPlan(task=task, crops=count, places=seen, size=size),
+                roi,
                 cost,
                 f", so visit and subject tasks also read {count} crops of {format_sizes(size)} at `spacing`, where the "
                 f"prediction of {task} is the surest; a training step looks at {seen} of up to {places} places, which "
-                f"adds {flops / 1e9:.3g} to the {step.flops / len(basis.read_visits) / 1e9:.3g} GFLOP of a visit",
+                f"adds {flops / 1e9:.3g} to the {step.flops / visits / 1e9:.3g} GFLOP of a visit",
             )
     return None, step, f", but crops of {format_sizes(size)} beside the view do not fit into memory: none"
+
+
+def _add_crops(basis: SharedFacts, name: str, image: ImagePlan, step: StepCost) -> StepCost:
+    """Add to the cost of a sample what the crops of one image cost, if it has any."""
+    roi = image.roi
+    if roi is None or image.field != "both":
+        return step
+    spec = basis.cohort.header.images[name]
+    planes = spec.planes + (len(spec.channels) if image.channel_flags else 0)
+    topology = Topology(image.dims, planes, image.widths, image.blocks, image.strides, image.kernels or ())
+    size = compute_crop_size(image)
+    seen = 0
+    if is_grid(image):
+        seen = _count_places(image, size) if roi.places is None else roi.places
+    encoder = count_encoder_flops(topology, size)
+    looked = encoder + (count_decoder_flops(topology, size) if roi.task else 0.0)
+    kept = roi.count * count_activation_bytes(
+        topology, size, 0, basis.machine.precision, basis.machine.device
+    )
+    kept += 4 * seen * planes * prod(size)
+    flops = PASSES_PER_STEP * roi.count * encoder + seen * looked
+    return step.add_cost(StepCost(len(basis.read_visits) * flops, len(basis.read_visits) * kept, 0.0))
 
 
 def _count_places(image: ImagePlan, size: tuple[int, ...]) -> int:

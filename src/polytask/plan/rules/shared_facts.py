@@ -16,12 +16,18 @@ from polytask.plan.machine import Machine
 
 @dataclass(frozen=True)
 class SharedFacts:
-    """Facts for the shared part of a plan. `train` is the number of samples in the train part of the median fold."""
+    """Facts for the shared part of a plan.
+
+    Args:
+        train: number of samples in the train part of the median fold.
+        fixed_visits: number of visit slots set by hand, None when it follows from the header.
+    """
 
     cohort: Cohort
     fingerprint: Fingerprint
     machine: Machine
     train: int
+    fixed_visits: int | None = None
 
     @cached_property
     def samples(self) -> list[Sample]:
@@ -46,7 +52,8 @@ class SharedFacts:
     @cached_property
     def max_visits(self) -> int:
         """Number of visit slots of a sample: all visits of the header when a subject task joins them, else one."""
-        return len(self.cohort.header.visits or [""]) if self.cohort.samples_are_subjects else 1
+        slots = self.fixed_visits or len(self.cohort.header.visits or [""])
+        return slots if self.cohort.samples_are_subjects else 1
 
     @cached_property
     def read_visits(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, log2
+from math import ceil, floor, log2, prod
 
 import numpy as np
 
@@ -74,14 +74,14 @@ def _plan_feature_bag(
     basis: SharedFacts, spec: SlideInput, records: list[SlideRecord], why: PlanReasons
 ) -> tuple[SlidePlan, StepCost]:
     counts = [r.patches for r in records]
+    patches = why.choose_value("patches", min(MAX_DRAWN_FEATURES, max(counts)))
     why["features"] = "as the header says; a linear layer brings them to the width of the other features"
     for key in ("patch", "mpp", "downsample", "tissue", "widths"):
         why[key] = "not used: the patches of a bag of features were cut and encoded before"
-    patches = min(MAX_DRAWN_FEATURES, max(counts))
     why["patches"] = _explain_drawn_patches(
         counts, f"up to {MAX_DRAWN_FEATURES} rows of features cost very little"
     )
-    most = MAX_STORED_FEATURES
+    most = why.choose_value("most", MAX_STORED_FEATURES)
     why["most"] = _explain_stored_patches(counts, most)
     plan = SlidePlan(
         features=spec.features, patch=None, mpp=None, downsample=None, tissue=0.0, patches=patches, most=most,
@@ -95,17 +95,28 @@ def _plan_pixel_patches(
 ) -> tuple[SlidePlan, StepCost]:
     machine, counts = basis.machine, [r.patches for r in records]
     kind = "cpu" if machine.device == "cpu" else "gpu"
-    stages = max(1, min(MAX_PATCH_STAGES, floor(log2(spec.patch / MIN_PATCH_MAP_EDGE))))
-    widths = tuple(FIRST_PATCH_WIDTH[kind] * 2**i for i in range(stages))
+    patch = why.choose_value("patch", spec.patch)
+    mpp, downsample = (
+        why.choose_value("mpp", spec.resolution),
+        why.choose_value("downsample", spec.downsample),
+    )
+    # The fingerprint counted patches of the header's size; a slide has fewer of larger ones.
+    edges = ((spec.patch, patch), (spec.resolution, mpp), (spec.downsample, downsample))
+    ratio = prod(old / new for old, new in edges if old and new)
+    if ratio != 1:
+        counts = [max(1, ceil(count * ratio**2)) for count in counts]
+    stages = max(1, min(MAX_PATCH_STAGES, floor(log2(patch / MIN_PATCH_MAP_EDGE))))
+    widths = why.choose_value("widths", tuple(FIRST_PATCH_WIDTH[kind] * 2**i for i in range(stages)))
+    stages = len(widths)
     t = Topology(2, 3, widths, (1,) * stages, ((2, 2),) * stages)
-    flops = count_encoder_flops(t, (spec.patch, spec.patch))
-    kept = count_activation_bytes(t, (spec.patch, spec.patch), 0, machine.precision, machine.device)
+    flops = count_encoder_flops(t, (patch, patch))
+    kept = count_activation_bytes(t, (patch, patch), 0, machine.precision, machine.device)
     bags = find_smallest_batch(basis) * len(basis.read_visits) * len(basis.cohort.header.slides)
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     least, largest = DRAWN_PATCH_RANGE[kind]
     # Slides get only half of the memory budget, because image inputs may share the step with them.
     fit = min(seconds * machine.rounded_speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
-    patches = min(max(least, min(largest, int(fit))), max(counts))
+    patches = why.choose_value("patches", min(max(least, min(largest, int(fit))), max(counts)))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
     measured = f"{len(records)} slides, up to {max(r.size for r in records)[0]} pixels wide, " + (
         f"with {' and '.join(mpps[:3])} µm per pixel" if mpps else "which do not say how large a pixel is"
@@ -128,15 +139,16 @@ def _plan_pixel_patches(
     why["patches"] = _explain_drawn_patches(
         counts,
         f"a patch costs {flops / 1e9:.2g} GFLOP in a forward pass, and the {bags} slides of a step share {seconds:g} s "
-        f"and {machine.budget / 2 / GIB:.3g} GiB on {machine}; at least {least}, at most {largest}",
+        f"and {machine.budget / 2 / GIB:.3g} GiB on {machine}; at least {least}, at most {largest}"
+        + ("; their number follows from that of the patches in the header" if ratio != 1 else ""),
     )
-    most = MAX_STORED_PATCHES[kind]
+    most = why.choose_value("most", MAX_STORED_PATCHES[kind])
     why["most"] = _explain_stored_patches(counts, most)
     why["widths"] = (
-        f"channels of each stage; every stage halves the edge of a patch, {spec.patch // 2**stages} positions remain"
+        f"channels of each stage; every stage halves the edge of a patch, {patch // 2**stages} positions remain"
     )
     plan = SlidePlan(
-        features=None, patch=spec.patch, mpp=spec.resolution, downsample=spec.downsample, tissue=MIN_TISSUE_SHARE,
+        features=None, patch=patch, mpp=mpp, downsample=downsample, tissue=MIN_TISSUE_SHARE,
         patches=patches, most=most, widths=widths,
     )  # fmt: skip
     each = len(basis.read_visits) * patches

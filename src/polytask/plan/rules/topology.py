@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.plan.rules.fixed_stages import fix_stages
 from polytask.plan.rules.network_cost import Topology
 
 TARGET_BOTTLENECK_EDGE = 4
@@ -49,7 +51,13 @@ LARGER_SCALES = ("gpu-deep", "gpu-wide")
 """The scales that a GPU with memory left may get, in this order."""
 
 
-def plan_topology(size: Sequence[int], spacing: Sequence[float], planes: int, scale: str) -> Topology:
+def plan_topology(
+    size: Sequence[int],
+    spacing: Sequence[float],
+    planes: int,
+    scale: str,
+    why: PlanReasons | None = None,
+) -> Topology:
     """Plan the network for images of this size: large and fine axes are halved until they are short.
 
     Args:
@@ -57,10 +65,12 @@ def plan_topology(size: Sequence[int], spacing: Sequence[float], planes: int, sc
         spacing: edges of a voxel; an axis at least twice as coarse as the finest one is halved later.
         planes: number of input planes.
         scale: how wide and deep the network is, a name in `NETWORK_SCALES`.
+        why: knows the strides, widths, blocks and kernels that were set by hand.
     """
-    strides = plan_strides(size, spacing)
+    why = why or PlanReasons()
+    strides = why.choose_value("strides", plan_strides(size, spacing))
     shape = Topology(len(size), planes, (), (), strides, plan_kernels(size, spacing, strides))
-    return scale_topology(shape, scale)
+    return fix_stages(scale_topology(shape, scale), why)
 
 
 def scale_topology(topology: Topology, scale: str) -> Topology:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Literal
 
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, join_first_names
 from polytask.plan.machine import GIB, LARGER_BATCH_SECONDS
@@ -19,6 +20,9 @@ TUNE_EVALUATIONS = 20
 """Number of evaluations on tune during a training, about."""
 EARLY_STOPPING_PATIENCE = 8
 """Early stopping: this many evaluations without a better skill end the training."""
+PLANNED_OPTIMIZER: Literal["adamw", "sgd"] = "adamw"
+OPTIMIZER_SETTINGS = {"adamw": (1e-3, 1e-2, "AdamW"), "sgd": (1e-2, 3e-5, "SGD with momentum")}
+"""Optimizer → learning rate, weight decay (of SGD those of nnU-Net), and its name in words."""
 RARE_TASK_LIMIT = 0.5
 """A task that is known in fewer cases per step than this, on average, is drawn on purpose."""
 SOURCE_DROPOUT_RATE = 0.1
@@ -36,17 +40,25 @@ def plan_training(
     why = why.at("training")
     machine = basis.machine
     batch = _plan_batch(basis, step, images, why)
-    per_epoch = ceil(basis.train / batch)
+    accumulation = why.choose_value("accumulation", 1)
+    one_pass = ceil(basis.train / (batch * accumulation))
+    per_epoch = why.choose_value("steps_per_epoch", one_pass)
     kind = "cpu" if machine.device == "cpu" else "gpu"
     passes, least, most = TRAINING_LENGTHS[kind]
-    total = min(max(passes * per_epoch, least), most)
-    epochs = ceil(total / per_epoch)
-    why["steps_per_epoch"] = f"one pass over {basis.train} training samples, {batch} at a time"
-    why["epochs"] = (
+    total = min(max(passes * one_pass, least), most)
+    epochs = why.choose_value("epochs", ceil(total / per_epoch))
+    if (epochs, per_epoch) != (ceil(total / one_pass), one_pass):
+        total = epochs * per_epoch
+    length = (
         f"{epochs * per_epoch} steps in all, about "
-        f"{_format_duration(step.seconds(batch, machine) * epochs * per_epoch)}: {passes} passes over the training "
-        f"samples, but at least {least} and at most {most} steps on a {kind.upper()}"
+        f"{_format_duration(step.seconds(batch, machine) * accumulation * epochs * per_epoch)}"
     )
+    why["steps_per_epoch"] = f"one pass over {basis.train} training samples, {batch * accumulation} at a time"
+    why["epochs"] = (
+        f"{length}: {passes} passes over the training samples, but at least {least} and at most {most} steps on a "
+        f"{kind.upper()}"
+    )
+    why.add_fact("epochs", length)
     every = max(1, epochs // TUNE_EVALUATIONS)
     # At the smallest number of steps a training is too short to be stopped early.
     patience = EARLY_STOPPING_PATIENCE if total > least else 0
@@ -73,20 +85,26 @@ def plan_training(
         if patience
         else "no early stopping: the training is short, and the best checkpoint is kept in any case"
     )
+    optimizer = why.choose_value("optimizer", PLANNED_OPTIMIZER)
+    rate, decay, optimizer_name = OPTIMIZER_SETTINGS[optimizer]
     why["optimizer"] = "AdamW: needs the least tuning when losses of several kinds are added"
-    why["rate"] = "a usual learning rate for AdamW with small batches and group normalization"
-    why["weight_decay"] = "a usual value for AdamW"
+    why["rate"] = f"a usual learning rate for {optimizer_name} with small batches and group normalization"
+    why["weight_decay"] = f"a usual value for {optimizer_name}"
     why["schedule"] = "cosine: the learning rate falls to almost 0 and needs no further settings"
     warmup = min(100, max(5, total // 20))
     why["warmup"] = (
-        f"the learning rate rises during the first {warmup} steps (a twentieth of {total}, at most 100), until AdamW's "
-        "averages of the gradients are reliable"
+        f"the learning rate rises during the first {warmup} steps (a twentieth of {total}, at most 100), until "
+        f"{optimizer_name}'s averages of the gradients are reliable"
     )
     why["clip"] = (
         "gradients with a norm above 1 are scaled down, so that a single unusual batch cannot decide a step"
     )
     why["ema"] = "off: no averaged weights; the best checkpoint on the tune subjects is used"
-    why["accumulation"] = "1: the batch fits into memory at once"
+    why["accumulation"] = "1: " + (
+        "the batch fits into memory at once"
+        if step.fits(batch, machine)
+        else "every batch is a step of its own"
+    )
     if machine.gain:
         # The measured factor differs a little from run to run; written out, it would change the bytes of the plan.
         speedup = (
@@ -103,12 +121,17 @@ def plan_training(
     )
     workers = _plan_workers(machine.cores, kind)
     why["workers"] = (
-        f"none: the network uses all {machine.cores} cores, and data are read between the steps"
+        f"none: the network uses {'all' if machine.threads >= machine.cores else f'{machine.threads} of'} "
+        f"{machine.cores} cores, and data are read between the steps"
         if workers == 0
         else f"{workers} processes read data on {machine.cores} cores while the network computes"
     )
     return TrainingPlan(
         batch=batch,
+        accumulation=accumulation,
+        optimizer=optimizer,
+        rate=rate,
+        weight_decay=decay,
         epochs=epochs,
         steps_per_epoch=per_epoch,
         warmup=warmup,
@@ -138,11 +161,15 @@ def _plan_batch(basis: SharedFacts, step: StepCost, images: dict[str, ImagePlan]
         most, limit = least, "and here no more: on a GPU a larger patch or view comes before a larger batch"
     while batch < most and step.fits(batch + 1, machine) and step.is_quick(batch + 1, machine):
         batch += 1
-    why["batch"] = (
-        f"a step of {batch} samples needs about {step.seconds(batch, machine):.2g} s and "
-        f"{(batch * step.activations + step.model) / GIB:.2g} GiB on {machine}; a batch has at least {least} samples, "
-        f"{limit}"
-    )
+    batch = why.choose_value("batch", batch)
+    need = (batch * step.activations + step.model) / GIB
+    cost = f"a step of {batch} samples needs about {step.seconds(batch, machine):.2g} s and {need:.2g} GiB on {machine}"
+    why["batch"] = f"{cost}; a batch has at least {least} samples, {limit}"
+    why.add_fact("batch", cost)
+    if not step.fits(batch, machine):
+        why.warn_of_settings(
+            f"{cost}, more than the budget of {machine.budget / GIB:.2g} GiB; lower training.batch"
+        )
     return batch
 
 

@@ -155,7 +155,10 @@ def find_finest_view(
         raw = compute_covering_size(full, spacing, coarse)
         t = net(raw, coarse)
         size = pad_to_strides(raw, t.total)
-        if budget.fits(t, size, decoders) or 2 * prod(size) <= SMALLEST_VIEW_EDGE[len(size)] ** len(size):
+        # With many stages set by hand no view may be that small: then the smallest that the strides allow is taken.
+        least = pad_to_strides([1] * len(size), t.total)
+        small = 2 * prod(size) <= SMALLEST_VIEW_EDGE[len(size)] ** len(size) or size == least
+        if budget.fits(t, size, decoders) or small:
             return coarse, size, t
         edge *= SIZE_STEP_FACTOR
 

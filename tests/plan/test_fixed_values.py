@@ -310,6 +310,19 @@ def test_hazards_follow_bins_set_by_hand(
         assert fold.why["tasks.os.bins"].startswith("set by hand (was [")
 
 
+def test_grades_that_are_not_balanced_are_not_drawn_on_purpose_either() -> None:
+    world = World((96, 96, 96), GRADE)
+    rows = [row | {"grade": "G3" if k == 0 else "G2" if k < 4 else "G1"} for k, row in enumerate(graded(12))]
+    world.cohort = cohort_of(header(tasks=GRADE), rows)
+    rare = world.plan().folds[0]
+    assert rare.tasks["grade"]["drawn_shares"] != []
+    off = world.plan("folds.*.tasks.grade.balanced=false").folds[0]
+    assert (off.tasks["grade"]["balanced"], off.tasks["grade"]["drawn_shares"]) == (False, [])
+    assert off.why["tasks.grade.drawn_shares"].endswith("because `balanced` is off")
+    even = WORLDS["whole"].plan("folds.*.tasks.grade.balanced=true").folds[0]
+    assert (even.tasks["grade"]["balanced"], even.tasks["grade"]["drawn_shares"]) == (True, [])
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "said"),
     [

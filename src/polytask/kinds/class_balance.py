@@ -80,15 +80,17 @@ def decide_class_balance(
 ) -> PlanFields:
     """Decide `balanced` and `drawn_shares` of a task with classes or grades, from their shares and counts `[K]`."""
     limit, rarest = find_balancing_limit(len(classes)), int(np.argmin(frequencies))
-    balanced = frequencies[rarest] < limit
+    is_rare = frequencies[rarest] < limit
+    balanced = why.choose_value("balanced", is_rare)
     why["balanced"] = (
-        f"{'on' if balanced else 'off'}: {classes[rarest]} is the rarest, {counts[rarest]} of {sum(counts)} answers "
+        f"{'on' if is_rare else 'off'}: {classes[rarest]} is the rarest, {counts[rarest]} of {sum(counts)} answers "
         f"({format_share_percent(frequencies[rarest])}; limit {format_share_percent(limit)})"
-        + ("; every class counts alike in the loss" if balanced else "")
+        + ("; every class counts alike in the loss" if is_rare else "")
     )
-    if not balanced:
-        why["drawn_shares"] = "none: cases are drawn as often as they occur, because no class is rare"
-        return {"balanced": False, "drawn_shares": []}
+    if not balanced or not is_rare:
+        reason = "`balanced` is off" if is_rare else "no class is rare"
+        why["drawn_shares"] = f"none: cases are drawn as often as they occur, because {reason}"
+        return {"balanced": balanced, "drawn_shares": []}
     shares = choose_drawn_shares(frequencies)
     changes = ", ".join(
         f"{word} {format_share_percent(before)} → {format_share_percent(after)}"

@@ -11,6 +11,7 @@ from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import GIB, Machine
 from polytask.plan.plan_schema import AugmentationPlan, SharedPlan
 from polytask.plan.planner import make_plan
+from polytask.prepare.geometry_draw import find_flips
 from tests.plan.worlds import (
     LAPTOP,
     SERVER,
@@ -249,13 +250,13 @@ def test_pictures_and_volumes_of_one_cohort_keep_their_own_flips() -> None:
     shared = shared_of(cohort_of(head, cells), Fingerprint(cases=records))
     augmentation = shared.augmentation
     assert (augmentation.flip, augmentation.flip_2d) == ((True, False, False), (True, True))
-    assert augmentation.find_flips(3) == (True, False, False)
-    assert augmentation.find_flips(2) == (True, True)
+    assert find_flips(augmentation, 3) == (True, False, False)
+    assert find_flips(augmentation, 2) == (True, True)
     assert "photo along every axis" in shared.why["augmentation.flip_2d"]
     assert "photo" not in shared.why["augmentation.flip"]
 
 
 def test_flips_of_plans_without_own_flips_of_pictures_hold_for_all_images() -> None:
     old = AugmentationPlan(flip=(True, False, True))
-    assert (old.find_flips(2), old.find_flips(3)) == ((True, False), (True, False, True))
-    assert AugmentationPlan(flip=(True,)).find_flips(3) == (True, False, False)
+    assert (find_flips(old, 2), find_flips(old, 3)) == ((True, False), (True, False, True))
+    assert find_flips(AugmentationPlan(flip=(True,)), 3) == (True, False, False)

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polytask.prepare.batch_dataset import make_epoch_order
+from polytask.prepare.batch_dataset import RareClasses, insert_rare_classes, make_epoch_order
 from polytask.prepare.loader import Loader
-from polytask.prepare.rare_classes import RareClasses, insert_rare_classes
 from tests.prepare.worlds import SUBJECTS, filled, make_plan
 
 # 100 samples: 84, 10, 4 and 2 of four grades; 100 more in which the task is unknown.

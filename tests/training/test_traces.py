@@ -22,8 +22,8 @@ from polytask.training.step import take_step
 PACKAGE = Path(polytask.__file__).parent
 TASKS = ("lesion", "grade", "os")
 """A voxel task, a visit task and a subject task."""
-FILES_OF_A_STEP = 16
-FILES_OF_A_BATCH = 17
+FILES_OF_A_STEP = 15
+FILES_OF_A_BATCH = 15
 FILES_OF_A_MASK = 10
 
 

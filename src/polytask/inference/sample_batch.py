@@ -13,6 +13,7 @@ from polytask.plan.roi_plan import compute_crop_size, is_grid
 from polytask.prepare.bag_tensors import stack_bags
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
+from polytask.prepare.geometry_draw import find_flips
 from polytask.prepare.normalization import count_input_planes
 from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_centers, stack_tiles
 
@@ -66,7 +67,7 @@ def select_mirror_axes(plan: Plan, image: str, axes: Sequence[int]) -> tuple[int
     """Select those of the axes along which training flipped this image input; 2D and 3D inputs may differ."""
     if not axes:
         return ()
-    flips = plan.shared.augmentation.find_flips(plan.shared.images[image].dims)
+    flips = find_flips(plan.shared.augmentation, plan.shared.images[image].dims)
     return tuple(axis for axis in axes if axis < len(flips) and flips[axis])
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from polytask.model.building_blocks import Decoder, NamedModules
-from polytask.model.norms import make_norm
+from polytask.model.building_blocks import Decoder, NamedModules, make_norm
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.tasks.heads_and_losses import Pointwise
 

@@ -16,26 +16,43 @@ from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import group_norm, interpolate
 
-from polytask.model.norms import make_norm
+from polytask.model.convolutions import make_convolution
 from polytask.tasks.heads_and_losses import Pointwise
 
-CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 Member = TypeVar("Member")
 """What the members of `NamedModules` can do: a class of modules, or a protocol that modules meet."""
 Level = TypeVar("Level", bound=nn.Module)
 """Class of the modules of `LevelModules`."""
 
 
-def make_convolution(
-    dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1, kernel: Sequence[int] | None = None
-) -> nn.Module:
-    """Make a convolution that keeps the size (divided by `stride`, rounded up): 3×3(×3), or of another odd `kernel`.
-    It has no bias: a norm follows."""
-    step = stride if isinstance(stride, int) else tuple(stride)
-    taps = (3,) * dims if kernel is None else tuple(kernel)
-    return CONVOLUTIONS[dims](inputs, outputs, taps, step, padding=tuple(k // 2 for k in taps), bias=False)
+class PreciseGroupNorm(nn.GroupNorm):
+    """A group norm whose maps keep the precision of its input on every device.
+
+    On CUDA, unlike on a CPU, autocast turns the input of a norm into float32, which doubles the memory of a step."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalize maps `[N, C, *space]`; they keep their shape and precision."""
+        if input.device.type == "cpu" or input.dtype == torch.float32:
+            return super().forward(input)
+        with torch.autocast(input.device.type, enabled=False):
+            return normalize_groups(input, self)
+
+
+def normalize_groups(x: Tensor, norm: nn.GroupNorm) -> Tensor:
+    """Normalize `[N, C, *space]` in its own precision: on CUDA the weights must have that of the maps."""
+    return group_norm(x, norm.num_groups, norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
+
+
+def make_norm(channels: int) -> nn.Module:
+    """Make a GroupNorm of up to 8 groups with at least 4 channels each.
+
+    Cases never depend on each other, and intensity is not removed from every channel as instance norm does.
+    """
+    # A group of few channels behaves like instance norm, which makes the mean of a pooled map constant.
+    groups = max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 4))
+    return PreciseGroupNorm(groups, channels)
 
 
 class ConvNormAct(nn.Sequential):

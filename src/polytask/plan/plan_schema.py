@@ -113,11 +113,6 @@ class AugmentationPlan(PlanSection):
     gamma: float = 0.2
     low_resolution: float = 0.5
 
-    def find_flips(self, dims: int) -> tuple[bool, ...]:
-        """Find whether images with this number of axes may be flipped, axis by axis: `[dims]`."""
-        flips = self.flip_2d if dims == 2 and self.flip_2d is not None else self.flip
-        return (*flips, *[False] * dims)[:dims]
-
 
 class BalancePlan(PlanSection):
     """How the tasks' losses or gradients become one step."""

@@ -62,7 +62,7 @@ def make_plan(
     lacking = [c.key for c in cohort.cases if not c.test and c.key not in fingerprint.cases]
     if lacking:
         raise PolytaskError(f"fingerprint: case {lacking[0]} is not in it; run `polytask plan` again")
-    found = machine or detect_machine()
+    planned_machine = machine or detect_machine()
     strata = list_strata(cohort, cohort.list_split_subjects("train")) if splits.scheme == "site" else {}
     untrained = {
         number: list_untrained_tasks(cohort, splits, fold, strata) for number, fold in enumerate(splits.folds)
@@ -70,7 +70,7 @@ def make_plan(
     by_hand = parse_settings(settings, untrained)
 
     def plan_shared_part(fixed: FixedValues) -> SharedPlan:
-        return _plan_shared_part(cohort, fingerprint, splits, found, fixed)
+        return _plan_shared_part(cohort, fingerprint, splits, planned_machine, fixed)
 
     effective, replaced = find_effective_settings(
         [setting for setting in by_hand if setting.section == "shared"],

@@ -75,8 +75,8 @@ def list_roi_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
         return
     named = [source for source in CROP_SOURCES if getattr(roi, source) is not None]
     if len(named) != 1:
-        found = " and ".join(named) if named else "none"
-        yield "roi", f"names {found}; expected exactly one of {', '.join(CROP_SOURCES)}"
+        named_sources = " and ".join(named) if named else "none"
+        yield "roi", f"names {named_sources}; expected exactly one of {', '.join(CROP_SOURCES)}"
         return
     if not 1 <= roi.count <= MAX_CROPS:
         yield "roi", f"{roi.count} crops; expected 1 to {MAX_CROPS}"

@@ -31,6 +31,7 @@ from polytask.predict.member import Member
 from polytask.predict.missing_inputs import ModelInputs
 from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
 from polytask.prepare.evaluation_sample import CaseSource, full_sample
+from polytask.prepare.geometry_draw import find_flips
 from polytask.prepare.mirrored_channels import order_mirrored_channels
 from polytask.prepare.slot_assignment import assign_visit_slots
 from polytask.prepare.views import find_left_right_axis
@@ -102,7 +103,7 @@ class Predictor:
     def flip_axes(self) -> list[int]:
         """Axes along which test-time augmentation may mirror: those that training flipped."""
         shared = self.plan.shared
-        flips = {shared.augmentation.find_flips(image.dims) for image in shared.images.values()}
+        flips = {find_flips(shared.augmentation, image.dims) for image in shared.images.values()}
         return [axis for axis in range(3) if any(axis < len(own) and own[axis] for own in flips)]
 
     def answers(

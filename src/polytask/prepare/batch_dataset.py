@@ -8,14 +8,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.errors import PolytaskError
+from polytask.kinds.class_balance import find_draw_chances
 from polytask.prepare.batch import Batch
-from polytask.prepare.rare_classes import RareClasses, insert_rare_classes, list_rare_classes
 from polytask.prepare.sample_reader import SampleDraw, join_batches, read_sample
 from polytask.prepare.sample_table import SampleTable
 from polytask.prepare.sample_targets import is_voxel_task_known
@@ -42,6 +43,23 @@ class BatchFailure:
         problem = PolytaskError(self.line)
         problem.add_note(self.details)
         return problem
+
+
+@dataclass(frozen=True)
+class RareClasses:
+    """The samples of a task's K classes, and how likely one of each class takes the place of another sample.
+
+    Args:
+        task: name of the task; it decides the random numbers.
+        known: the samples, as indices, in which the task is known.
+        samples: for each class the samples that show it, in ascending order.
+        chances: for each class the chance of a place; their sum is below 1.
+    """
+
+    task: str
+    known: frozenset[int]
+    samples: tuple[tuple[int, ...], ...]
+    chances: tuple[float, ...]
 
 
 class BatchDataset(Dataset[Batch | BatchFailure]):
@@ -158,6 +176,49 @@ def shuffle_samples(subjects: Sequence[Sequence[int]], seed: int, start: int, co
         # The subject's own number shifts the turn, so that not all subjects show their first visit together.
         own_samples = subjects[int(permutation[index])]
         row.append(own_samples[(turn + int(permutation[index])) % len(own_samples)])
+    return row
+
+
+def list_rare_classes(table: SampleTable, schema: BatchSchema) -> list[RareClasses]:
+    """List the tasks of a loader that have rare classes to draw on purpose."""
+    rare_classes = []
+    for task in schema.pooled:
+        chances = find_draw_chances(schema.fold.tasks.get(task, {}))
+        if not chances.any():
+            continue
+        classes, samples = table.list_shown_classes(task).T
+        # The pairs are sorted by class, so that the samples of a class lie between two borders.
+        borders = np.searchsorted(classes, np.arange(chances.size + 1))
+        groups = tuple(tuple(samples[a:b].tolist()) for a, b in pairwise(borders.tolist()))
+        # A class without a sample (a part of the cohort, another site) cannot be drawn.
+        possible = tuple(
+            float(chance) if group else 0.0 for chance, group in zip(chances, groups, strict=True)
+        )
+        rare_classes.append(RareClasses(task, frozenset(samples.tolist()), groups, possible))
+    return rare_classes
+
+
+def insert_rare_classes(row: list[int], tasks: Sequence[RareClasses], seed: int, epoch: int) -> list[int]:
+    """Replace samples at random by samples of rare classes, for one task after another.
+
+    Only a sample in which the task is known gives way, so that the task is known as often as before.
+
+    Args:
+        row: the samples of an epoch.
+        seed: of the run; it decides with the epoch and the task what is drawn.
+
+    Returns:
+        a new list; `row` stays as it is.
+    """
+    row = list(row)
+    for rare in tasks:
+        draws = make_generator(seed, "class", rare.task, epoch).random((len(row), 2))
+        # The class of each place; the number of classes where the sample stays.
+        classes = np.searchsorted(np.cumsum(rare.chances), draws[:, 0], side="right")
+        for place in np.flatnonzero(classes < len(rare.chances)).tolist():
+            if row[place] in rare.known:
+                samples = rare.samples[classes[place]]
+                row[place] = samples[int(draws[place, 1] * len(samples))]
     return row
 
 

@@ -82,8 +82,8 @@ def parse_place_cell(cell: str, path: Path, grid: Grid, count: int, where: str) 
     from polytask.images.formats import read_image_file
 
     mask = read_image_file(path, dims=grid.dims)
-    labels, found = ndimage.label((mask.array != 0).any(axis=0))
-    sizes = np.bincount(labels.reshape(-1), minlength=found + 1)[1:]
+    labels, part_count = ndimage.label((mask.array != 0).any(axis=0))
+    sizes = np.bincount(labels.reshape(-1), minlength=part_count + 1)[1:]
     largest = np.argsort(-sizes, kind="stable")[:count] + 1
     boxes = ndimage.find_objects(labels)
     middles = [[(axis.start + axis.stop - 1) / 2 for axis in boxes[label - 1]] for label in largest.tolist()]
@@ -103,8 +103,9 @@ def transfer_place(place: Sequence[float], grid: Grid, other: Grid) -> Place:
 def _ensure_inside(place: Sequence[float], grid: Grid, what: str) -> Place:
     """Return the place; an error where it lies outside the image."""
     if not all(-0.5 <= value <= n - 0.5 for value, n in zip(place, grid.shape, strict=True)):
-        found = ", ".join(f"{value:g}" for value in place)
+        position = ", ".join(f"{value:g}" for value in place)
         raise PolytaskError(
-            f"{what} lies at ({found}), outside the image of {'×'.join(map(str, grid.shape))} voxels; correct the cell"
+            f"{what} lies at ({position}), outside the image of {'×'.join(map(str, grid.shape))} voxels; correct "
+            "the cell"
         )
     return tuple(float(value) for value in place)

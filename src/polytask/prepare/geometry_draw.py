@@ -75,7 +75,7 @@ def draw_geometry(
     nodes = random.standard_normal((dims, *[LATTICE_NODES] * dims)).astype(np.float32)
 
     # All numbers are drawn by now; what follows only decides which of them are used.
-    allowed = strength.find_flips(dims)
+    allowed = find_flips(strength, dims)
     flips = tuple(bool(a and c < 0.5) for a, c in zip(allowed, chances[2:], strict=True))
     moves = chances[0] < strength.probability and max(strength.rotate, strength.scale, strength.translate) > 0
     bends = chances[1] < strength.probability and strength.elastic > 0
@@ -91,6 +91,12 @@ def draw_geometry(
         flips=flips,
         plain=not moves and not bends,
     )
+
+
+def find_flips(strength: AugmentationPlan, dims: int) -> tuple[bool, ...]:
+    """Find whether images with this number of axes may be flipped, axis by axis: `[dims]`."""
+    flips = strength.flip_2d if dims == 2 and strength.flip_2d is not None else strength.flip
+    return (*flips, *[False] * dims)[:dims]
 
 
 def _make_rotation(angles: Floats, spacing: Sequence[float]) -> Floats:

@@ -14,8 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from polytask.model.building_blocks import ConvNormAct, EncoderSpec, NamedModules, TaskCut
-from polytask.model.norms import make_norm
+from polytask.model.building_blocks import ConvNormAct, EncoderSpec, NamedModules, TaskCut, make_norm
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role
 from polytask.model.sharing.task_attention import (
     ATTENTION_FORMS,

@@ -17,8 +17,8 @@ from polytask.model.building_blocks import (
     MeanPool,
     NamedModules,
     TaskCut,
+    make_norm,
 )
-from polytask.model.norms import make_norm
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role
 from polytask.tasks.heads_and_losses import Pointwise
 

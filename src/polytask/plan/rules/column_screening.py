@@ -154,7 +154,7 @@ def _choose_columns(
             "later in the table (no task has enough known answers to judge them)",
         )
     limits = ", ".join(_describe_limit(judgment.answers) for judgment in judgments)
-    found = (
+    evidence = (
         f"in at least {format_share_percent(MIN_FOUND_SHARE)} of {2 * HALF_SAMPLE_PAIRS} random halves of the training "
         f"subjects, |z| of the association with "
         + join_first_names([f"{j.answers.task} is above {j.threshold:.2f}" for j in judgments])
@@ -167,12 +167,12 @@ def _choose_columns(
     beyond = sum(max(0, j.count_stable() - j.answers.limit) for j in judgments)
     unstable = f"not stably associated with {names}" + (f", or beyond the limit ({beyond})" if beyond else "")
     if chosen or not needed:
-        return chosen, found, unstable
+        return chosen, evidence, unstable
     chosen = {i: _describe_column(judgments, i) for j in judgments for i in j.list_best()}
     return (
         chosen,
         "the most associated ones, because the tasks have nothing else to read. None of them is stable, so expect "
-        f"little. Stable means: {found}",
+        f"little. Stable means: {evidence}",
         unstable,
     )
 

@@ -67,7 +67,7 @@ def compute_found_share(
 ) -> Floats:
     """Compute in which share of the halves each column of `values [N, P]` is found by one of the answers `[N]`."""
     halves, ranked = draw_half_samples(owners), rank_columns(values)
-    found = np.zeros((len(halves), values.shape[1]), bool)
+    is_associated = np.zeros((len(halves), values.shape[1]), bool)
     for answer in answers:
-        found |= compute_subset_z(ranked, answer, halves) > threshold
-    return np.asarray(found.mean(0), np.float64)
+        is_associated |= compute_subset_z(ranked, answer, halves) > threshold
+    return np.asarray(is_associated.mean(0), np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from polytask.model.norms import make_norm, normalize_groups
+from polytask.model.building_blocks import make_norm, normalize_groups
 
 
 def test_a_norm_on_a_gpu_keeps_the_precision_of_its_maps() -> None:

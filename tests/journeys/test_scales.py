@@ -18,7 +18,7 @@ from tests.journeys.run_cli import run_successfully
 from tests.journeys.scale_cohorts import write_photo_cohort, write_slice_cohort
 
 SHAPES = [(45, 60)] * 9 + [(120, 160), (60, 45)]
-LENGTHS = [10] * 10 + [34]
+LENGTHS = [10] * 10 + [22]
 
 
 def follow(cohort: Path, image: str, widths: str, *changes: str) -> Plan:
@@ -86,7 +86,7 @@ def test_a_photo_of_any_size_is_read_as_the_others(photos: tuple[Path, Plan], tm
 
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
-    """Slices of 4 mm with pixels of 0.5 mm; one scan is more than three times as long as the others."""
+    """Slices of 4 mm with pixels of 0.5 mm; one scan is more than twice as long as the others."""
     cohort = write_slice_cohort(tmp_path_factory.mktemp("slices") / "cohort", LENGTHS, (4.0, 0.5, 0.5))
     return cohort.parent, follow(cohort, "scan", "[8,8,16,16,16]")
 
@@ -107,13 +107,13 @@ def test_a_very_long_scan_trains_through_windows_and_is_predicted_whole(slices: 
     view = plan.shared.images["scan"].view
     assert view is not None
     assert view[0] < LENGTHS[-1]
-    assert "1 of 11 are longer, up to 34×32×32" in plan.shared.why["images.scan.view"]
+    assert "1 of 11 are longer, up to 22×32×32" in plan.shared.why["images.scan.view"]
     masks = find_masks(folder / "work" / "out", "ball")
     for number in (0, 10):
         found = read_image_file(masks[f"p{number:02d}"], 3)
         true = read_image_file(folder / "cohort" / f"m{number}.nii.gz", 3)
         assert found.grid.is_same_grid(true.grid)
-        assert compute_dice(found.array > 0, true.array > 0) > 0.7
+        assert compute_dice(found.array > 0, true.array > 0) > 0.7, number
 
 
 def test_a_plan_without_kernels_has_cubes(slices: tuple[Path, Plan], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.input_specs import ImageInput
 from polytask.inference.sample_prediction import predict_sample
+from polytask.model.building_blocks import EncoderSpec
 from polytask.plan.plan_schema import AugmentationPlan, NormalizationPlan, Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import full_sample
@@ -103,7 +104,10 @@ def test_mirrored_passes_see_paired_channels_in_their_places(world: World) -> No
         eval=lambda: None,
         pooled={},
         voxel=["sides"],
-        spec=SimpleNamespace(voxel_image={"sides": "scan"}),
+        spec=SimpleNamespace(
+            voxel_image={"sides": "scan"},
+            images={"scan": EncoderSpec(3, 4, (8, 16), (1, 1), ((1, 1, 1), (2, 2, 2)))},
+        ),
         tasks={"sides": SimpleNamespace(decode=lambda x: {"p": x})},
         make_condition=lambda batch: None,
         voxel_outputs=lambda image, windows, condition: {"sides": [windows[:, 1:3]]},

@@ -51,7 +51,9 @@ def test_a_preset_that_does_not_fit_is_refused_before_anything_runs(prepared_onc
 
 def test_a_change_that_makes_it_another_arm_is_refused(prepared_once: Path) -> None:
     ground = Workspace.read(prepared_once / "work")
-    with pytest.raises(PolytaskError, match="another arm"):
+    with pytest.raises(PolytaskError, match="makes it mtan with equal, another arm"):
+        Arm("hard", "hard").plan(ground.plan, ground.header(None), ["model.sharing=mtan"])
+    with pytest.raises(PolytaskError, match=r"'equal' does not use training.weights; remove them"):
         Arm("hard", "hard").plan(ground.plan, ground.header(None), ["training.weights.lesion=0.5"])
 
 

@@ -129,7 +129,8 @@ def test_a_look_does_not_change_the_step(work: Path) -> None:
         assert set(one) == set(other)
         for name in one:
             error = (one[name] - other[name]).norm() / one[name].norm().clamp_min(1e-12)
-            assert error < 1e-5, (sharing, name)
+            # A bias sums over all voxels, and its terms nearly cancel: rounding alone was seen to differ by 1.2e-5.
+            assert error < 3e-5, (sharing, name)
         assert unlogged.gradient_summary is None
         assert set(logged.gradient_summary or {}) == {"losses", "norms", "weights", "cosines"}
 

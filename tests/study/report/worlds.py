@@ -209,7 +209,10 @@ def fill(world: World, place: Path, arm: str, k: int, fold: int, seed: int) -> N
             if not name:
                 pairs = [f"{a} {b}" for i, a in enumerate(tasks) for b in tasks[i + 1 :]]
                 looked = {
-                    "cosines": {p: float(0.05 * j - 0.2 + 0.02 * draws.normal()) for j, p in enumerate(pairs)}
+                    **dict.fromkeys(("losses", "norms", "weights"), dict.fromkeys(tasks, 1.0)),
+                    "cosines": {
+                        p: float(0.05 * j - 0.2 + 0.02 * draws.normal()) for j, p in enumerate(pairs)
+                    },
                 }
                 lines.append({"step": step - 1, "gradients": looked})
                 entry["common"] = dict.fromkeys(pairs, 0.9)

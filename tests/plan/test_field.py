@@ -11,7 +11,7 @@ from polytask.plan.machine import GIB, Machine
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.plan_summary import list_summary_rows
 from polytask.plan.planner import make_plan
-from tests.plan.worlds import LAPTOP, SERVER, cohort_of, graded, header, one_fold, prints
+from tests.plan.worlds import LAPTOP, SERVER, cohort_of, graded, header, one_fold, prints, seen_at_visits
 
 PLAIN = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 MASKS = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}}
@@ -122,21 +122,7 @@ def test_a_gpu_sees_more() -> None:
 
 
 def test_several_visits_share_the_budget() -> None:
-    subject = {"response": {"kind": "classification", "level": "subject", "classes": ["no", "yes"]}}
-    cells = [
-        {
-            "subject": f"s{i:02d}",
-            "visit": v,
-            "scan.ct": "x.nii.gz",
-            "tumour": "m.nii.gz",
-            "response": "yes" if i % 2 else "no",
-        }
-        for i in range(12)
-        for v in ("a", "b")
-    ]
-    cohort = cohort_of(header(visits=["a", "b"], tasks=MASKS | subject), cells)
-    single = prints([(112, 112, 112)] * 12).cases
-    found = type(prints([]))(cases={f"{k}@{v}": record for k, record in single.items() for v in ("a", "b")})
+    cohort, found = seen_at_visits(["a", "b"], (112, 112, 112), MASKS)
     plan = make_plan(cohort, found, one_fold(cohort), machine=LAPTOP)
     assert plan.shared.max_visits == 2
     assert scan(plan).field == "both"

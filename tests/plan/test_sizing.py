@@ -15,7 +15,7 @@ from polytask.plan.machine import GIB, Machine
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.planner import make_plan
 from tests.plan.nnunet_rule import plan_as_nnunet
-from tests.plan.worlds import cohort_of, graded, header, one_fold, prints
+from tests.plan.worlds import cohort_of, graded, header, one_fold, prints, seen_at_visits
 
 MASK = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}}
 GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
@@ -145,22 +145,7 @@ def test_a_gpu_of_24_gib_sees_no_less_than_a_cpu(name: str) -> None:
 
 def test_channels_are_asked_with_the_device_and_not_with_one_view() -> None:
     """Nine visits on 139 GiB got half the channels, because the share of one view was below 8 GB."""
-    subject = {"response": {"kind": "classification", "level": "subject", "classes": ["no", "yes"]}}
-    visits = [f"v{i}" for i in range(9)]
-    cells = [
-        {
-            "subject": f"s{i:02d}",
-            "visit": v,
-            "scan.ct": "x.nii.gz",
-            "tumour": "m.nii.gz",
-            "response": "yes" if i % 2 else "no",
-        }
-        for i in range(12)
-        for v in visits
-    ]
-    cohort = cohort_of(header(visits=visits, tasks=MASK | subject), cells)
-    single = prints([(138, 170, 140)] * 12).cases
-    found = type(prints([]))(cases={f"{k}@{v}": record for k, record in single.items() for v in visits})
+    cohort, found = seen_at_visits([f"v{i}" for i in range(9)], (138, 170, 140), MASK)
     image = scan(make_plan(cohort, found, one_fold(cohort), machine=gpu(139)))
     assert image.widths[0] == 32
 

@@ -111,6 +111,27 @@ def prints(shapes: Sequence[Sequence[int]], spacings: Sequence[Sequence[float]] 
     return Fingerprint(cases=records)
 
 
+def seen_at_visits(
+    visits: Sequence[str], size: tuple[int, ...], tasks: dict[str, object]
+) -> tuple[Cohort, Fingerprint]:
+    """Twelve subjects with an image of one size at every visit, a mask each, and one response to all of them."""
+    response = {"kind": "classification", "level": "subject", "classes": ["no", "yes"]}
+    cells = [
+        {
+            "subject": f"s{i:02d}",
+            "visit": visit,
+            "scan.ct": "x.nii.gz",
+            "tumour": "m.nii.gz",
+            "response": "yes" if i % 2 else "no",
+        }
+        for i in range(12)
+        for visit in visits
+    ]
+    cohort = cohort_of(header(visits=list(visits), tasks=tasks | {"response": response}), cells)
+    single = prints([size] * 12).cases
+    return cohort, Fingerprint(cases={f"{k}@{v}": record for k, record in single.items() for v in visits})
+
+
 def one_fold(cohort: Cohort, held_out: int = 2, tune: int = 1) -> Splits:
     """A single fold: the last subjects are held out, those before them tune."""
     names = cohort.list_split_subjects("train")

@@ -23,6 +23,7 @@ from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
 from polytask.study.arms import BASELINE
 from polytask.study.study_design import ArmTiming, RatioQuartiles
+from polytask.training.device_speedups import choose_speedups
 from polytask.training.distributed import World, choose_device
 from polytask.training.rehearsal import Rehearsal, build_rehearsal
 from polytask.training.run_record import assign_networks
@@ -99,7 +100,8 @@ def time_arms(
     Args:
         plans: arm → plan. fold: the fold whose data are used. tasks: the tasks that are trained.
     """
-    world, threads = World(0, 1, choose_device(device)), torch.get_num_threads()
+    place, threads = choose_device(device), torch.get_num_threads()
+    world = World(0, 1, place, choose_speedups(place))
 
     def networks(arm: str) -> Iterator[Rehearsal]:
         torch.set_num_threads(plans[arm].shared.training.threads)

@@ -16,15 +16,17 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from polytask.errors import PolytaskError
+from polytask.training.device_speedups import NO_SPEEDUPS, DeviceSpeedups, choose_speedups
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among `size` processes, and the device it uses."""
+    """This process among `size` processes, the device it uses, and what makes steps faster there."""
 
     rank: int
     size: int
     device: torch.device
+    speedups: DeviceSpeedups = NO_SPEEDUPS
 
     @property
     def chief(self) -> bool:
@@ -108,7 +110,7 @@ def join_world(device: str | None = None) -> Iterator[World]:
     if started:
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank() if size > 1 else 0, size, place)
+        yield World(dist.get_rank() if size > 1 else 0, size, place, choose_speedups(place))
     finally:
         if started:
             dist.destroy_process_group()

@@ -18,6 +18,7 @@ from polytask.plan.plan_settings import set_values
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
+from polytask.training.device_speedups import DeviceSpeedups, choose_speedups
 from polytask.training.distributed import World, find_best_device
 from polytask.training.fitting import RunContext, make_state, run_seed
 from polytask.training.folder import Run
@@ -75,6 +76,7 @@ def load_rehearsal(
     changes: Sequence[str] = (),
     device: str | None = None,
     seed: int = 0,
+    speedups: DeviceSpeedups | None = None,
 ) -> Rehearsal:
     """Read a planned and prepared work folder up to the point where training would begin.
 
@@ -84,6 +86,7 @@ def load_rehearsal(
         tasks: only these tasks.
         changes: settings such as `training.precision=bf16`, for this time only.
         device: cpu, cuda, mps; by default the best there is.
+        speedups: by default those of the device, as in a training.
     """
     work = Path(work)
     plan = set_values(read_plan(work), changes)
@@ -92,7 +95,8 @@ def load_rehearsal(
             f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
         )
     chosen = choose_fold_tasks(plan, fold, tasks)
-    world = World(0, 1, torch.device(device) if device else find_best_device())
+    place = torch.device(device) if device else find_best_device()
+    world = World(0, 1, place, choose_speedups(place) if speedups is None else speedups)
     cohort = Cohort.read((work / plan.cohort).resolve())
     ensure_cohort(plan, cohort)
     torch.set_num_threads(plan.shared.training.threads)

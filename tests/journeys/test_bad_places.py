@@ -139,10 +139,10 @@ def test_interrupted_prepare_goes_on(trained: Path) -> None:
     shutil.rmtree(work / "store")
     made = prepare_room.make_case
 
-    def slow(recipe: object, folder: Path) -> object:
+    def slow(recipe: object, folder: Path, masks: None) -> object:
         if len(list(folder.iterdir())) >= 3:
             raise KeyboardInterrupt
-        return made(recipe, folder)  # type: ignore[arg-type]
+        return made(recipe, folder, masks)  # type: ignore[arg-type]
 
     with patch.object(prepare_room, "make_case", slow):
         said = polytask("prepare", work, "--jobs", 1)

@@ -18,14 +18,14 @@ def test_large_cases_are_made_one_at_a_time(
     now, together, lock = 0, [], threading.Lock()
     real = store_builder.make_case
 
-    def counted(recipe, store):
+    def counted(recipe, store, masks):
         nonlocal now
         with lock:
             now += 1
             together.append(now)
         time.sleep(0.02)
         try:
-            return real(recipe, store)
+            return real(recipe, store, masks)
         finally:
             with lock:
                 now -= 1

@@ -15,6 +15,12 @@ def prepare(
     jobs: Annotated[
         int, typer.Option(help="Number of cases prepared at the same time; 0: one for each processor.", min=0)
     ] = 0,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            help="How masks are stored: runs (small, the same tensors) or dense; default: as they are, else dense."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON document.")] = False,
 ) -> None:
     """Resample every case onto the plan's grid, once. Run it again at any time: finished cases are kept."""
@@ -25,8 +31,10 @@ def prepare(
 
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar
+    from polytask.prepare.mask_runs import parse_mask_form
     from polytask.prepare.store_builder import prepare as prepare_store
 
+    form = None if masks is None else parse_mask_form(masks)
     bar = make_transient_bar(
         TextColumn("prepare"),
         BarColumn(),
@@ -41,7 +49,7 @@ def prepare(
             bar.update(line, completed=done, total=total, description=key)
 
         try:
-            done = prepare_store(work, jobs or os.cpu_count() or 1, progress)
+            done = prepare_store(work, jobs or os.cpu_count() or 1, progress, masks=form)
         except KeyboardInterrupt:
             typer.echo("interrupted; finished cases are kept. Go on with:", err=True)
             typer.echo(f"  polytask prepare {work}", err=True)

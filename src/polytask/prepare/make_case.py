@@ -21,6 +21,7 @@ from polytask.leftovers import HALF_WRITTEN_PREFIX
 from polytask.prepare.case_digests import digest_slide, digest_volumes
 from polytask.prepare.crop_boxes import parse_box_cell
 from polytask.prepare.finding_places import Place, parse_place_cell
+from polytask.prepare.mask_runs import MaskForm, encode_mask_runs
 from polytask.prepare.prepared_image import PreparedImage, prepare_image
 from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.slide_bags import StreamedArray, prepare_unread_bag
@@ -40,16 +41,28 @@ class NotStoredError(Exception):
         self.error, self.needed = error, needed
 
 
-def is_case_stored(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
-    """Whether the store already holds the case exactly as this recipe would make it."""
+def is_case_stored(
+    recipe: Recipe, store: Path, hashes: dict[str, str], masks: MaskForm | None = None
+) -> bool:
+    """Whether the store already holds the case exactly as this recipe would make it.
+
+    Args:
+        masks: the form that its masks must have; None: any.
+    """
     meta = find_json_object(store / recipe.key / "meta.json")
-    return "recipe" in meta and bool(meta["recipe"] == recipe.digest(hashes))
+    if "recipe" not in meta or meta["recipe"] != recipe.digest(hashes):
+        return False
+    return masks is None or not recipe.targets or meta.get("masks", "dense") == masks
 
 
-def make_case(recipe: Recipe, store: Path) -> CaseResult:
-    """Make one case from its files and store it, unless it is there already."""
+def make_case(recipe: Recipe, store: Path, masks: MaskForm | None = None) -> CaseResult:
+    """Make one case from its files and store it, unless it is there already.
+
+    Args:
+        masks: the form of its masks; None: a case that is there keeps its own, a new one is dense.
+    """
     hashes = hash_files(recipe.files, recipe.where)
-    if is_case_stored(recipe, store, hashes):
+    if is_case_stored(recipe, store, hashes, masks):
         size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())
         return recipe.digest(hashes), size, False
     images: dict[str, PreparedImage] = {}
@@ -74,11 +87,11 @@ def make_case(recipe: Recipe, store: Path) -> CaseResult:
         arrays[name_array_file("image", name)] = image.image
         if image.whole is not None:
             arrays[name_array_file("whole", name)] = image.whole
+    described: dict[str, dict[str, Any]] = {}
     for name, target in targets.items():
-        arrays[name_array_file("voxel", name)] = target.value
         arrays[name_array_file("points", name)] = target.points
-        if target.region is not None:
-            arrays[name_array_file("region", name)] = target.region
+        shapes = _add_target_masks(arrays, name, target, as_runs=masks == "runs")
+        described[name] = {"known": list(target.known), "region": target.region is not None, **shapes}
     for name, slide in slides.items():
         arrays[name_array_file("bag", name)], arrays[name_array_file("coords", name)] = (
             slide.patches,
@@ -91,11 +104,35 @@ def make_case(recipe: Recipe, store: Path) -> CaseResult:
         "subject": recipe.subject,
         "content": content,
         "images": {name: _describe_stored_image(image) for name, image in images.items()},
-        "targets": {n: {"known": list(t.known), "region": t.region is not None} for n, t in targets.items()},
+        "targets": described,
         "slides": {n: {"extent": s.extent, "of": s.of} for n, s in slides.items()},
+        # Left out where they are dense: a store from before has no such key.
+        **({"masks": masks} if masks == "runs" else {}),
     }
     write_case_folder(store, recipe.key, arrays, meta)
     return str(meta["recipe"]), sum(a.nbytes for a in arrays.values()), True
+
+
+def _add_target_masks(
+    arrays: dict[str, Array | StreamedArray], name: str, target: StoredTarget, as_runs: bool
+) -> dict[str, Any]:
+    """Add the mask and the region of a target to the arrays of its case, by file name.
+
+    Returns:
+        what `meta.json` says of them beside `known` and `region`: the shapes of those that are stored as runs.
+    """
+    shapes = {}
+    for kind, mask in (("voxel", target.value), ("region", target.region)):
+        if mask is None:
+            continue
+        # A dose has no runs: its values change from voxel to voxel.
+        runs = encode_mask_runs(mask) if as_runs and mask.dtype.kind != "f" else None
+        if runs is None:
+            arrays[name_array_file(kind, name)] = mask
+        else:
+            arrays[name_array_file(f"{kind}-runs", name)] = runs
+            shapes[kind] = list(mask.shape)
+    return {"runs": shapes} if shapes else {}
 
 
 def write_case_folder(

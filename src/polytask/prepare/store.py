@@ -5,6 +5,7 @@ store/KEY/meta.json     where the arrays came from and what is known
 store/@shards/XX.json   the cases that have no file at all, see `shards`
 store/KEY/image.INPUT.npy  whole.INPUT.npy  voxel.TASK.npy  region.TASK.npy  points.TASK.npy
                         bag.INPUT.npy  coords.INPUT.npy
+                        voxel-runs.TASK.npy  region-runs.TASK.npy  instead, where masks are stored as runs
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from polytask.documents.document_errors import DocumentError
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.images.volume import Array, Grid
+from polytask.prepare.mask_runs import MaskRuns
 from polytask.prepare.plane_statistics import PlaneStatistics
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.shards import read_bare_case
@@ -76,6 +79,27 @@ class Arrays(Mapping[str, Array]):
         return len(self._names)
 
 
+class StoredMasks(Mapping[str, Array | MaskRuns]):
+    """The masks or regions of a case: task → memory map, or `MaskRuns` where they are stored as runs."""
+
+    def __init__(self, folder: Path, kind: str, targets: Mapping[str, Any], dtype: npt.DTypeLike):
+        self._dense, self._targets, self._dtype = Arrays(folder, kind, tuple(targets)), targets, dtype
+        self._folder, self._kind = folder, kind
+
+    def __getitem__(self, name: str) -> Array | MaskRuns:
+        shape = self._targets[name].get("runs", {}).get(self._kind)
+        if shape is None:
+            return self._dense[name]
+        runs = map_stored_array(self._folder / name_array_file(f"{self._kind}-runs", name), "r")
+        return MaskRuns(runs, shape, self._dtype)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+
 STORED_IMAGE_KEYS = {"grid", "whole_grid", "source_grid", "box", "channel_known", "statistics"}
 STORED_TARGET_KEYS = {"known", "region"}
 """Keys that `meta.json` must have for every image (above) and for every target."""
@@ -117,14 +141,15 @@ class StoredCase:
         )
 
     @property
-    def voxel(self) -> Arrays:
+    def voxel(self) -> StoredMasks:
         """The targets: voxel task → uint8 label map `[*space]`, uint8 `[K, *space]` or float32 dose `[*space]`."""
-        return Arrays(self.folder, "voxel", tuple(self.meta["targets"]))
+        return StoredMasks(self.folder, "voxel", self.meta["targets"], np.uint8)
 
     @property
-    def region(self) -> Arrays:
+    def region(self) -> StoredMasks:
         """The regions where targets count: voxel task → bool `[*space]`. Tasks that count everywhere are left out."""
-        return Arrays(self.folder, "region", tuple(t for t, m in self.meta["targets"].items() if m["region"]))
+        limited = {task: target for task, target in self.meta["targets"].items() if target["region"]}
+        return StoredMasks(self.folder, "region", limited, np.bool_)
 
     @property
     def points(self) -> Arrays:

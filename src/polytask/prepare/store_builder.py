@@ -18,6 +18,7 @@ from polytask.prepare.bare_case_writer import store_bare_cases
 from polytask.prepare.finding_places import ensure_places_beyond_training
 from polytask.prepare.large_cases import serialize_large_cases
 from polytask.prepare.make_case import CaseResult, NotStoredError, make_case, make_storage_error
+from polytask.prepare.mask_runs import MaskForm
 from polytask.prepare.recipe import Recipe, digest_plain_data, digest_stored_geometry, make_recipes
 from polytask.prepare.store import STORE_VERSION, Store
 from polytask.threads import run_in_threads
@@ -48,7 +49,12 @@ class PreparationResult:
 
 
 def prepare(
-    work: Path | str, jobs: int = 2, progress: Progress | None = None, *, waits: WaitCallback | None = None
+    work: Path | str,
+    jobs: int = 2,
+    progress: Progress | None = None,
+    *,
+    waits: WaitCallback | None = None,
+    masks: MaskForm | None = None,
 ) -> PreparationResult:
     """Store every case of the plan's cohort in `WORK/store`.
 
@@ -60,6 +66,8 @@ def prepare(
         jobs: cases at a time (threads: decompression and numpy release the lock).
         progress: called after every case.
         waits: when another process prepares this store, wait until it is done; called once with a line that says so.
+        masks: how masks are stored; cases that have the other form are made again. None: cases that are there keep
+            theirs, new ones are dense.
 
     Raises:
         LockedError: another process prepares this store, and `waits` is not given.
@@ -69,7 +77,7 @@ def prepare(
     cohort, store = read_plan_cohort(plan, work), Store(work / "store")
     wait = waits is not None
     with hold_lock(find_store_lock(store), "prepares this store", place=store.folder, wait=wait, say=waits):
-        return fill_store(store, cohort, plan, jobs, progress)
+        return fill_store(store, cohort, plan, jobs, progress, masks)
 
 
 def find_store_lock(store: Store) -> Path:
@@ -79,7 +87,12 @@ def find_store_lock(store: Store) -> Path:
 
 
 def fill_store(
-    store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
+    store: Store,
+    cohort: Cohort,
+    plan: Plan,
+    jobs: int = 2,
+    progress: Progress | None = None,
+    masks: MaskForm | None = None,
 ) -> PreparationResult:
     """Store the cases that are not there yet, then write the index. See `prepare`; the caller must hold the lock."""
     # Unreadable cells are reported before anything is made.
@@ -91,7 +104,7 @@ def fill_store(
     made: dict[str, CaseResult] = {}
     total = len(recipes)
     try:
-        for key, result in _make_all_cases(recipes, store.folder, jobs):
+        for key, result in _make_all_cases(recipes, store.folder, jobs, masks):
             made[key] = result
             if progress is not None:
                 progress(len(made), total, key)
@@ -138,12 +151,14 @@ def check_store(store: Store, cohort: Cohort, plan: Plan) -> None:
         )
 
 
-def _make_all_cases(recipes: Sequence[Recipe], folder: Path, jobs: int) -> Iterator[tuple[str, CaseResult]]:
+def _make_all_cases(
+    recipes: Sequence[Recipe], folder: Path, jobs: int, masks: MaskForm | None
+) -> Iterator[tuple[str, CaseResult]]:
     """Store all cases and yield (key, result) as they are done; cases without files come last.
 
     After the first failure (or Ctrl-C) no further case is begun.
     """
-    make = serialize_large_cases(lambda recipe: make_case(recipe, folder))
+    make = serialize_large_cases(lambda recipe: make_case(recipe, folder, masks))
     for recipe, result in run_in_threads(make, (r for r in recipes if not r.has_no_files), jobs):
         yield recipe.key, result
     yield from store_bare_cases([r for r in recipes if r.has_no_files], folder)

@@ -191,8 +191,9 @@ def _fill_target(
     task, place = schema.voxel[name], (drawn.slot, *part)
     stored = drawn.case.voxel[name]
     flat = stored.ndim == len(window.block)
-    planes = stored[None] if flat else stored
-    block = torch.from_numpy(np.array(planes[(slice(None), *window.block)]))
+    # Copied, because a memory map is read-only.
+    cut = np.array(stored[window.block if flat else (slice(None), *window.block)])
+    block = torch.from_numpy(cut[None] if flat else cut)
     value = window.linear(block) if task.dose else window.nearest(block)
     mirror = drawn.geometry.flips[find_left_right_axis(drawn.prepared.grid)]
     if mirror and not task.dose:

@@ -182,7 +182,7 @@ def measure_train_volumes(
             if not any(known) or prepared is None:
                 continue
             unit = compute_voxel_size(prepared.grid.spacing, str(getattr(task, "unit", "mm")))
-            value = stored.voxel[task.name]
+            value = np.asarray(stored.voxel[task.name])
             exclusive = bool(getattr(task, "exclusive", True))
             volumes[case.subject, case.visit] = {
                 s: float(((value == k + 1) if exclusive else (value[k] > 0)).sum()) * unit

@@ -19,6 +19,7 @@ from polytask.kinds.plan_reasons import format_sizes
 from polytask.plan.fingerprint_records import CaseRecord, Fingerprint
 from polytask.plan.machine import GIB
 from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_value
 from polytask.plan.planner import make_plan
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
@@ -82,6 +83,7 @@ CHANGES = {
         "images.scan.view=[80,80,80]",
         "images.scan.patch=[48,48,48]",
         "images.scan.widths=[8,16,32]",
+        "images.scan.topology=light",
         "images.scan.field=both",
         "training.batch=3",
         "training.precision=float32",
@@ -90,6 +92,7 @@ CHANGES = {
         "images.scan.spacing=[1.6,1.6,2]",
         "images.scan.patch=[64,64,48]",
         "images.scan.field=whole",
+        "images.scan.topology=strided",
         "images.scan.strides=[[1,1,1],[2,2,1],[2,2,2]]",
         "training.steps_per_epoch=10",
         "training.threads=1",
@@ -114,6 +117,7 @@ CHANGES = {
     "gpu": [
         "images.scan.spacing=[1.5,1.5,1.5]",
         "images.scan.blocks=[1,1,1,1]",
+        "images.scan.topology=strided",
         "training.optimizer=sgd",
         "images.scan.channel_flags=true",
     ],
@@ -285,6 +289,48 @@ def test_crops_by_hand_cost_something() -> None:
     assert float(seconds[0]) < float(seconds[1]) < float(seconds[2])
 
 
+def test_a_topology_by_hand_replans_network_and_patch() -> None:
+    """A strided network sees a larger patch in the time of a step: at least half as many voxels again."""
+    planned, strided = (
+        World((256, 256, 160), MASKS).plan(f"images.scan.topology={name}").shared
+        for name in ("full", "strided")
+    )
+    before, after = planned.images["scan"], strided.images["scan"]
+    assert after.topology == "strided"
+    assert after.strides[0] == (2, 2, 2)
+    assert after.widths[:3] == (32, 64, 128)
+    assert after.patch is not None
+    assert before.patch is not None
+    assert prod(after.patch) >= 1.5 * prod(before.patch)
+    assert strided.why["images.scan.topology"].startswith("set by hand")
+
+
+@pytest.mark.parametrize("setting", ["strides=[[2,2,2],[2,2,2],[2,2,2]]", "widths=[8,32,64]"])
+def test_a_topology_follows_strides_and_widths(setting: str) -> None:
+    shared = WORLDS["whole"].plan(f"images.scan.{setting}").shared
+    assert shared.images["scan"].topology is None
+    assert shared.why["images.scan.topology"] == f"follows {setting.split('=')[0]}, set by hand"
+    if setting.startswith("strides"):
+        assert shared.images["scan"].widths == (32, 64, 128), "there is no stage at full resolution"
+    ran = set_value(WORLDS["whole"].plan(), f"images.scan.widths={[8, 32, 64, 128, 256]}")
+    assert ran.shared.images["scan"].topology is None
+    assert ran.shared.why["images.scan.topology"] == "follows widths, set by hand"
+
+
+def test_a_run_cannot_have_another_topology_than_its_plan() -> None:
+    with pytest.raises(
+        PolytaskError, match="'strided' does not fit widths and strides; `polytask plan --set`"
+    ):
+        set_value(WORLDS["whole"].plan(), "images.scan.topology=strided")
+
+
+def test_an_image_that_is_too_small_cannot_begin_with_a_stride() -> None:
+    with pytest.raises(
+        PolytaskError, match="topology=strided: the image is too small for a network that begins"
+    ):
+        World((10, 10, 10), MASKS).plan("images.scan.topology=strided")
+
+
 def test_more_stages_than_any_view_fits_end_the_search() -> None:
     """Strides of 64 in all need 256 voxels along each axis, more than the smallest view has."""
     image = WORLDS["both"].plan("images.scan.widths=[8,16,16,16,16,16,16]").shared.images["scan"]
@@ -345,7 +391,12 @@ def test_grades_that_are_not_balanced_are_not_drawn_on_purpose_either() -> None:
         ("both", ["images.scan.spacing=[0,1,1]"], "must be above 0"),
         ("both", ["images.scan.spacing.3=1"], "'3' is not an index"),
         ("both", ["images.scan.crop.margin=.nan"], "nan is not a margin"),
-        ("both", ["images.scan.strides=[[2,2,2]]"], "all 1 in the first"),
+        ("both", ["images.scan.strides=[[4,4,4]]"], "1 or 2 in the first"),
+        ("both", ["images.scan.topology=strided", "images.scan.strides=[[1,1,1],[2,2,2],[2,2,2]]"],
+         r"scan.topology=strided images.scan.strides=.*: strides of another topology; leave one of them out"),
+        ("both", ["images.scan.topology=narrow", "images.scan.widths=[16,32,64]"],
+         r"scan.topology=narrow images.scan.widths=.*: widths of another topology; leave one of them out"),
+        ("both", ["images.scan.topology=thin"], "'thin' is not valid"),
         ("both", ["images.scam.spacing=[1,1,1]"], "'scam' is not in shared.images; did you mean 'scan'"),
         ("both", ["images.scan.dims=2"], "change `dims` in cohort.yaml"),
         ("both", ["folds.0.tasks.grade.frequencies=[]"], "expected one number for each entry of classes"),

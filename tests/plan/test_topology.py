@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import pytest
@@ -9,20 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.plan.rules.network_cost import (
+    count_activation_bytes,
     count_decoder_flops,
     count_encoder_flops,
     count_kept_bytes,
     count_parameter_bytes,
 )
 from polytask.plan.rules.topology import (
+    FIRST_STAGES,
     MAX_ENCODER_STAGES,
     TARGET_BOTTLENECK_EDGE,
+    NetworkTopology,
     pad_to_strides,
     plan_kernels,
     plan_strides,
     plan_topology,
     scale_topology,
 )
+from polytask.plan.rules.view_sizes import count_view_flops
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,44 @@ def test_widths_by_device() -> None:
     assert scale_topology(large, "gpu-wide").strides == large.strides
 
 
+def test_widths_and_strides_by_topology() -> None:
+    """Every stage but the first keeps its width; a strided network has no stage at full resolution."""
+    full, narrow, strided, light = (
+        plan_topology((64,) * 3, (1, 1, 1), 1, "cpu", None, topology) for topology in FIRST_STAGES
+    )
+    assert narrow == replace(full, widths=(8, 32, 64, 128, 256))
+    assert strided.widths == full.widths[1:]
+    assert strided.strides == full.strides[1:]
+    assert strided.total == full.total
+    assert light == replace(strided, widths=(16, 64, 128, 256))
+    thick = plan_topology((64, 64, 16), (1, 1, 5), 1, "cpu", None, "strided")
+    assert (thick.strides[0], thick.kernels[0]) == ((2, 2, 1), (3, 3, 1)), "only the fine axes are halved"
+    assert plan_topology((10, 10, 10), (1, 1, 1), 1, "cpu", None, "strided").strides[0] == (1, 1, 1), (
+        "too small"
+    )
+    assert plan_topology((256, 256), (1, 1), 3, "gpu", None, "strided").widths == (
+        64,
+        128,
+        256,
+        512,
+        512,
+        512,
+    )
+    assert plan_topology((256, 256), (1, 1), 3, "gpu", None, "strided").blocks[:2] == (1, 2)
+
+
+def test_a_strided_network_needs_less_than_half_of_the_work_and_memory() -> None:
+    full, strided = (
+        plan_topology((64,) * 3, (1, 1, 1), 1, "cpu", None, topology) for topology in ("full", "strided")
+    )
+    size = (64,) * 3
+    assert count_view_flops(strided, size, 1) < 0.5 * count_view_flops(full, size, 1)
+    assert count_activation_bytes(strided, size, 1, "float32") < 0.5 * count_activation_bytes(
+        full, size, 1, "float32"
+    )
+    assert count_parameter_bytes(strided, 1) == pytest.approx(count_parameter_bytes(full, 1), rel=0.01)
+
+
 def test_flops_of_a_known_network() -> None:
     """64³, base 16, five levels, one decoder: 23 GFLOP forward an image on the prototype (46 for two)."""
     t = plan_topology((64,) * 3, (1, 1, 1), 1, "cpu")
@@ -124,29 +167,40 @@ def test_flops_of_a_known_network() -> None:
     )
 
 
-@pytest.mark.parametrize(("dims", "slices"), [(2, 1.0), (3, 1.0), (3, 5.0)])
-def test_cost_agrees_with_the_real_modules(dims: int, slices: float) -> None:
+@pytest.mark.parametrize(
+    ("dims", "slices", "topology"),
+    [(2, 1.0, "full"), (3, 1.0, "full"), (3, 5.0, "full"), (2, 1.0, "light"), (3, 1.0, "strided"), (3, 5.0, "strided")],
+)  # fmt: skip
+def test_cost_agrees_with_the_real_modules(dims: int, slices: float, topology: NetworkTopology) -> None:
     """Parameters, multiplications and what autograd keeps, all to a hundredth or two."""
     import torch
     from torch.autograd.graph import saved_tensors_hooks
     from torch.utils.flop_counter import FlopCounterMode
 
     from polytask.model.building_blocks import Decoder, Encoder, EncoderSpec
+    from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
 
     size = (32,) * dims
-    t = plan_topology(size, (slices, *(1.0,) * (dims - 1)), 2, "cpu")
+    t = plan_topology(size, (slices, *(1.0,) * (dims - 1)), 2, "cpu", None, topology)
     assert len(t.kernels) == (len(t.widths) if slices > 1 else 0)
     encoder = Encoder(EncoderSpec(dims, 2, t.widths, t.blocks, t.strides, t.kernels))
-    decoder = Decoder(dims, t.widths, kernels=t.kernels)
+    decoder: torch.nn.Module = Decoder(dims, t.widths, kernels=t.kernels)
+    step = SubvoxelStep(t.widths[0], count_enlarged_channels(t.widths[0]), t.strides[0])
+    modules = [encoder, decoder, *([step] if topology != "full" else [])]
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    weights = [p for m in (encoder, decoder) for p in m.parameters()]
+    weights = [p for m in modules for p in m.parameters()]
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda x: x):
         out = decoder(encoder(torch.randn(1, 2, *size)))
+        if topology != "full":
+            maps = step(out[0])
+            # A head keeps the maps that it reads.
+            out = [maps * torch.ones((), requires_grad=True)]
+            assert maps.shape[1] == t.enlarged
     counted = counter.get_total_flops()
     assert count_encoder_flops(t, size) + count_decoder_flops(t, size) == pytest.approx(counted, rel=0.01)
     assert count_parameter_bytes(t, 1) / 20 == pytest.approx(sum(p.numel() for p in weights), rel=0.02)

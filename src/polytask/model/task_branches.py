@@ -18,6 +18,7 @@ from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
+from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
 from polytask.model.visit_fusion import FUSION_DEPTHS, MIN_FUSION_VISITS, VISIT_FUSIONS
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 from polytask.tasks.task import Task
@@ -97,8 +98,9 @@ class VoxelBranch(nn.Module):
         self.keys = {
             t: t if spec.decoder == "private" or t in alone else f"image {spec.voxel_image[t]}" for t in tasks
         }
-        levels = 1 + spec.deep_supervision
+        levels = self.levels = 1 + spec.deep_supervision
         decoders: dict[str, VoxelDecoder] = {}
+        enlargers: dict[str, SubvoxelStep] = {}
         heads: dict[str, VoxelHeads] = {}
         for name, task in tasks.items():
             key, image = self.keys[name], spec.images[spec.voxel_image[name]]
@@ -108,26 +110,33 @@ class VoxelBranch(nn.Module):
                 )
             elif key not in decoders:
                 decoders[key] = Decoder(image.dims, image.widths, levels, image.kernels)
-            widths = image.widths[: decoders[key].outputs]
+            widths, stem = image.widths[: decoders[key].outputs], image.strides[0]
+            if max(stem) > 1:
+                enlarged = count_enlarged_channels(widths[0])
+                widths = (enlarged, *widths)[:levels]
+                if key not in enlargers:
+                    enlargers[key] = SubvoxelStep(image.widths[0], enlarged, stem)
             thinned = spec.uncertainty == "variance" and name in upstream
             heads[name] = VoxelHeads(task, image.dims, widths, thinned)
         self.decoders, self.heads = NamedModules(decoders), NamedModules(heads)
+        self.enlargers = NamedModules(enlargers)
+        """Decoder → the step from its finest maps to single voxels, where the encoder begins with a stride."""
 
     def forward(self, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
         """Decode pyramids: task → (outputs, decoded maps), finest first."""
         answers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
         for key in dict.fromkeys(self.keys[t] for t in pyramids):
             own_pyramids = {t: p for t, p in pyramids.items() if self.keys[t] == key}
-            for name, maps in self._decoded(self.decoders[key], own_pyramids).items():
+            for name, maps in self._decoded(key, own_pyramids).items():
                 answers[name] = (self.heads[name](maps), maps)
         return answers
 
-    @staticmethod
-    def _decoded(decoder: VoxelDecoder, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
+    def _decoded(self, key: str, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
         """Decode the maps of the tasks that use one decoder; it runs only once for tasks that see the same maps."""
+        decoder = self.decoders[key]
         if isinstance(decoder, AttentionDecoder):
             decoded: dict[str, list[Tensor]] = decoder(pyramids)
-            return decoded
+            return {task: self._enlarge_finest(key, maps) for task, maps in decoded.items()}
         maps_by_ids: dict[tuple[int, ...], list[Tensor]] = {}
         maps_by_task: dict[str, list[Tensor]] = {}
         for name, pyramid in pyramids.items():
@@ -137,9 +146,13 @@ class VoxelBranch(nn.Module):
             maps_by_task[name] = (
                 maps_by_ids[tensor_ids]
                 if tensor_ids in maps_by_ids
-                else maps_by_ids.setdefault(tensor_ids, decoder(pyramid))
+                else maps_by_ids.setdefault(tensor_ids, self._enlarge_finest(key, decoder(pyramid)))
             )
         return maps_by_task
+
+    def _enlarge_finest(self, key: str, maps: list[Tensor]) -> list[Tensor]:
+        """Put maps of single voxels before decoded maps, where the encoder begins with a stride."""
+        return [self.enlargers[key](maps[0]), *maps][: self.levels] if key in self.enlargers else maps
 
     def make_handed_down_map(
         self, name: str, outputs: Sequence[Tensor], maps: Sequence[Tensor], stop: bool
@@ -163,6 +176,9 @@ class VoxelBranch(nn.Module):
                 roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
             else:
                 roles |= assign_role(decoder, f"decoders.members.@{key}.", choose_owner_role(users))
+            if key in self.enlargers:
+                step = self.enlargers[key]
+                roles |= assign_role(step, f"enlargers.members.@{key}.", choose_owner_role(users))
         for name, heads in self.heads.items():
             roles |= assign_role(heads, f"heads.members.@{name}.", private_role(name))
         return roles

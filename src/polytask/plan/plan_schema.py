@@ -12,6 +12,7 @@ from polytask.documents.document_errors import DocumentError
 from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
 from polytask.plan.roi_plan import RoiPlan
+from polytask.plan.rules.topology import NetworkTopology
 from polytask.plan.validate import parse_plan
 
 PLAN_FILE = "plan.yaml"
@@ -59,7 +60,9 @@ class ImagePlan(PlanSection):
     blocks: tuple[int, ...]
     """Number of residual blocks in each stage."""
     strides: tuple[tuple[int, ...], ...]
-    """Stride with which each stage begins, one number per axis; the first stage has strides of 1."""
+    """Stride with which each stage begins, one number per axis, in the first 1 or 2."""
+    topology: NetworkTopology | None = None
+    """How the first stage was planned; widths and strides say what it is. None = they were set by hand."""
     kernels: tuple[tuple[int, ...], ...] | None = None
     """Kernel of the convolutions of each stage, 1 or 3 along each axis; None = 3 along every axis of every stage."""
     foreground: float

@@ -99,6 +99,11 @@ def _update_dependent_values(
                     _update_whole_view(
                         image, content["shared"]["why"], name, ("shared", "images", name, "view") in own
                     )
+            case ["shared", "images", name, "strides" | "widths", *_]:
+                # The name of a topology is that of planned strides and widths.
+                if ["shared", "images", name, "topology"] not in done:
+                    content["shared"]["images"][name]["topology"] = None
+                    content["shared"]["why"][f"images.{name}.topology"] = f"follows {path[3]}, set by hand"
             case ["shared", "training", "weights", *_]:
                 balance = content["shared"]["training"]["balance"]
                 chosen = ["shared", "training", "balance", "rule"] in done

@@ -97,6 +97,8 @@ def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterat
         yield SummaryRow(f"{name}: crops", crops, reason("roi"))
     widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
     yield SummaryRow(f"{name}: network", widths, reason("strides"))
+    if image.topology not in (None, "full"):
+        yield SummaryRow(f"{name}: topology", str(image.topology), reason("topology"))
     if image.kernels is not None:
         kernels = ", ".join(format_sizes(kernel) for kernel in dict.fromkeys(image.kernels))
         yield SummaryRow(f"{name}: kernels", kernels, reason("kernels"))

@@ -13,7 +13,7 @@ from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
 from polytask.plan.roi_plan import list_chooser_breaches, list_roi_breaches
-from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE
+from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE, begins_as_planned
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
 from polytask.plan.validate_values import list_value_breaches
@@ -189,6 +189,12 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
         counts = f"{stages}, {len(image.blocks)} and {len(image.strides)}"
         yield "widths", f"widths, blocks and strides have {counts} stages; expected the same number in each"
         return
+    if image.topology and not begins_as_planned(image.widths, image.strides, image.topology):
+        yield (
+            "topology",
+            f"{image.topology!r} does not fit widths and strides; `polytask plan --set` plans them for it, null keeps "
+            "them",
+        )
     yield from _list_kernel_breaches(image)
     wanted = {
         "whole": ("view", "view_spacing"),

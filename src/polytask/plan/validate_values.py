@@ -111,8 +111,8 @@ def _find_stage_problem(key: str, value: tuple[Any, ...], dims: int) -> str:
     if len(value) > MAX_PLAN_STAGES:
         return find_excess(len(value), MAX_PLAN_STAGES, "stages")
     if key == "strides":
-        if not value or any(len(s) != dims or min(s) < 1 for s in value) or max(value[0]) > 1:
-            return f"expected {dims} whole numbers above 0 for each stage, all 1 in the first"
+        if not value or any(len(s) != dims or min(s) < 1 for s in value) or max(value[0]) > 2:
+            return f"expected {dims} whole numbers above 0 for each stage, 1 or 2 in the first"
         return find_excess(max(s for stage in value for s in stage), MAX_STAGE_STRIDE)
     if key == "kernels":
         fit = value and all(len(kernel) == dims and set(kernel) <= {1, 3} for kernel in value)

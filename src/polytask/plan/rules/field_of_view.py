@@ -76,7 +76,7 @@ def choose_field(
     """
 
     def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
-        return plan_topology(size, spacing, planes, budget.scale, why)
+        return plan_topology(size, spacing, planes, budget.scale, why, budget.topology)
 
     full, held = geometry.find_view_size(), geometry.describe_view_size()
     t = net(full, geometry.spacing)

@@ -77,7 +77,7 @@ def fix_sizes(
         return replace(choice, patches=patches)
 
     def net(size: Sequence[int]) -> Topology:
-        return plan_topology(size, spacing, choice.topology.planes, budget.scale, why)
+        return plan_topology(size, spacing, choice.topology.planes, budget.scale, why, budget.topology)
 
     names = " and ".join([*sizes, *(["view_spacing"] if coarser else [])])
     if coarser and view_spacing and choice.field == "whole" and not why.is_fixed("spacing"):

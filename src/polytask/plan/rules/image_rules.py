@@ -21,9 +21,13 @@ from polytask.plan.rules.image_geometry import plan_geometry
 from polytask.plan.rules.network_cost import DEVICE_MARGIN, PASSES_PER_STEP, Topology
 from polytask.plan.rules.network_scale import (
     choose_scale,
+    choose_topology,
+    explain_first_stage,
+    explain_first_stride,
     explain_larger_network,
     explain_scale,
     grow_networks,
+    name_topology,
 )
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.step_cost import StepCost, count_masks, count_step_cost, find_smallest_batch
@@ -134,13 +138,14 @@ def _plan_image(
     # Each flag is a plane of its own that says whether its channel is present.
     planes = spec.planes + (len(spec.channels) if flags else 0)
     budget = choose_scale(_compute_view_budget(basis, name), geometry, planes, decoders)
+    budget = choose_topology(budget, why)
     field = choose_field(geometry, planes, decoders, len(basis.pooled), budget, why)
     field = fix_sizes(field, geometry, decoders, budget, why)
     t = field.topology
     deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (
-        f"{t.widths[0]} channels in the first stage, doubled in each further one up to {max(t.widths)}: "
-        + explain_scale(budget.scale)
+        f"{t.widths[0]} channels in the first stage, {explain_first_stage(t)}doubled in each further one up to "
+        f"{max(t.widths)}: {explain_scale(budget.scale)}"
     )
     why["blocks"] = (
         "on a CPU one residual block per stage"
@@ -148,9 +153,9 @@ def _plan_image(
         else "on a GPU one residual block in the first stage, two in each further one"
     )
     why["strides"] = (
-        f"each stage halves every axis while at least {TARGET_BOTTLENECK_EDGE} positions remain "
-        f"({format_sizes(deepest)} in the deepest stage); an axis at least twice as coarse as the finest one is halved "
-        "later, and an axis that padding would lengthen by over 20 % less often"
+        f"{explain_first_stride(t)}each stage halves every axis while at least {TARGET_BOTTLENECK_EDGE} positions "
+        f"remain ({format_sizes(deepest)} in the deepest stage); an axis at least twice as coarse as the finest one is "
+        "halved later, and an axis that padding would lengthen by over 20 % less often"
     )
     why["kernels"] = _explain_kernels(t)
     why["foreground"] = (
@@ -175,6 +180,7 @@ def _plan_image(
         widths=t.widths,
         blocks=t.blocks,
         strides=t.strides,
+        topology=name_topology(t, budget.topology, why),
         kernels=t.kernels or None,
         foreground=FOREGROUND_SHARE if field.patch else 0.0,
         channel_flags=flags,

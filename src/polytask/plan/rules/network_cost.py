@@ -1,7 +1,8 @@
 """Counts what a network costs before it is built: multiplications, activations, parameters of `polytask.model`.
 
 Counted from the layers: a residual block has two convolutions and a shortcut, a decoder level has a 1×1 convolution and
-then one convolution on the joined maps; a kernel is 3³, or 1×3×3 in stages where one axis is much coarser. What
+then one convolution on the joined maps; a kernel is 3³, or 1×3×3 in stages where one axis is much coarser. Where the
+first stage has a stride, one layer brings each decoder's maps back to single voxels. What
 autograd keeps for the backward pass is counted tensor by tensor: the input of each convolution and each norm, the
 output of each activation, what the losses of the masks keep. A test holds the count within a tenth of what is kept.
 """
@@ -28,8 +29,8 @@ SUPERVISED_LEVELS = 3
 LOSS_BYTES, LOSS_BYTES_PER_MASK = 21, 12
 """Bytes that Dice plus cross-entropy keep at each position, in float32 on every device: labels, regions and the
 background once, the rest for each mask."""
-
-
+ENLARGED_CHANNEL_DIVISOR = 2
+"""Maps at the resolution of the image have this share of the finest stage's channels, if that stage has a stride."""
 BYTES_PER_NUMBER = {"float32": 4, "bf16": 2}
 
 
@@ -55,6 +56,11 @@ class Topology:
         """Total stride of each axis; sizes of views and patches must be multiples of it."""
         return tuple(prod(s[axis] for s in self.strides) for axis in range(self.dims))
 
+    @property
+    def enlarged(self) -> int:
+        """Number of channels of the maps that the step back to single voxels makes; 0 without a stride in front."""
+        return max(1, self.widths[0] // ENLARGED_CHANNEL_DIVISOR) if max(self.strides[0]) > 1 else 0
+
     def maps(self, size: Sequence[int]) -> list[float]:
         """Count the positions of the map of each stage for an image of this size."""
         voxels, positions = float(prod(size)), []
@@ -78,7 +84,8 @@ def count_encoder_flops(topology: Topology, size: Sequence[int]) -> float:
 
 def count_decoder_flops(topology: Topology, size: Sequence[int]) -> float:
     """Count the FLOP of a forward pass of one decoder on one image of this size."""
-    maps, total = topology.maps(size), 0.0
+    maps = topology.maps(size)
+    total = 2.0 * prod(size) * topology.widths[0] * topology.enlarged
     for level in range(len(maps) - 1):
         skip, below, taps = topology.widths[level], topology.widths[level + 1], topology.taps[level]
         total += 2 * (maps[level + 1] * below * skip + maps[level] * 2 * skip * skip * taps)
@@ -99,13 +106,14 @@ def count_kept_bytes(
     """
     maps, widths = topology.maps(size), topology.widths
     # The image itself. In bf16 two layers of the first block read copies of it.
-    numbers = maps[0] * topology.planes * (1 if precision == "float32" else 2)
-    inputs = widths[0]
+    numbers = float(prod(size)) * topology.planes * (1 if precision == "float32" else 2)
+    inputs = topology.planes
     for stage, (voxels, width, blocks) in enumerate(zip(maps, widths, topology.blocks, strict=True)):
         # A block keeps the inputs of its two norms and the outputs of its two activations. What its convolutions read
         # is among them, or was kept by the block before.
         numbers += voxels * width * MAPS_PER_BLOCK * blocks
-        if stage == 0:
+        if stage == 0 and not topology.enlarged:
+            # The first block reads the image as it is.
             numbers += voxels * width
         elif inputs != width:
             # The shortcut of the first block: the input of its 1×1 convolution, pooled, and the input of its norm.
@@ -113,9 +121,12 @@ def count_kept_bytes(
         inputs = width
     # The joined maps, which are twice as wide, the input of the norm, and the output of the activation.
     numbers += decoders * MAPS_PER_DECODER * sum(v * w for v, w in zip(maps[:-1], widths[:-1], strict=True))
+    # What the heads read at full resolution, if the encoder has no stage there.
+    numbers += decoders * prod(size) * topology.enlarged
     kept = numbers * BYTES_PER_NUMBER[precision]
     if masks and decoders:
-        kept += sum(maps[:SUPERVISED_LEVELS]) * (LOSS_BYTES + LOSS_BYTES_PER_MASK * masks)
+        judged = [float(prod(size)), *maps] if topology.enlarged else maps
+        kept += sum(judged[:SUPERVISED_LEVELS]) * (LOSS_BYTES + LOSS_BYTES_PER_MASK * masks)
     return kept
 
 
@@ -132,7 +143,8 @@ def count_activation_bytes(
     To what autograd keeps (`count_kept_bytes`) come the maps that exist only for a moment, and on a GPU a margin.
     """
     kept = count_kept_bytes(topology, size, decoders, precision, masks)
-    kept += TEMPORARY_MAPS * prod(size) * topology.widths[0] * BYTES_PER_NUMBER[precision]
+    finest = max(topology.maps(size)[0] * topology.widths[0], prod(size) * topology.enlarged)
+    kept += TEMPORARY_MAPS * finest * BYTES_PER_NUMBER[precision]
     return kept if device == "cpu" else (1 + DEVICE_MARGIN) * kept
 
 
@@ -144,7 +156,7 @@ def count_parameters(topology: Topology, decoders: int) -> int:
         inputs = width
     for skip, below, taps in zip(topology.widths[:-1], topology.widths[1:], topology.taps[:-1], strict=True):
         count += decoders * (below * skip + 2 * skip * skip * taps)
-    return count
+    return count + decoders * topology.widths[0] * topology.enlarged * prod(topology.strides[0])
 
 
 def count_parameter_bytes(topology: Topology, decoders: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import PlanReasons
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.rules.field_of_view import FieldChoice
@@ -13,7 +14,14 @@ from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.step_cost import StepCost, count_step_cost, find_largest_batch
-from polytask.plan.rules.topology import LARGER_SCALES, pad_to_strides, plan_topology, scale_topology
+from polytask.plan.rules.topology import (
+    LARGER_SCALES,
+    NetworkTopology,
+    begins_as_planned,
+    pad_to_strides,
+    plan_topology,
+    scale_topology,
+)
 from polytask.plan.rules.view_sizes import SMALLEST_PATCH_EDGE, ViewBudget
 
 
@@ -26,6 +34,49 @@ def choose_scale(budget: ViewBudget, geometry: ImageGeometry, planes: int, decod
     if budget.device == "cpu" or budget.has_memory_for(t, size, decoders):
         return budget
     return replace(budget, scale="gpu-half")
+
+
+def choose_topology(budget: ViewBudget, why: PlanReasons) -> ViewBudget:
+    """Choose how the network begins."""
+    why["topology"] = "full: the first stage is at full resolution and has half the channels of the second"
+    planned: NetworkTopology = "full"
+    return replace(budget, topology=why.choose_value("topology", planned) or planned)
+
+
+def name_topology(t: Topology, topology: NetworkTopology, why: PlanReasons) -> NetworkTopology | None:
+    """Name the topology of a planned network; None where widths or strides set by hand decide it.
+
+    Raises:
+        PolytaskError: the topology was set by hand, and the network does not begin like that.
+    """
+    by_hand = [key for key in ("strides", "widths") if why.is_fixed(key)]
+    if why.is_fixed("topology"):
+        if why.choose_value("topology", topology) is None:
+            return None
+        if not begins_as_planned(t.widths, t.strides, topology):
+            raise PolytaskError(
+                f"--set {why.quote_settings('topology', *by_hand)}: "
+                + (
+                    f"{' and '.join(by_hand)} of another topology; leave one of them out"
+                    if by_hand
+                    else "the image is too small for a network that begins with a stride; choose full or narrow"
+                )
+            )
+        return topology
+    if by_hand:
+        why.lock_reason("topology", f"follows {' and '.join(by_hand)}, set by hand")
+        return None
+    return topology
+
+
+def explain_first_stage(t: Topology) -> str:
+    """Say in the reason of the widths how wide the second stage is, where it has more than twice the channels."""
+    return f"{t.widths[1]} in the second, " if len(t.widths) > 1 and t.widths[1] > 2 * t.widths[0] else ""
+
+
+def explain_first_stride(t: Topology) -> str:
+    """Say in the reason of the strides that a network has no stage at full resolution."""
+    return "the first stage is strided (see `topology`); " if t.enlarged else ""
 
 
 def explain_scale(scale: str) -> str:
@@ -43,15 +94,19 @@ def grow_networks(
     """Choose deeper, then wider networks while a GPU has memory and time left and nothing else can grow."""
     for scale in LARGER_SCALES:
         larger = {
-            n: replace(
-                field, topology=fix_stages(scale_topology(field.topology, scale), why.at(f"images.{n}"))
-            )
+            n: replace(field, topology=_scale_planned_topology(field.topology, scale, why.at(f"images.{n}")))
             for n, field in fields.items()
         }
         if not _allows_networks(basis, fields, count_step_cost(basis, larger, decoders)):
             break
         fields = larger
     return fields
+
+
+def _scale_planned_topology(t: Topology, scale: str, why: PlanReasons) -> Topology:
+    """Give a planned network the widths and blocks of a larger scale, except those that were set by hand."""
+    planned: NetworkTopology = "full"
+    return fix_stages(scale_topology(t, scale, why.choose_value("topology", planned) or planned), why)
 
 
 def _allows_networks(basis: SharedFacts, fields: Mapping[str, FieldChoice], cost: StepCost) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Literal
 
 from polytask.kinds.plan_reasons import PlanReasons
 from polytask.plan.rules.fixed_stages import fix_stages
@@ -47,6 +48,32 @@ NETWORK_SCALES = {
 }
 """Name of a scale → the scale, from small to large on a GPU. The depth of `gpu-deep` is that of nnU-Net's residual
 encoders."""
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """How a network begins: the width of its first stage, and whether that is strided.
+
+    Args:
+        divisor: the channels of the first stage are divided by it; those of the others stay.
+        is_strided: whether the stage at full resolution is left out, so that the network begins with the stride of the
+            second one. A decoder then comes back to single voxels in one step (`model/subvoxel_step.py`).
+    """
+
+    divisor: int = 1
+    is_strided: bool = False
+
+
+NetworkTopology = Literal["full", "narrow", "strided", "light"]
+FIRST_STAGES: dict[NetworkTopology, FirstStage] = {
+    "full": FirstStage(),
+    "narrow": FirstStage(divisor=2),
+    "strided": FirstStage(is_strided=True),
+    "light": FirstStage(divisor=2, is_strided=True),
+}
+"""Topology of an image (`images.*.topology`) → its first stage."""
+MIN_STRIDED_STAGES = 2
+"""Fewest stages of a network that begins with a stride: a decoder needs two."""
 LARGER_SCALES = ("gpu-deep", "gpu-wide")
 """The scales that a GPU with memory left may get, in this order."""
 
@@ -57,6 +84,7 @@ def plan_topology(
     planes: int,
     scale: str,
     why: PlanReasons | None = None,
+    topology: NetworkTopology = "full",
 ) -> Topology:
     """Plan the network for images of this size: large and fine axes are halved until they are short.
 
@@ -66,25 +94,42 @@ def plan_topology(
         planes: number of input planes.
         scale: how wide and deep the network is, a name in `NETWORK_SCALES`.
         why: knows the strides, widths, blocks and kernels that were set by hand.
+        topology: how the network begins, a name in `FIRST_STAGES`.
     """
-    why = why or PlanReasons()
-    strides = why.choose_value("strides", plan_strides(size, spacing))
+    why, planned = why or PlanReasons(), plan_strides(size, spacing)
+    if FIRST_STAGES[topology].is_strided and len(planned) > MIN_STRIDED_STAGES:
+        planned = planned[1:]
+    strides = why.choose_value("strides", planned)
     shape = Topology(len(size), planes, (), (), strides, plan_kernels(size, spacing, strides))
-    return fix_stages(scale_topology(shape, scale), why)
+    return fix_stages(scale_topology(shape, scale, topology), why)
 
 
-def scale_topology(topology: Topology, scale: str) -> Topology:
-    """Give a topology the widths and blocks of a scale; its strides and kernels stay."""
-    chosen, dims, blocks = NETWORK_SCALES[scale], topology.dims, NETWORK_SCALES[scale].blocks
-    stages = range(len(topology.strides))
-    widths = tuple(min(chosen.first[dims] * 2**stage, chosen.largest[dims]) for stage in stages)
+def scale_topology(shape: Topology, scale: str, topology: NetworkTopology = "full") -> Topology:
+    """Give a network the widths and blocks of a scale and of a first stage; its strides and kernels stay."""
+    chosen, dims, blocks = NETWORK_SCALES[scale], shape.dims, NETWORK_SCALES[scale].blocks
+    stages = range(len(shape.strides))
+    # A network that begins with a stride has no stage at full resolution, and the widths of the others.
+    left_out = int(max(shape.strides[0]) > 1)
+    widths = [min(chosen.first[dims] * 2 ** (stage + left_out), chosen.largest[dims]) for stage in stages]
+    widths[0] //= FIRST_STAGES[topology].divisor
     return replace(
-        topology, widths=widths, blocks=tuple(blocks[min(stage, len(blocks) - 1)] for stage in stages)
+        shape,
+        widths=tuple(widths),
+        blocks=tuple(blocks[min(stage, len(blocks) - 1)] for stage in stages),
     )
 
 
+def begins_as_planned(
+    widths: Sequence[int], strides: Sequence[Sequence[int]], topology: NetworkTopology
+) -> bool:
+    """Whether a network begins as its topology says: at the right resolution, with as few channels."""
+    first = FIRST_STAGES[topology]
+    is_narrow = len(widths) == 1 or 2 * first.divisor * widths[0] <= widths[1]
+    return first.is_strided == (max(strides[0]) > 1) and (first.divisor == 1 or is_narrow)
+
+
 def plan_strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], ...]:
-    """Plan the stride with which each stage begins; the first stage has strides of 1."""
+    """Plan the stride with which each stage begins, from a first stage at full resolution on."""
     dims = len(size)
     halvings = [_count_halvings(n) for n in size]
     edge, done = list(spacing), [0] * dims

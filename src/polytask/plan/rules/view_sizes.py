@@ -14,7 +14,7 @@ from polytask.plan.rules.network_cost import (
     count_encoder_flops,
     count_parameter_bytes,
 )
-from polytask.plan.rules.topology import pad_to_strides
+from polytask.plan.rules.topology import NetworkTopology, pad_to_strides
 
 SMALLEST_VIEW_EDGE = {2: 256, 3: 64}
 """Dimensions → edge of the smallest view that is worth having, in voxels."""
@@ -38,6 +38,7 @@ class ViewBudget:
         views: number of views that share a step, and so the model.
         masks: structures that the voxel tasks of the image predict.
         words: the budget in words, for the reasons of a plan.
+        topology: how the network begins, a name in `FIRST_STAGES`.
     """
 
     flops: float
@@ -48,6 +49,7 @@ class ViewBudget:
     views: int
     masks: int
     words: str
+    topology: NetworkTopology = "full"
 
     def share(self, part: float) -> ViewBudget:
         """Return the given share of this budget."""

@@ -105,6 +105,8 @@ def make_sample(*images: Any) -> FullSample:
 def make_plan(field: str, **image: Any) -> Any:
     given = {
         "view": (4, 4),
+        "padding": None,
+        "strides": ((1, 1),),
         "patch": (2, 2),
         "channels": {"ct": "CT"},
         "channel_flags": False,
@@ -125,6 +127,21 @@ def make_plan(field: str, **image: Any) -> Any:
 def answer(sample: FullSample, field: str = "whole", **how: Any) -> Predictions:
     network: Any = Brightness(field != "whole")
     return predict_sample(network, sample, make_plan(field), CPU, **how)
+
+
+def test_with_padding_to_the_batch_an_image_is_padded_for_the_strides_alone() -> None:
+    """A prediction depends on the sample itself: its visits share a size, and nothing else counts."""
+    network: Any = Brightness(False)
+    plan = make_plan("whole", view=(8, 8), padding="batch", strides=((1, 1), (1, 2)))
+    predict_sample(network, make_sample(np.ones((1, 5, 3), np.float32)), plan, CPU)
+    assert network.seen[-1].shape == (1, 1, 5, 8), (
+        "4 positions at the deepest stage, and no padding where none is needed"
+    )
+    found = predict_sample(network, make_sample(ONE, np.ones((1, 2, 9), np.float32), None), plan, CPU)
+    assert network.seen[-1].shape == (3, 1, 4, 9), "what is longer than the view is seen whole"
+    assert found["mask"][0]["p"][0].tolist() == ONE.tolist()
+    predict_sample(network, make_sample(None), plan, CPU)
+    assert network.seen[-1].shape == (1, 1, 4, 8)
 
 
 def test_an_image_is_padded_in_the_middle_and_its_mask_cut_out_again() -> None:

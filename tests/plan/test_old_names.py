@@ -90,6 +90,7 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
         image.pop("unit")
         assert image.pop("kernels") is None
         assert image.pop("resize") is None
+        assert image.pop("padding") is None
         assert image.pop("roi") is None
     assert shared["augmentation"].pop("flip_2d") is None
     model = shared["model"]

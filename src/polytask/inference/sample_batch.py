@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.roi_plan import compute_crop_size, is_grid
@@ -16,6 +15,7 @@ from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.geometry_draw import find_flips
 from polytask.prepare.normalization import count_input_planes
 from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_centers, stack_tiles
+from polytask.prepare.window import find_view_frame, pad_around
 
 
 def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
@@ -25,17 +25,16 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
         if image.field == "patch":
             continue
         arrays = sample.images[name] if image.field == "whole" else sample.whole[name]
-        assert image.view is not None
-        shapes = [a.shape[1:] for a in arrays if a is not None] or [image.view]
+        shapes = [a.shape[1:] for a in arrays if a is not None]
         # An image may be larger than the planned view: all of it is seen, nothing is cropped.
-        size = [max(*column) for column in zip(image.view, *shapes, strict=True)]
+        size = [max(column) for column in zip(find_view_frame(image, shapes), *shapes, strict=True)]
         mirrored = select_mirror_axes(plan, name, axes)
         # A visit without this image still needs a place of the same shape.
         planes = next((a.shape[0] for a in arrays if a is not None), count_input_planes(image))
         views = [
             torch.zeros((planes, *size))
             if a is None
-            else _pad_around(mirror_axes(torch.from_numpy(a).float(), mirrored), size)
+            else pad_around(mirror_axes(torch.from_numpy(a).float(), mirrored), size)
             for a in arrays
         ]
         whole[name] = torch.stack(views)[None]
@@ -96,9 +95,3 @@ def _make_crops(sample: FullSample, name: str, plan: ImagePlan, axes: Sequence[i
 def mirror_axes(array: Tensor, axes: Sequence[int]) -> Tensor:
     """Mirror `[C, *space]` along some of its spatial axes. Mirroring twice gives the array back."""
     return array.flip([1 + a for a in axes]) if axes else array
-
-
-def _pad_around(array: Tensor, size: Sequence[int]) -> Tensor:
-    """Pad `[C, *space]` with zeros around, so that the image is in the middle as in training."""
-    gaps = [(n - s) for n, s in zip(size, array.shape[1:], strict=True)]
-    return pad(array, [v for gap in reversed(gaps) for v in (gap // 2, gap - gap // 2)])

@@ -15,7 +15,8 @@ class Exportable(nn.Module):
     `inputs` names what `forward` takes, in order: images `[B, V, C, *space]`, tables `[B, V, F]` (NaN: not known), days
     since the first visit `[B, V]`. `outputs` names what it returns, in the order of the tasks: logits of a voxel task
     `[B·V, K, *space]`, of a visit task `[B·V, K]`, of a subject task `[B, K]`. Voxel tasks see the
-    whole given tensor: the caller cuts windows for a network that reads patches, and handles geometry and calibration.
+    whole given tensor: the caller cuts windows for a network that reads patches, pads images as
+    prediction does, and handles geometry and calibration. An exported graph has images of one size.
 
         module = Exportable(network)
         torch.onnx.export(module, tensors, "model.onnx", input_names=module.inputs, output_names=module.outputs)

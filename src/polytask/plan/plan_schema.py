@@ -17,6 +17,7 @@ from polytask.plan.validate import parse_plan
 
 PLAN_FILE = "plan.yaml"
 FieldOfView = Literal["whole", "patch", "both"]
+ViewPadding = Literal["batch"]
 
 
 class PlanSection(BaseModel):
@@ -51,6 +52,9 @@ class ImagePlan(PlanSection):
     """Size of the whole view (field `whole` or `both`), a multiple of the total stride."""
     view_spacing: tuple[float, ...] | None
     """Spacing of the whole view; equals `spacing` when the field is `whole`."""
+    padding: ViewPadding | None = None
+    """How far images smaller than the view are padded: `batch` = in training to the largest image of the batch, at
+    prediction to a multiple of the total stride, nothing further; None = to the view."""
     patch: tuple[int, ...] | None
     """Size of a patch at `spacing` (field `patch` or `both`)."""
     patches: int

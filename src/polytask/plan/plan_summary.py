@@ -88,6 +88,8 @@ def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterat
             f"{format_sizes(image.view)} at {format_sizes(image.view_spacing)}",
             reason("view"),
         )
+    if image.padding is not None:
+        yield SummaryRow(f"{name}: padded to", image.padding, reason("padding"))
     if image.patch is not None:
         yield SummaryRow(
             f"{name}: patches", f"{image.patches} of {format_sizes(image.patch)}", reason("patch")

@@ -207,6 +207,8 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
             yield key, f"field {image.field} needs it; expected {dims} numbers"
         if not needed and getattr(image, key) is not None:
             yield key, f"field {image.field} does not use it; set it to null, or choose another field"
+    if image.padding is not None and image.field == "patch":
+        yield "padding", "field patch has no whole view to pad; set it to null, or choose another field"
     if image.field == "whole" and image.view_spacing is not None and image.view_spacing != image.spacing:
         yield (
             "view_spacing",

@@ -17,7 +17,13 @@ from polytask.cohort.cohort import Cohort, Sample
 from polytask.errors import PolytaskError
 from polytask.kinds.class_balance import find_draw_chances
 from polytask.prepare.batch import Batch
-from polytask.prepare.sample_reader import SampleDraw, join_batches, read_sample
+from polytask.prepare.sample_reader import (
+    SampleDraw,
+    find_sample_frames,
+    join_batches,
+    pad_whole_views,
+    read_sample,
+)
 from polytask.prepare.sample_table import SampleTable
 from polytask.prepare.sample_targets import is_voxel_task_known
 from polytask.prepare.schema import BatchSchema
@@ -106,10 +112,13 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
 
     def list_batch_samples(self, place: BatchPosition) -> list[tuple[int, int]]:
         """List this process's samples of one batch: (place in the epoch, index of the sample)."""
+        return self._list_all_samples(place)[self.rank :: self.world]
+
+    def _list_all_samples(self, place: BatchPosition) -> list[tuple[int, int]]:
+        """List the samples of one batch of all processes together, as `list_batch_samples` does."""
         epoch, step = place
-        first = step * self.batch
         row = self._list_epoch_samples(epoch)
-        places = range(first + self.rank, min(first + self.batch, len(row)), self.world)
+        places = range(step * self.batch, min((step + 1) * self.batch, len(row)))
         return [(at, row[at]) for at in places]
 
     def __getitem__(self, place: BatchPosition) -> Batch | BatchFailure:
@@ -117,12 +126,18 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
 
         Not every exception can be copied from a worker process to this one; plain text always can.
         """
-        parts = []
-        for at, index in self.list_batch_samples(place):
+        parts, others = [], []
+        for number, (at, index) in enumerate(self._list_all_samples(place)):
+            mine = number % self.world == self.rank
+            if not (mine or self.schema.padded):
+                continue
             subject = self.table.subjects[index]
             draw = SampleDraw((self.seed, place[0], at, subject), self.augment)
             try:
-                parts.append(read_sample(self.store, self.table[index], self.schema, draw))
+                if mine:
+                    parts.append(read_sample(self.store, self.table[index], self.schema, draw))
+                else:
+                    others.append(find_sample_frames(self.store, self.table[index], self.schema))
             except PolytaskError as error:
                 return BatchFailure(f"subject {subject}: {error}", traceback.format_exc())
             except Exception as error:
@@ -131,7 +146,7 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
                     f"{line}; if the files of this subject are correct, run `polytask prepare` again",
                     traceback.format_exc(),
                 )
-        return join_batches(parts)
+        return join_batches(pad_whole_views(parts, others, self.schema) if self.schema.padded else parts)
 
     def _list_epoch_samples(self, epoch: int) -> Sequence[int]:
         """Return the samples of an epoch as indices, in order; the order of the last epoch is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from polytask.prepare.views import (
     make_patch_views,
     make_whole_views,
 )
+from polytask.prepare.window import find_view_frame, pad_around
 from polytask.tasks.target import Target
 
 
@@ -130,6 +132,56 @@ def _apply_subject_geometry(image: DrawnImage, geometry: GeometryDraw, order: tu
         return replace(image, geometry=geometry)
     known = tuple(image.known[channel] for channel in order)
     return replace(image, geometry=geometry, known=known, order=order)
+
+
+def find_sample_frames(store: Store, row: SampleRow, schema: BatchSchema) -> dict[str, tuple[int, ...]]:
+    """Find the sizes of the views that `read_sample` makes of a sample, for the inputs that are padded to the batch."""
+    frames = {}
+    for name in schema.padded:
+        plan = schema.images[name]
+        prepared = [store.case(key).prepared(name) for key in row.keys if key is not None]
+        grids = [p.whole_grid if plan.field == "both" else p.grid for p in prepared if p is not None]
+        frames[name] = find_view_frame(plan, [grid.shape for grid in grids if grid is not None])
+    return frames
+
+
+def pad_whole_views(
+    batches: Sequence[Batch], others: Sequence[Mapping[str, Sequence[int]]], schema: BatchSchema
+) -> list[Batch]:
+    """Pad the whole views of samples, and the targets beside them, to the largest one, input by input.
+
+    Each sample was drawn in a frame of its own, so that what was drawn does not depend on the samples beside it.
+
+    Args:
+        batches: the samples of this process.
+        others: sizes of the views of the samples that other processes read: all of them pad alike.
+        schema: says which inputs are padded.
+    """
+    sizes = {
+        name: [max(column) for column in zip(*own, *(frames[name] for frames in others), strict=True)]
+        for name in schema.padded
+        if (own := [batch.whole[name].shape[3:] for batch in batches])
+    }
+    size_by_task = {
+        task: sizes[shape.image]
+        for task, shape in schema.voxel.items()
+        if shape.image in sizes and schema.images[shape.image].field == "whole"
+    }
+    return [
+        replace(
+            batch,
+            whole=batch.whole | {name: pad_around(batch.whole[name], size) for name, size in sizes.items()},
+            targets=batch.targets
+            | {task: _pad_target(batch.targets[task], size) for task, size in size_by_task.items()},
+        )
+        for batch in batches
+    ]
+
+
+def _pad_target(target: Target, size: Sequence[int]) -> Target:
+    """Pad a voxel target with places of which nothing is known, so that they lie outside the region."""
+    assert target.region is not None
+    return Target(pad_around(target.value, size), target.known, pad_around(target.region, size))
 
 
 def join_batches(batches: list[Batch]) -> Batch:

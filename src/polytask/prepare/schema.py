@@ -40,6 +40,7 @@ class BatchSchema:
     Args:
         images: image input → its plan.
         whole: image inputs with a whole view.
+        padded: those of them whose views are padded to the largest of a batch.
         patch: image inputs with patches.
         crops: image inputs with crops for the pooled tasks.
         slides: slide inputs; empty when only voxel tasks are asked for, because these read no slides.
@@ -55,6 +56,7 @@ class BatchSchema:
 
     images: dict[str, ImagePlan]
     whole: tuple[str, ...]
+    padded: tuple[str, ...]
     patch: tuple[str, ...]
     crops: tuple[str, ...]
     slides: tuple[str, ...]
@@ -92,9 +94,11 @@ def make_batch_schema(
     pooled = tuple(n for n in names if n not in voxel)
     images = plan.shared.images
     on = {v.image for v in voxel.values()}
+    whole = tuple(n for n, i in images.items() if i.field == "whole" or (i.field == "both" and pooled))
     return BatchSchema(
         images=images,
-        whole=tuple(n for n, i in images.items() if i.field == "whole" or (i.field == "both" and pooled)),
+        whole=whole,
+        padded=tuple(n for n in whole if images[n].padding is not None),
         patch=tuple(n for n, i in images.items() if i.field == "patch" or (i.field == "both" and n in on)),
         crops=tuple(n for n, i in images.items() if i.roi) if pooled else (),
         slides=tuple(plan.shared.slides) if pooled else (),

@@ -22,7 +22,7 @@ from polytask.prepare.schema import BatchSchema, VoxelTaskShape
 from polytask.prepare.seeded_generators import make_generator, make_torch_generator
 from polytask.prepare.store import StoredCase
 from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_centers, stack_tiles
-from polytask.prepare.window import ViewWindow, make_view_window
+from polytask.prepare.window import ViewWindow, find_view_frame, make_view_window
 from polytask.tasks.target import Target
 
 
@@ -56,23 +56,23 @@ class DrawnImage:
 def make_whole_views(
     images: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
 ) -> Tensor:
-    """Make the whole views `[V, C, *view]` of an input.
+    """Make the whole views `[V, C, *view]` of an input, as large as `find_view_frame` says.
 
     The voxel targets of an input that has no patches are added to `targets`.
     """
     plan = schema.images[name]
-    assert plan.view is not None
     both = plan.field == "both"
     spacing = plan.view_spacing if both and plan.view_spacing is not None else plan.spacing
     tasks = [] if both else [n for n, t in schema.voxel.items() if t.image == name]
-    targets |= {n: make_empty_target(schema.voxel[n], (schema.slots,), plan.view) for n in tasks}
-    views = torch.zeros((schema.slots, schema.input_planes[name], *plan.view))
-    for image in images:
-        array = image.prepared.whole if both else image.prepared.image
+    arrays = [image.prepared.whole if both else image.prepared.image for image in images]
+    frame = find_view_frame(plan, [array.shape[1:] for array in arrays if array is not None])
+    targets |= {n: make_empty_target(schema.voxel[n], (schema.slots,), frame) for n in tasks}
+    views = torch.zeros((schema.slots, schema.input_planes[name], *frame))
+    for image, array in zip(images, arrays, strict=True):
         assert array is not None
         key = (*image.key, "whole")
-        center = _draw_view_center(array.shape[1:], plan.view, key) if image.intensity is not None else None
-        window = make_view_window(image.geometry, array.shape[1:], spacing, plan.view, center)
+        center = _draw_view_center(array.shape[1:], frame, key) if image.intensity is not None else None
+        window = make_view_window(image.geometry, array.shape[1:], spacing, frame, center)
         views[image.slot] = _render_view(image, array, window, schema, key)
         for task in tasks:
             _fill_target(targets[task], image, window, task, schema, ())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, pad
 
 from polytask.array_types import Floats
+from polytask.plan.plan_schema import ImagePlan
+from polytask.plan.rules.topology import pad_to_strides
 from polytask.prepare.geometry_draw import GeometryDraw, interpolate_lattice
 
 WindowBlock = tuple[slice, ...]
@@ -38,6 +41,30 @@ class ViewWindow(Protocol):
 def find_centered_start(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
     """Find the first voxel of a window of `size` in the middle of `shape`; negative where the window is larger."""
     return tuple((n - s) // 2 if n >= s else -((s - n) // 2) for n, s in zip(shape, size, strict=True))
+
+
+def find_view_frame(plan: ImagePlan, shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Find the size of the whole views of one sample: the plan's view, or no more than its images need of it.
+
+    It depends on the sample alone, so that a prediction is the same whichever samples stand beside it; all visits of a
+    sample have one size.
+
+    Args:
+        plan: of the image input.
+        shapes: sizes of the sample's images, at the spacing of the view.
+    """
+    assert plan.view is not None
+    if plan.padding is None:
+        return plan.view
+    total = [prod(stride[axis] for stride in plan.strides) for axis in range(plan.dims)]
+    largest = [max(column) for column in zip([1] * plan.dims, *shapes, strict=True)]
+    return tuple(map(min, pad_to_strides(largest, total), plan.view))
+
+
+def pad_around(array: Tensor, size: Sequence[int]) -> Tensor:
+    """Pad the last axes of an array with zeros to `size`, so that what it holds stays in the middle."""
+    gaps = [n - s for n, s in zip(size, array.shape[-len(size) :], strict=True)]
+    return pad(array, [v for gap in reversed(gaps) for v in (gap // 2, gap - gap // 2)])
 
 
 def make_view_window(

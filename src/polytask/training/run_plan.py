@@ -30,7 +30,7 @@ OPTION_PATHS = {
 }
 """Field of `RunRequest` → the value of the plan that it sets."""
 
-LATER_KEYS = frozenset({"flip_2d", "kernels", "resize", "roi"})
+LATER_KEYS = frozenset({"flip_2d", "kernels", "padding", "resize", "roi"})
 """Values of images and augmentation that earlier versions did not have; None keeps the behavior of those versions."""
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes
 from polytask.plan.machine import GIB
-from polytask.plan.plan_schema import FieldOfView
+from polytask.plan.plan_schema import FieldOfView, ViewPadding
 from polytask.plan.rules.fixed_field import fix_field
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
 from polytask.plan.rules.topology import pad_to_strides, plan_topology
 from polytask.plan.rules.typical_patch import find_typical_patch
+from polytask.plan.rules.view_padding import choose_padding
 from polytask.plan.rules.view_sizes import (
     SMALLEST_VIEW_EDGE,
+    TopologyChooser,
     ViewBudget,
     compute_covering_size,
     count_view_flops,
@@ -31,11 +33,16 @@ VIEW_BUDGET_SHARE = 0.3
 MAX_PICTURE_STEP = 2.0
 """Pictures without a physical scale are seen whole even if voxel tasks read them, as long as their edges shrink by at
 most this factor; else voxel tasks would lose small structures."""
+NO_VIEW = "not used: there is no whole view to pad"
+"""The reason of `padding` where only patches are read."""
 
 
 @dataclass(frozen=True)
 class FieldChoice:
-    """The decided field with its sizes in voxels, all of them multiples of the total stride of the topology."""
+    """The decided field with its sizes in voxels, all of them multiples of the total stride of the topology.
+
+    `frame` is the size that whole views usually have in a step, where `padding` makes them smaller than the view.
+    """
 
     field: FieldOfView
     spacing: tuple[float, ...]
@@ -44,13 +51,14 @@ class FieldChoice:
     patch: tuple[int, ...] | None
     patches: int
     topology: Topology
+    padding: ViewPadding | None = None
+    frame: tuple[int, ...] | None = None
 
     def flops(self, decoders: int) -> float:
         """Count the FLOP of a forward pass for one visit."""
         # With patches the decoders run on the patches only; the whole view passes the encoder alone.
-        whole = (
-            count_view_flops(self.topology, self.view, 0 if self.patch else decoders) if self.view else 0.0
-        )
+        view = self.frame or self.view
+        whole = count_view_flops(self.topology, view, 0 if self.patch else decoders) if view else 0.0
         return whole + (
             self.patches * count_view_flops(self.topology, self.patch, decoders) if self.patch else 0.0
         )
@@ -102,6 +110,7 @@ def choose_field(
     field = fix_field(planned, decoders, pooled_tasks, why)
     if field == "patch" and typical_patch:
         patch, t = typical_patch
+        why["padding"] = NO_VIEW
         return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
     is_coarse = not fits and (not decoders or is_small_picture) and not why.is_fixed("spacing")
     if field == "whole" and not is_coarse:
@@ -114,7 +123,7 @@ def choose_field(
         )
         why["field"] = f"whole: {cost} ({limit}{reason})"
         why["view_spacing"] = "same as `spacing`: the view is at full resolution"
-        return _choose_whole_view(held, geometry.spacing, size, t, why)
+        return _choose_whole_view(held, geometry, geometry.spacing, size, t, net, why)
     if field == "whole":
         spacing, size, t = coarse
         reason = (
@@ -127,10 +136,11 @@ def choose_field(
             f"coarser than {format_sizes(geometry.spacing, geometry.unit)}, so that the view fits the limit of "
             f"`field`: {format_sizes(spacing, geometry.unit)}"
         )
-        return _choose_whole_view(f"{held}, at the coarser spacing", spacing, size, t, why)
+        return _choose_whole_view(f"{held}, at the coarser spacing", geometry, spacing, size, t, net, why)
     if field == "patch":
         why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit})"
         why["view"] = why["view_spacing"] = "not used: no visit or subject task reads this image"
+        why["padding"] = NO_VIEW
         typical = geometry.find_median_size()
         patch, t = find_largest_patch(typical, geometry.spacing, budget, decoders, net)
         stop = explain_patch_limit(patch, typical, geometry.spacing, budget, decoders, net)
@@ -161,6 +171,9 @@ def choose_field(
         f"{held} at `spacing`, resampled to the coarser `view_spacing` and "
         f"padded to multiples of the network's total stride {format_sizes(t.total)}"
     )
+    why["padding"] = (
+        f"to the view: with patches beside it, it takes at most {format_share_percent(VIEW_BUDGET_SHARE)} of a step"
+    )
     why["view_spacing"] = (
         f"coarser than {format_sizes(geometry.spacing, geometry.unit)}, so that the encoder needs at most "
         f"{format_share_percent(VIEW_BUDGET_SHARE)} of the time and memory of a step for the view"
@@ -170,12 +183,20 @@ def choose_field(
 
 
 def _choose_whole_view(
-    held: str, spacing: tuple[float, ...], size: tuple[int, ...], t: Topology, why: PlanReasons
+    held: str,
+    geometry: ImageGeometry,
+    spacing: tuple[float, ...],
+    size: tuple[int, ...],
+    t: Topology,
+    net: TopologyChooser,
+    why: PlanReasons,
 ) -> FieldChoice:
-    why["view"] = f"{held}, padded to multiples of the network's total stride {format_sizes(t.total)}"
+    choice = choose_padding(FieldChoice("whole", spacing, size, spacing, None, 1, t), geometry, net, why)
+    total = format_sizes(choice.topology.total)
+    why["view"] = f"{held}, padded to multiples of the network's total stride {total}"
     why["patch"] = "not used: the whole image is seen"
     why["patches"] = "not used: the whole image is seen"
-    return FieldChoice("whole", spacing, size, spacing, None, 1, t)
+    return choice
 
 
 def _explain_patch(

@@ -13,6 +13,7 @@ from polytask.plan.plan_schema import FieldOfView
 from polytask.plan.rules.fixed_stages import fix_divisor
 from polytask.plan.rules.network_cost import Topology
 from polytask.plan.rules.topology import pad_to_strides, plan_topology
+from polytask.plan.rules.view_padding import find_typical_size
 from polytask.plan.rules.view_sizes import ViewBudget, compute_covering_size
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ def fix_sizes(
             "spacing", "follows view_spacing, set by hand: a whole view has the spacing of the image"
         )
     covering = compute_covering_size(full, geometry.spacing, view_spacing or spacing)
+    smallest = find_typical_size(geometry, view_spacing or spacing) if choice.padding else view or patch or ()
     if view and coarser and "view" not in sizes:
-        view = pad_to_strides(covering, net(covering).total)
-    t = net([min(pair) for pair in zip(view or patch or (), patch or view or (), strict=True)])
+        view = pad_to_strides(covering, net(smallest if choice.padding else covering).total)
+    t = net([min(edges) for edges in zip(smallest, view or patch or (), patch or view or (), strict=True)])
     for key, size in sizes.items():
         t = fix_divisor(t, key, size, why)
     padded = f"padded to multiples of the network's total stride {format_sizes(t.total)}"

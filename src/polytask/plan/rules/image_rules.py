@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from polytask.cohort.header import ImageInput
 from polytask.errors import PolytaskError
@@ -32,6 +33,7 @@ from polytask.plan.rules.network_scale import (
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.step_cost import StepCost, count_masks, count_step_cost, find_smallest_batch
 from polytask.plan.rules.topology import COARSE_AXIS_RATIO, TARGET_BOTTLENECK_EDGE
+from polytask.plan.rules.view_padding import find_usual_frame
 from polytask.plan.rules.view_sizes import ViewBudget
 
 FOREGROUND_SHARE = 0.5
@@ -141,6 +143,7 @@ def _plan_image(
     budget = choose_topology(budget, why)
     field = choose_field(geometry, planes, decoders, len(basis.pooled), budget, why)
     field = fix_sizes(field, geometry, decoders, budget, why)
+    field = replace(field, frame=find_usual_frame(field, geometry, budget.views))
     t = field.topology
     deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (
@@ -175,6 +178,7 @@ def _plan_image(
         field=field.field,
         view=field.view,
         view_spacing=field.view_spacing,
+        padding=field.padding,
         patch=field.patch,
         patches=field.patches,
         widths=t.widths,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from polytask.errors import PolytaskError
 from polytask.statistics.cox_model import compute_cox_likelihood, compute_cox_terms, fit_cox
 
 lifelines = pytest.importorskip("lifelines")
@@ -82,6 +83,11 @@ def test_one_column_that_runs_to_infinity_is_enough_to_have_no_maximum() -> None
     assert abs(found.coefficients[0]) < 2
     assert not found.converged
     assert fit_cox(steady, times, 1 - group).converged
+
+
+def test_no_row_is_one_clear_line() -> None:
+    with pytest.raises(PolytaskError, match="no row to fit; expected at least one subject with a known time"):
+        fit_cox(np.zeros((0, 2)), [], [])
 
 
 def test_nobody_at_all_has_a_likelihood_of_1() -> None:

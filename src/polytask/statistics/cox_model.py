@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.array_types import Floats
+from polytask.errors import PolytaskError
 
 MAX_NEWTON_STEPS = 50
 CONVERGENCE_SHARE = 1e-9
@@ -42,7 +43,15 @@ def fit_cox(x: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, penal
     Args:
         x: columns `[N, F]`. times: `[N]`. events: `[N]`, 1 = observed.
         penalty: 0 for the plain model.
+
+    Raises:
+        PolytaskError: there is no row.
     """
+    if not len(np.asarray(times)):
+        raise PolytaskError(
+            "Cox model: no row to fit; expected at least one subject with a known time; fill the columns of the time "
+            "and the event"
+        )
     columns = np.asarray(x, np.float64).reshape(len(np.asarray(times)), -1)
     order = np.argsort(-np.asarray(times, np.float64), kind="stable")
     columns, t, e = columns[order], np.asarray(times, np.float64)[order], np.asarray(events)[order] > 0
@@ -66,7 +75,7 @@ def fit_cox(x: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, penal
         value, slope, information = terms
         if abs(gain) <= CONVERGENCE_SHARE * (abs(value) + 1):
             converged = True
-    width = np.ptp(columns, axis=0) if len(columns) else np.zeros(len(beta))
+    width = np.ptp(columns, axis=0)
     curved = information + penalty * identity
     # Columns that say the same leave a direction in which the likelihood does not change.
     single = int(np.linalg.matrix_rank(curved)) == len(beta)

@@ -18,6 +18,8 @@ from polytask.statistics.auc_interval import find_area_influence
 from polytask.statistics.comparable_pairs import count_pairs
 
 MetricShares = tuple[float, Floats]
+MIN_RELATIVE_SPREAD = 1e-20
+"""Truths vary if their squared deviations exceed this share of their squares; less is rounding."""
 
 
 def find_auc_shares(scores: npt.ArrayLike, positive: npt.ArrayLike) -> MetricShares:
@@ -74,7 +76,7 @@ def find_r2_shares(truth: npt.ArrayLike, answer: npt.ArrayLike) -> MetricShares:
     t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
     n = len(t)
     spread, wrong = (t - t.mean()) ** 2 if n else t, (t - a) ** 2
-    if n < 3 or not spread.sum() > 1e-20 * (t**2).sum():
+    if n < 3 or not spread.sum() > MIN_RELATIVE_SPREAD * (t**2).sum():
         return float("nan"), np.full(n, np.nan)
     without = 1 - _divide_safely(wrong.sum() - wrong, spread.sum() - n / (n - 1) * spread)
     r2 = float(1 - wrong.sum() / spread.sum())

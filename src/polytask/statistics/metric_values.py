@@ -15,6 +15,8 @@ from polytask.statistics.resample_counts import draw_counts
 
 SubsetMetric = Callable[[Indices], float]
 """Positions of a fold's subjects → the metric on them, NaN where it is not defined."""
+DrawnMetric = Callable[[Floats], Floats]
+"""How often each resample holds each subject, `[resamples, subjects]` → the metric on each resample `[resamples]`."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,20 @@ class Contributions:
         return cls(whole, (whole - without) * np.sqrt((subjects - 1) / subjects)).with_drawn(metric)
 
     def with_drawn(self, metric: SubsetMetric) -> Contributions:
-        """Add the values of the metric on the resamples of a small fold."""
+        """Add the values of the metric on the resamples of a small fold, computed one by one."""
+
+        def draw_metric(counts: Floats) -> Floats:
+            everybody = np.arange(counts.shape[1])
+            return np.array([metric(np.repeat(everybody, c)) for c in counts.astype(np.int64)], np.float64)
+
+        return self.with_drawn_together(draw_metric)
+
+    def with_drawn_together(self, draw_metric: DrawnMetric) -> Contributions:
+        """Add the values of the metric on the resamples of a small fold, computed all at once."""
         n = len(self.shares)
         if not 1 < n <= MAX_PAIRED_SUBJECTS or not np.isfinite(self.whole):
             return self
-        everybody = np.arange(n)
-        drawn = [metric(np.repeat(everybody, c)) for c in draw_fold_resamples(n).astype(np.int64)]
-        return replace(self, drawn=np.array(drawn, np.float64))
+        return replace(self, drawn=draw_metric(draw_fold_resamples(n)))
 
     @property
     def values(self) -> Floats:

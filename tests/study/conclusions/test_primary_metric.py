@@ -6,10 +6,17 @@ import pytest
 from polytask.errors import PolytaskError
 from polytask.evaluation.part_answers import CaseMetrics
 from polytask.evaluation.part_statistic import PartStatistic
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.statistics.effect import compare_arms
 from polytask.statistics.metric_values import Contributions
-from polytask.study.conclusions.primary_metric import RARER_CLASS_CASES, collect_fold_values
+from polytask.study.conclusions.primary_metric import (
+    RARER_CLASS_CASES,
+    collect_fold_values,
+    compute_drawn_metrics,
+    compute_primary_shares,
+)
 from polytask.tasks import make_task
+from polytask.tasks.task import Task
 from tests.evaluation.worlds import answers, items
 
 TASKS = {
@@ -67,3 +74,54 @@ def test_different_lists_of_subjects_are_refused() -> None:
     other = PartStatistic(TASKS, run(1).answers, SUBJECTS[::-1])
     with pytest.raises(PolytaskError, match="fold 3: runs judged on different subjects"):
         collect_fold_values(3, "type", {("hard", 0): run(0), ("single", 0): other})
+
+
+def make_drawn_world(kind: str, n: int = 24) -> tuple[Task, PooledAnswers]:
+    """A task of one kind with random answers, some of which are unknown."""
+    rng = np.random.default_rng(5)
+    options: dict[str, object] = {
+        "classification": {"classes": ("a", "b", "c")},
+        "multilabel": {"labels": ("a", "b", "c")},
+        "ordinal": {"classes": ("a", "b", "c")},
+    }.get(kind, {})
+    if kind == "survival":
+        options = {"horizons": ()}
+    task = make_task("asked", {"kind": kind, "level": "visit", **options})
+    p, known = rng.dirichlet([1, 1, 1], n), rng.random(n) < 0.8
+    rare = rng.choice(3, n, p=[0.1, 0.3, 0.6])
+    return {
+        "classification": lambda: (task, items({"p": p}, rare, known)),
+        "multilabel": lambda: (
+            task,
+            items({"p": p}, (rng.random((n, 3)) < 0.1) * 1.0, rng.random((n, 3)) < 0.8),
+        ),
+        "ordinal": lambda: (task, items({"p": p}, rare, known)),
+        "regression": lambda: (task, items({"value": rng.normal(size=n)}, rng.normal(50, 9, n), known)),
+        "survival": lambda: (
+            task,
+            items(
+                {"risk": rng.normal(size=n)},
+                np.stack([rng.integers(1, 9, n), rng.random(n) < 0.4], 1) * 1.0,
+                np.ones(n, bool),
+            ),
+        ),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "ordinal", "regression", "survival"])
+def test_resamples_together_give_the_metric_of_each_alone(kind: str) -> None:
+    """With no class, event or grade at all in some resamples, and labels that are unknown one by one."""
+    task, answered = make_drawn_world(kind)
+    index = np.flatnonzero(answered.known.reshape(24, -1).any(1))
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(len(index), [1 / len(index)] * len(index), size=50).astype(float)
+    counts[0] = 0
+    counts[0, 0] = len(index)
+    wanted = []
+    for row in counts.astype(int):
+        shares = compute_primary_shares(task, answered, np.repeat(index, row))
+        wanted.append(float("nan") if shares is None else shares[0])
+    found = compute_drawn_metrics(task, answered, index, counts)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+    assert np.isnan(found[0])
+    assert np.isfinite(found).sum() > 20

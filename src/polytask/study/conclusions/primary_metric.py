@@ -12,6 +12,13 @@ from polytask.array_types import Floats, Indices
 from polytask.errors import PolytaskError
 from polytask.kinds import find_answer_form
 from polytask.kinds.ordinal import find_median_grades
+from polytask.statistics.drawn_metrics import (
+    compute_drawn_areas,
+    compute_drawn_concordances,
+    compute_drawn_kappas,
+    compute_drawn_r2s,
+    count_drawn_cases,
+)
 from polytask.statistics.influence import (
     MetricShares,
     average_shares,
@@ -89,14 +96,11 @@ def compute_contributions(
     estimate, by_case = shares
     # A subject contributes the sum over its items: several visits are one piece of evidence.
     contributions = Contributions(estimate, np.bincount(subject[known], by_case, len(who)).astype(np.float64))
-    of_subject = np.split(index[known], np.cumsum(np.bincount(subject[known], minlength=len(who)))[:-1])
 
-    def metric(drawn: Indices) -> float:
-        # A subject that was drawn twice enters with all its items twice.
-        drawn_shares = compute_primary_shares(judge, items, np.concatenate([of_subject[i] for i in drawn]))
-        return drawn_shares[0] if drawn_shares is not None else float("nan")
+    def draw_metric(counts: Floats) -> Floats:
+        return compute_drawn_metrics(judge, items, index[known], count_drawn_cases(counts, subject[known]))
 
-    return contributions.with_drawn(metric)
+    return contributions.with_drawn_together(draw_metric)
 
 
 def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) -> MetricShares | None:
@@ -105,9 +109,9 @@ def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) ->
     answer = {k: np.asarray(v)[index] for k, v in items.prediction.items()}
     formula = find_answer_form(judge.kind), judge.primary
     if formula == ("class", "auc"):
-        if judge.outputs == 2:
-            return find_auc_shares(answer["p"][:, 1], value == 1)
-        return average_shares([find_auc_shares(answer["p"][:, k], value == k) for k in range(judge.outputs)])
+        return average_shares(
+            [find_auc_shares(answer["p"][:, k], value == k) for k in _list_judged_classes(judge)]
+        )
     if formula == ("labels", "auc"):
         return _find_label_auc_shares(answer["p"], value, known)
     if formula == ("time", "c"):
@@ -118,6 +122,36 @@ def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) ->
     if formula == ("number", "r2"):
         return find_r2_shares(np.asarray(value).reshape(len(index)), answer["value"])
     return None
+
+
+def compute_drawn_metrics(judge: Task, items: PooledAnswers, index: Indices, counts: Floats) -> Floats:
+    """Compute the primary metric of some items on resamples, from how often each resample holds each of them,
+    `counts [resamples, len(index)]`: the metrics of `compute_primary_shares`, without the contributions."""
+    value, known = items.value[index], items.known[index]
+    answer = {k: np.asarray(v)[index] for k, v in items.prediction.items()}
+    form = find_answer_form(judge.kind)
+    if form == "class":
+        areas = [
+            compute_drawn_areas(answer["p"][:, k], value == k, counts) for k in _list_judged_classes(judge)
+        ]
+        return np.asarray(np.mean(areas, axis=0), np.float64)
+    if form == "labels":
+        areas = [
+            compute_drawn_areas(answer["p"][seen, k], value[seen, k] > 0.5, counts[:, seen])
+            for k, seen in enumerate(known.T)
+        ]
+        return _average_defined(np.stack(areas))
+    if form == "time":
+        times, events = np.asarray(value, np.float64).reshape(-1, 2).T
+        return compute_drawn_concordances(answer["risk"], times, events, counts)
+    if form == "grade":
+        return compute_drawn_kappas(value, find_median_grades(answer["p"]), counts)
+    return compute_drawn_r2s(np.asarray(value).reshape(len(index)), answer["value"], counts)
+
+
+def _list_judged_classes(judge: Task) -> list[int]:
+    """List the classes whose areas are averaged; of two classes the second alone, because both have the same area."""
+    return [1] if judge.outputs == 2 else list(range(judge.outputs))
 
 
 def _find_label_auc_shares(p: Floats, value: Floats, known: npt.NDArray[np.bool_]) -> MetricShares | None:
@@ -132,6 +166,13 @@ def _find_label_auc_shares(p: Floats, value: Floats, known: npt.NDArray[np.bool_
             item_shares[is_known] = shares
             label_shares.append((area, item_shares))
     return average_shares(label_shares) if label_shares else None
+
+
+def _average_defined(areas: Floats) -> Floats:
+    """Average `[labels, resamples]` over the labels that are defined on a resample; NaN where none is."""
+    is_defined = np.isfinite(areas)
+    count = is_defined.sum(0)
+    return np.where(count > 0, np.where(is_defined, areas, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 def count_rare_cases(statistic: PartStatistic, task: str, who: Indices) -> dict[str, int]:

@@ -11,6 +11,8 @@ from polytask.plan.machine import GIB, Machine
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.plan_summary import list_summary_rows
 from polytask.plan.planner import make_plan
+from polytask.plan.rules import field_of_view
+from polytask.plan.rules.field_of_view import MAX_PICTURE_STEP
 from tests.plan.worlds import LAPTOP, SERVER, cohort_of, graded, header, one_fold, prints, seen_at_visits
 
 PLAIN = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
@@ -180,5 +182,21 @@ def test_a_photo_is_resized_to_the_view() -> None:
     assert (image.field, image.resize) == ("whole", (500, 500))
     assert 1 < image.spacing[0] <= 2
     assert "resized to the view" in plan.shared.why["images.scan.field"]
-    assert pictures(1500, MASKS | PLAIN)[1].field == "both", "small structures would be lost"
+    plan, image = pictures(1500, MASKS | PLAIN)
+    assert image.field == "both", "small structures would be lost"
+    assert image.view_spacing is not None
+    assert max(image.view_spacing) > MAX_PICTURE_STEP
+    assert "beyond 2 times voxel tasks lose small structures" in plan.shared.why["images.scan.field"]
     assert pictures(1500, PLAIN)[1].field == "whole"
+
+
+def test_a_whole_image_that_fits_costs_no_search_for_a_coarser_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[int, ...]] = []
+    search = field_of_view.find_finest_view
+    monkeypatch.setattr(
+        field_of_view, "find_finest_view", lambda full, *rest: tried.append(full) or search(full, *rest)
+    )
+    assert scan(plan_of((64, 64, 64), MASKS | PLAIN)).field == "whole"
+    assert not tried
+    assert scan(plan_of((192, 192, 192), PLAIN)).field == "whole"
+    assert tried

@@ -100,8 +100,9 @@ def choose_field(
     fits = budget.allow_time(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
         is_within_smallest_view(full) and budget.has_memory_for(t, size, decoders)
     )
-    coarse = find_finest_view(full, geometry.spacing, budget, net, decoders)
-    is_small_picture = geometry.resize is not None and max(coarse[0]) <= MAX_PICTURE_STEP
+    # The search tries many sizes, and a whole image that fits needs no coarser one.
+    coarse = None if fits else find_finest_view(full, geometry.spacing, budget, net, decoders)
+    is_small_picture = bool(coarse and geometry.resize is not None and max(coarse[0]) <= MAX_PICTURE_STEP)
     typical_patch = (
         find_typical_patch(geometry, size, net, why) if fits and decoders and not pooled_tasks else None
     )
@@ -112,8 +113,8 @@ def choose_field(
         patch, t = typical_patch
         why["padding"] = NO_VIEW
         return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
-    is_coarse = not fits and (not decoders or is_small_picture) and not why.is_fixed("spacing")
-    if field == "whole" and not is_coarse:
+    may_be_coarser = (not decoders or is_small_picture) and not why.is_fixed("spacing")
+    if field == "whole" and not (coarse and may_be_coarser):
         reason = (
             "; more than the limit, because `spacing` was set by hand"
             if not fits
@@ -124,7 +125,7 @@ def choose_field(
         why["field"] = f"whole: {cost} ({limit}{reason})"
         why["view_spacing"] = "same as `spacing`: the view is at full resolution"
         return _choose_whole_view(held, geometry, geometry.spacing, size, t, net, why)
-    if field == "whole":
+    if field == "whole" and coarse:
         spacing, size, t = coarse
         reason = (
             f"a picture without a physical scale is resized to the view, here by less than {MAX_PICTURE_STEP:g} times"
@@ -137,8 +138,14 @@ def choose_field(
             f"`field`: {format_sizes(spacing, geometry.unit)}"
         )
         return _choose_whole_view(f"{held}, at the coarser spacing", geometry, spacing, size, t, net, why)
+    shrunk = ""
+    if coarse and geometry.resize is not None and not is_small_picture:
+        shrunk = (
+            f"; a picture seen whole would shrink by {max(coarse[0]):.2g} times, and beyond {MAX_PICTURE_STEP:g} times "
+            "voxel tasks lose small structures"
+        )
     if field == "patch":
-        why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit})"
+        why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit}{shrunk})"
         why["view"] = why["view_spacing"] = "not used: no visit or subject task reads this image"
         why["padding"] = NO_VIEW
         typical = geometry.find_median_size()
@@ -147,7 +154,8 @@ def choose_field(
         _explain_patch(geometry, t, 1, stop, why)
         return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
     why["field"] = (
-        f"both: visit and subject tasks need the whole image, voxel tasks need full resolution, and {cost} ({limit})"
+        "both: visit and subject tasks need the whole image, voxel tasks need full resolution, and "
+        f"{cost} ({limit}{shrunk})"
     )
     patch_budget, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
     typical = geometry.find_median_size()

@@ -23,7 +23,6 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.model.building_blocks import NamedModules
-from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.work_folder import plan_into
@@ -89,7 +88,7 @@ def make_planned_phantom(root: Path, size: int) -> tuple[Cohort, Plan, Store]:
     plan_into(root / "cohort", root / "work", folds=3, settings=["training.batch=2"])
     store = prepare(root / "work").store
     cohort = Cohort.read(root / "cohort")
-    return cohort, set_values(read_plan(root / "work"), ["training.batch=2"]), store
+    return cohort, set_values(Plan.read(root / "work"), ["training.batch=2"]), store
 
 
 def time_batch_reading(store: Store, cohort: Cohort, plan: Plan, count: int = 30) -> float:

@@ -48,7 +48,7 @@ def measure_cohort(
     from polytask.cohort.cohort import Cohort
     from polytask.cohort.importers.nnunet import import_nnunet
     from polytask.cohort.phantom import make_phantom
-    from polytask.plan.plan_file import read_plan
+    from polytask.plan.plan_schema import Plan
     from polytask.plan.work_folder import plan_into
     from polytask.prepare import Loader, Store
     from polytask.prepare.store_builder import fill_store
@@ -63,7 +63,7 @@ def measure_cohort(
     else:
         make_phantom(root / "cohort", 9, edge, 0, 3, 1, ["lesion"])
     plan_into(root / "cohort", root / "work", folds=3, settings=["training.workers=0", "training.threads=1"])
-    cohort, plan = Cohort.read(root / "cohort"), read_plan(root / "work")
+    cohort, plan = Cohort.read(root / "cohort"), Plan.read(root / "work")
     stores = {form: Store(root / "work" / form) for form in ("dense", "runs")}
     size = {form: fill_store(store, cohort, plan, masks=form).bytes for form, store in stores.items()}
     loaders = {

@@ -32,7 +32,7 @@ def main() -> None:
     from polytask import Predictor, train
     from polytask.cohort.cohort import Cohort
     from polytask.cohort.importers.nnunet import import_nnunet
-    from polytask.plan.plan_file import read_plan
+    from polytask.plan.plan_schema import Plan
     from polytask.plan.work_folder import plan_into
     from polytask.prepare import prepare
 
@@ -72,7 +72,7 @@ def main() -> None:
         way: predict_test_cases(chosen.data, chosen.out, way, lambda image, tta=tta: predict(image, tta))
         for way, tta in (("once", False), ("mirrored", True))
     }
-    plan = read_plan(work)
+    plan = Plan.read(work)
     image = plan.shared.images["image"]
     network = (
         f"{image.field} {join_sizes(image.view or image.patch or ())}, widths {join_sizes(image.widths)}, "

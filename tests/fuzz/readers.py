@@ -87,9 +87,10 @@ def read_header_file(path: Path) -> None:
 
 
 def read_plan_file(path: Path) -> None:
-    from polytask.plan.plan_file import read_plan, render_plan
+    from polytask.plan.plan_file import render_plan
+    from polytask.plan.plan_schema import Plan
 
-    render_plan(read_plan(path), path.parent)
+    render_plan(Plan.read(path), path.parent)
 
 
 def read_run(path: Path) -> None:

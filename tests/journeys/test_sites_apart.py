@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polytask.plan import read_plan
+from polytask.plan import Plan
 from tests.journeys.ct_cohort import make_quick_settings
 from tests.journeys.run_cli import CommandResult, polytask, run_successfully
 from tests.journeys.sites_apart import write_cohort_of_separate_sites
@@ -32,7 +32,7 @@ def test_the_plan_warns(planned: tuple[Path, CommandResult]) -> None:
     assert "the task tells the site: of the sites A, B, grade only at B, os only at A are known." in text
     assert "leave one site out: grade cannot be tested at A (fold 0 trains it" in text
     assert "at B (fold 1 trains without it: no other site has its answers)" in text
-    folds = read_plan(work).folds
+    folds = Plan.read(work).folds
     assert [list(folds[k].tasks) for k in (0, 1)] == [["lesion", "grade"], ["lesion", "os"]]
     assert [list(folds[k].untrained) for k in (0, 1)] == [["os"], ["grade"]]
 

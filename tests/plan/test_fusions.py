@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from polytask.cohort.phantom.generator import make_phantom
-from polytask.plan import read_plan
+from polytask.plan import Plan
 from polytask.plan.plan_schema import SharedPlan
 from tests.journeys.run_cli import run_successfully
 
@@ -41,7 +41,7 @@ def plan_phantom(
         header["tasks"]["os"]["visits"] = os_visits
         (cohort / "cohort.yaml").write_text(yaml.safe_dump(header, sort_keys=False))
     run_successfully("plan", cohort, "-o", folder / "work", "--folds", 2, "--memory", 4)
-    return read_plan(folder / "work").shared
+    return Plan.read(folder / "work").shared
 
 
 def set_days(rows: list[Row], days: Callable[[int, int], int]) -> list[Row]:

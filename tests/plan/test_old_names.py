@@ -10,7 +10,7 @@ import yaml
 
 from polytask.errors import PolytaskError
 from polytask.plan.old_names import warn_of_old_name
-from polytask.plan.plan_file import read_plan, write_plan
+from polytask.plan.plan_file import write_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_value
 from polytask.training.run_plan import plan_hash
@@ -39,11 +39,11 @@ def test_an_old_file_is_the_same_plan(
 ) -> None:
     plan = set_value(phantom_plan, "model.visit_fusion=difference")
     path = write_plan(plan, tmp_path)
-    present = read_plan(tmp_path)
+    present = Plan.read(tmp_path)
     age_plan(path)
     warn_of_old_name.cache_clear()
     with caplog.at_level(logging.WARNING):
-        assert [read_plan(tmp_path) == present for _ in range(2)] == [True, True]
+        assert [Plan.read(tmp_path) == present for _ in range(2)] == [True, True]
     assert [r.getMessage().removeprefix(f"{path}: ") for r in caplog.records] == [
         "model.time is now called model.visit_fusion; the old name is still read",
         "model.sources is now called model.input_fusion; the old name is still read",
@@ -58,7 +58,7 @@ def test_an_old_and_a_new_key_for_one_value_are_refused(phantom_plan: Plan, tmp_
     content["shared"]["model"]["time"] = "mean"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(PolytaskError, match="the plan has both; remove time"):
-        read_plan(tmp_path)
+        Plan.read(tmp_path)
 
 
 def test_an_old_setting_of_folds_changes_the_present_values(phantom_plan: Plan) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import ensure_cohort, read_plan, render_plan, write_plan
+from polytask.plan.plan_file import ensure_cohort, render_plan, write_plan
 from polytask.plan.plan_schema import Plan
 from tests.plan.worlds import cohort_of, graded, header
 
@@ -23,9 +23,9 @@ def work(phantom_plan: Plan, tmp_path: Path) -> Path:
 
 
 def test_round_trip(work: Path, phantom_plan: Plan, phantom_folder: Path) -> None:
-    found = read_plan(work)
+    found = Plan.read(work)
     assert found.model_copy(update={"cohort": phantom_plan.cohort}) == phantom_plan
-    assert Plan.read(work) == read_plan(work / "plan.yaml") == found
+    assert Plan.read(work) == Plan.read(work / "plan.yaml") == found
     assert not Path(found.cohort).is_absolute()
     assert (work / found.cohort).resolve() == phantom_folder.resolve()
 
@@ -87,29 +87,29 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
 )
 def test_a_slip_is_one_line_with_its_place(work: Path, old: str, new: str, said: str) -> None:
     with pytest.raises(PolytaskError, match=said) as caught:
-        read_plan(edited(work, replaced(old, new)))
+        Plan.read(edited(work, replaced(old, new)))
     assert "\n" not in str(caught.value)
     assert str(work) in str(caught.value)
 
 
 def test_an_edit_is_taken(work: Path) -> None:
-    assert read_plan(
+    assert Plan.read(
         edited(work, replaced("rate: 0.001", "rate: 3e-4"))
     ).shared.training.rate == pytest.approx(3e-4)
 
 
 def test_no_plan_and_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError, match="no plan; run `polytask plan"):
-        read_plan(tmp_path)
+        Plan.read(tmp_path)
     (tmp_path / "plan.yaml").write_text("just words")
     with pytest.raises(PolytaskError, match="not a plan"):
-        read_plan(tmp_path)
+        Plan.read(tmp_path)
     (tmp_path / "plan.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PolytaskError, match="not UTF-8 text"):
-        read_plan(tmp_path)
+        Plan.read(tmp_path)
     (tmp_path / "plan.yaml").write_text("!!python/object/apply:os.getcwd []")
     with pytest.raises(PolytaskError, match="not YAML"):
-        read_plan(tmp_path)
+        Plan.read(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(phantom_plan: Plan, tmp_path: Path) -> None:

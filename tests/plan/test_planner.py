@@ -178,7 +178,7 @@ def test_importing_the_room_loads_no_torch() -> None:
     import subprocess
     import sys
 
-    names = "p.Plan, p.make_plan, p.read_plan, p.plan_into"
+    names = "p.Plan, p.make_plan, p.write_plan, p.plan_into"
     code = f"import sys, polytask.plan as p; {names}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

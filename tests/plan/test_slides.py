@@ -13,7 +13,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
 from polytask.plan.fingerprint import make_fingerprint
-from polytask.plan.plan_file import read_plan, render_plan, write_plan
+from polytask.plan.plan_file import render_plan, write_plan
 from polytask.plan.plan_schema import Plan, SlidePlan
 from polytask.plan.plan_settings import set_value
 from polytask.plan.plan_summary import render_summary
@@ -106,7 +106,7 @@ def test_held_out_slides_change_no_byte_of_their_fold(
 
 def test_it_is_written_read_and_set(plan: Plan, tmp_path: Path) -> None:
     write_plan(plan, tmp_path)
-    assert read_plan(tmp_path).shared == plan.shared
+    assert Plan.read(tmp_path).shared == plan.shared
     assert set_value(plan, "slides.biopsy.patches=2").shared.slides["biopsy"].patches == 2
     for word, message in {
         "slides.biopsy.patch=4": "cannot be halved 3 times",

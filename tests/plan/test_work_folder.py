@@ -16,7 +16,7 @@ from polytask.cohort.nnunet_splits import write_nnunet_splits
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.locks import LockedError, hold_lock
-from polytask.plan import read_plan
+from polytask.plan import Plan
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.work_folder import PLAN_LOCK_FILE, plan_into
 from tests.plan.worlds import LAPTOP
@@ -29,7 +29,7 @@ def test_three_files(phantom_folder: Path, phantom_print: Fingerprint, tmp_path:
         "plan.yaml",
         "splits.json",
     ]
-    assert read_plan(tmp_path / "w").shared.training.epochs == 4
+    assert Plan.read(tmp_path / "w").shared.training.epochs == 4
     assert Splits.read(tmp_path / "w" / "splits.json") == done.splits
     assert Fingerprint.read(tmp_path / "w") == phantom_print
 

@@ -64,12 +64,12 @@ def test_a_cohort_that_changed(work: Path) -> None:
 
 def test_loading_from_the_work_folder(work: Path) -> None:
     from polytask.cohort.cohort import Cohort
-    from polytask.plan.plan_file import read_plan
+    from polytask.plan.plan_schema import Plan
 
     prepare(work)
     cohort = Cohort.read(work.parent / "cohort")
     Splits((Fold(("s1", "s2", "s3"), ("s4",), ("s5",)),), "subject", 0).write(work / "splits.json")
-    loader = Loader(Store(work / "store"), cohort, read_plan(work), 0, "train", seed=0)
+    loader = Loader(Store(work / "store"), cohort, Plan.read(work), 0, "train", seed=0)
     found = list(loader.batches(0))
     assert len(found) == 4
     assert {s for b in found for s in b.subjects} == {"s1", "s2", "s3"}

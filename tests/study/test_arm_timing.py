@@ -12,7 +12,6 @@ import pytest
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.study import arm_timing as module
@@ -23,7 +22,7 @@ TASKS = ("lesion", "grade", "os")
 
 
 def timed(folder: Path, arms: dict[str, list[str]], said: list[str]) -> dict[str, ArmTiming]:
-    plan = read_plan(folder / "work")
+    plan = Plan.read(folder / "work")
     plans: dict[str, Plan] = {
         arm: set_values(plan, [f"model.sharing={arm.partition('+')[0]}", NO_GRADIENT_LOG, *changes])
         for arm, changes in arms.items()

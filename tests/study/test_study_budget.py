@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import read_plan
-from polytask.plan.plan_schema import TrainingPlan
+from polytask.plan.plan_schema import Plan, TrainingPlan
 from polytask.study.arms import Arm
 from polytask.study.study_budget import fix_step_budget
 from polytask.study.study_design import ArmTiming
@@ -18,7 +17,7 @@ PACES = {"single": ArmTiming(5.0, 9.0, 10), "hard": ArmTiming(1.0, 3.0, 10), "ct
 
 @pytest.fixture
 def settings(prepared_once: Path) -> TrainingPlan:
-    training = read_plan(prepared_once / "work").shared.training
+    training = Plan.read(prepared_once / "work").shared.training
     return training.model_copy(update={"epochs": 7, "steps_per_epoch": 10, "tune_every": 1})
 
 

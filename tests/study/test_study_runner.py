@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import read_plan, set_values, write_plan
+from polytask.plan.plan_file import set_values, write_plan
+from polytask.plan.plan_schema import Plan
 from polytask.study.dry_run import forecast_study
 from polytask.study.matrix import prepare_backend
 from polytask.study.run_estimate import RunEstimate, estimate_remaining_seconds
@@ -38,7 +39,7 @@ def test_the_record_says_what_was_fixed(finished: Study) -> None:
 
 
 def test_a_change_between_two_runs_is_refused(finished: Study) -> None:
-    plan = read_plan(finished.work)
+    plan = Plan.read(finished.work)
     write_plan(set_values(plan, ["training.rate=0.5"]), finished.work)
     with pytest.raises(PolytaskError, match="the plan has changed for all folds"):
         run_study(finished.folder)

@@ -13,7 +13,8 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.model.visit_fusion import MIN_FUSION_VISITS
-from polytask.plan.plan_file import read_plan, set_values
+from polytask.plan.plan_file import set_values
+from polytask.plan.plan_schema import Plan
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from tests.model.worlds import FIELDS, network_of, tasks_of
 
@@ -49,7 +50,7 @@ def test_links_to_tasks_that_are_not_there_are_left_out() -> None:
 
 @pytest.mark.parametrize("fusion", [name for name, least in MIN_FUSION_VISITS.items() if least > 1])
 def test_a_fusion_of_visits_needs_a_task_of_the_cohort_that_joins_some(prepared: Path, fusion: str) -> None:
-    plan = set_values(read_plan(prepared), [f"model.visit_fusion={fusion}"])
+    plan = set_values(Plan.read(prepared), [f"model.visit_fusion={fusion}"])
     header = Cohort.read(prepared.parent / "cohort").header
     assert make_network_spec(plan, plan.folds[0], header).visit_fusion == fusion
     alone = header.model_copy(update={"tasks": {n: t for n, t in header.tasks.items() if n != "response"}})

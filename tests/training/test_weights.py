@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.training.fitting import make_optimizer
 from polytask.training.rehearsal import load_rehearsal
 from polytask.training.run import train
@@ -33,7 +33,7 @@ def test_a_weight_of_0_takes_a_task_out_of_the_step(work: Path) -> None:
 
 
 def test_a_block_gets_the_rate_it_asks_for(work: Path) -> None:
-    settings = read_plan(work).shared.training
+    settings = Plan.read(work).shared.training
     network = network_of(tasks_of("all"), 2, sharing="cross_stitch")
     rates = network.rates()
     assert rates

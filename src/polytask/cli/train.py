@@ -88,7 +88,7 @@ def train(
     """
     from polytask.cli import print_json
     from polytask.errors import PolytaskError
-    from polytask.plan.plan_file import read_plan
+    from polytask.plan.plan_schema import Plan
     from polytask.training.interrupt import TrainingInterrupted
     from polytask.training.run import train_run
     from polytask.training.run_request import RunRequest
@@ -142,7 +142,7 @@ def train(
 
     for run in runs:
         number = int(run.record["fold"])
-        for task, reason in read_plan(run.folder).folds[number].untrained.items():
+        for task, reason in Plan.read(run.folder).folds[number].untrained.items():
             if asked is None or task in asked:
                 typer.echo(f"fold {number} trains without {task}: {reason}")
         for verdict in check_learning(run, rebuild_run_tasks(run)).list_verdicts():
@@ -152,9 +152,9 @@ def train(
 
 def _list_trainable_folds(work: Path, asked: list[str] | None) -> list[int]:
     """List the folds that can train one of the tasks; all of them if none can, so that the first one says why."""
-    from polytask.plan.plan_file import read_plan
+    from polytask.plan.plan_schema import Plan
 
-    folds = read_plan(work).folds
+    folds = Plan.read(work).folds
     if asked is None:
         return list(folds)
     return [number for number, fold in folds.items() if not set(asked) <= set(fold.untrained)] or list(folds)

@@ -40,7 +40,8 @@ from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.secondary_results import add_secondary_results
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.untested_tasks import explain_untested_tasks
-from polytask.plan.plan_file import ensure_cohort, read_plan
+from polytask.plan.plan_file import ensure_cohort
+from polytask.plan.plan_schema import Plan
 from polytask.predict.predictor import Predictor
 from polytask.predict.write_outputs import write_predictions
 from polytask.training.decisions import read_decisions, write_decisions
@@ -108,7 +109,7 @@ def _evaluate_locked(
     hidden: bool = True,
 ) -> Evaluation:
     """Evaluate a run; see `evaluate`. The caller holds the lock of the run's results."""
-    plan = read_plan(record.folder)
+    plan = Plan.read(record.folder)
     cohort = Cohort.read(find_run_cohort_folder(record, plan))
     ensure_cohort(plan, cohort)
     chosen = select_part_subjects(record, cohort, part)

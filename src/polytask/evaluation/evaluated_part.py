@@ -14,7 +14,8 @@ from polytask.cohort.fold_file import read_fold
 from polytask.documents.json_reader import read_json_lines
 from polytask.errors import PolytaskError
 from polytask.evaluation.evaluation_result import OWN_PARTS, PartName
-from polytask.plan.plan_file import ensure_fold, read_plan
+from polytask.plan.plan_file import ensure_fold
+from polytask.plan.plan_schema import Plan
 from polytask.tasks.task import Task
 from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
@@ -88,7 +89,7 @@ def hash_weights(run: Run) -> dict[str, str]:
 def rebuild_run_tasks(run: Run) -> dict[str, Task]:
     """Rebuild the run's tasks from its fold of the plan, with what was learned from the training part."""
     names = [task for tasks in run.networks.values() for task in tasks]
-    plan, number = read_plan(run.folder), int(run.record["fold"])
+    plan, number = Plan.read(run.folder), int(run.record["fold"])
     ensure_fold(plan, number, run.folder)
     fold = plan.folds[number]
     return make_tasks(fold, names, read_learned_fields(run.folder, fold))

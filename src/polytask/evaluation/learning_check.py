@@ -18,7 +18,7 @@ from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.run_costs import RunLogEntry, list_epoch_entries, read_network_logs
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
-from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.tasks.task import Task, expect_pooled_task
 from polytask.training.folder import Run
 
@@ -98,7 +98,7 @@ def check_learning(
             and find_answer_form(tasks[task].kind) in ("class", "grade")
         ):
             one_class[task] = _find_single_class(tasks[task], answers.pooled[task])
-    settings = read_plan(run.folder).shared.training
+    settings = Plan.read(run.folder).shared.training
     steps = max((int(e[-1]["step"]) for e in log.values() if e), default=0)
     return LearningCheck(unlearned, one_class, steps, settings.epochs * settings.steps_per_epoch)
 

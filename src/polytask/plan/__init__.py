@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polytask.plan.plan_file import ensure_cohort as ensure_cohort
-    from polytask.plan.plan_file import read_plan as read_plan
     from polytask.plan.plan_file import write_plan as write_plan
     from polytask.plan.plan_schema import Plan as Plan
     from polytask.plan.plan_settings import set_value as set_value
@@ -19,11 +18,10 @@ _PLAN_EXPORTS = {
     "ensure_cohort": "plan_file",
     "make_plan": "planner",
     "plan_into": "work_folder",
-    "read_plan": "plan_file",
     "set_value": "plan_settings",
     "write_plan": "plan_file",
 }
-__all__ = ["Plan", "ensure_cohort", "make_plan", "plan_into", "read_plan", "set_value", "write_plan"]
+__all__ = ["Plan", "ensure_cohort", "make_plan", "plan_into", "set_value", "write_plan"]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,12 +30,7 @@ FOLDS_PART_COMMENT = """
 # For each fold: decided from intensities, table columns and answers of its training subjects only.
 """
 
-__all__ = ["PLAN_FILE", "ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
-
-
-def read_plan(work: Path | str) -> Plan:
-    """Read the plan of a work folder (or the `plan.yaml` itself): another name for `Plan.read`."""
-    return Plan.read(work)
+__all__ = ["PLAN_FILE", "ensure_cohort", "set_value", "set_values", "write_plan"]
 
 
 def write_plan(plan: Plan, work: Path | str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 from polytask.cohort.header import Header
 from polytask.cohort.header_file import parse_header
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import ensure_fold, read_plan
+from polytask.plan.plan_file import ensure_fold
 from polytask.plan.plan_schema import Plan
 from polytask.predict.baseline_file import read_baselines
 from polytask.predict.consistency import find_disagreements
@@ -27,7 +27,7 @@ from polytask.training.survival_learning import read_learned_fields
 def load_runs(folders: Sequence[Path]) -> LoadedModel:
     """Load one member per run; all runs must have the same tasks, the same network and the same prepared data."""
     runs = [Run.read(f) for f in folders]
-    plans = [read_plan(r.folder) for r in runs]
+    plans = [Plan.read(r.folder) for r in runs]
     first = runs[0]
     for run, plan in zip(runs, plans, strict=True):
         if run.record["store"] != first.record["store"] or plan.shared.images != plans[0].shared.images:

@@ -12,7 +12,8 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.cohort.splits import Fold
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import ensure_cohort, read_plan
+from polytask.plan.plan_file import ensure_cohort
+from polytask.plan.plan_schema import Plan
 from polytask.prepare.case_digests import digest_case, has_images_or_slides
 from polytask.prepare.row_chances import compute_row_chances, tells_people_apart
 from polytask.prepare.store import Store
@@ -125,7 +126,7 @@ def _digest_subjects(
     stored = _read_stored_digests(run, wanted)
     if stored is not None:
         return stored, "images"
-    plan = read_plan(run.folder)
+    plan = Plan.read(run.folder)
     cohort = Cohort.read(find_run_cohort_folder(run, plan))
     ensure_cohort(plan, cohort)
     cases = [c for c in cohort.cases if c.subject in wanted]

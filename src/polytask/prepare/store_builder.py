@@ -12,7 +12,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.leftovers import HALF_WRITTEN_PREFIX, sweep_leftovers
 from polytask.locks import WaitCallback, hold_lock
-from polytask.plan.plan_file import ensure_cohort, read_plan
+from polytask.plan.plan_file import ensure_cohort
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.bare_case_writer import store_bare_cases
 from polytask.prepare.finding_places import ensure_places_beyond_training
@@ -73,7 +73,7 @@ def prepare(
         LockedError: another process prepares this store, and `waits` is not given.
     """
     work = Path(work)
-    plan = read_plan(work)
+    plan = Plan.read(work)
     cohort, store = read_plan_cohort(plan, work), Store(work / "store")
     wait = waits is not None
     with hold_lock(find_store_lock(store), "prepares this store", place=store.folder, wait=wait, say=waits):

@@ -16,7 +16,6 @@ from polytask.evaluation.evaluation_result import Evaluation, PartName
 from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.run_comparison import EvaluatedRun, RunComparison, compare_evaluated_runs
 from polytask.evaluation.run_costs import RunCosts, measure_run_costs, read_network_logs
-from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.report.display_names import DisplayNames
 from polytask.report.image_scale import choose_size_unit
@@ -69,7 +68,7 @@ def gather_report_material(
     """Read an evaluated run and compare it with the other runs."""
     mine = EvaluatedRun.read(run, part)
     others = [EvaluatedRun.read(o, part) for o in against]
-    plan = read_plan(mine.run.folder)
+    plan = Plan.read(mine.run.folder)
     cohort = Cohort.read(find_run_cohort_folder(mine.run, plan))
     refuse_changed_cohort(mine, cohort)
     return ReportMaterial(

@@ -11,7 +11,7 @@ from polytask.cohort.header_file import HEADER_FILE
 from polytask.errors import PolytaskError
 from polytask.plan.machine import count_usable_cores
 from polytask.plan.plan_file import PLAN_FILE as PLAN
-from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.study.study_design import STUDY_FILE, StudyDesign
 
 DEFAULT_FOLDS = 5
@@ -111,7 +111,7 @@ def _check_cohort(cohort: Path, folds: int, say: SetupMessage) -> None:
 
 
 def _refuse_other_cohort(location: StudyLocation, cohort: Path) -> None:
-    plan, now = read_plan(location.work), Cohort.read(cohort)
+    plan, now = Plan.read(location.work), Cohort.read(cohort)
     if plan.digest != now.digest:
         raise PolytaskError(
             f"{location.folder}: holds a study of another cohort, or {cohort} has changed since it was planned (digest "

@@ -12,7 +12,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.evaluation.run_costs import measure_run_costs as logged
 from polytask.inference.sample_prediction import predict_sample
-from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.predict.predictor import Predictor
 from polytask.prepare.evaluation_sample import full_sample
 from polytask.prepare.store import Store
@@ -70,7 +70,7 @@ def measure_study_run_costs(run: Run, device: str) -> StudyRunCosts:
 
 def time_inference(run: Run, device: str, max_samples: int = TIMED_SAMPLES) -> float:
     """Return the milliseconds of inference per case, without the files: handling them is the same for all arms."""
-    plan = read_plan(run.folder)
+    plan = Plan.read(run.folder)
     cohort = Cohort.read(find_run_cohort_folder(run, plan))
     subjects = read_fold(run.work / "splits.json", int(run.record["fold"]), cohort).held_out
     predictor, store = Predictor.load(run.folder, device=device), Store(run.work / "store")

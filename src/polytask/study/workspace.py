@@ -10,7 +10,6 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError, suggest_word
-from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.validate import list_planned_tasks
 from polytask.prepare.store import Store
@@ -31,7 +30,7 @@ class Workspace:
     @classmethod
     def read(cls, work: Path) -> Workspace:
         """Read a work folder; raises a PolytaskError when a part is missing or belongs to another cohort."""
-        plan = read_plan(work)
+        plan = Plan.read(work)
         cohort, splits, store = (
             read_plan_cohort(plan, work),
             Splits.read(work / "splits.json"),

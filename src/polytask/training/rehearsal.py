@@ -12,7 +12,7 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import ensure_cohort, read_plan
+from polytask.plan.plan_file import ensure_cohort
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.prepare.batch import Batch
@@ -89,7 +89,7 @@ def load_rehearsal(
         speedups: by default those of the device, as in a training.
     """
     work = Path(work)
-    plan = set_values(read_plan(work), changes)
+    plan = set_values(Plan.read(work), changes)
     if fold not in plan.folds:
         raise PolytaskError(
             f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"

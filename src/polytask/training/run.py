@@ -12,7 +12,7 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import ensure_cohort, ensure_fold, read_plan
+from polytask.plan.plan_file import ensure_cohort, ensure_fold
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.loader import DataWorkerError
 from polytask.prepare.store import Store
@@ -105,7 +105,7 @@ def _fit_networks(
     run: Run, request: RunRequest, world: World, stop_signal: StopSignal, reporter: TrainingReporter
 ) -> None:
     """Fit every network of the run, one after another, each to its end."""
-    plan = read_plan(run.folder)
+    plan = Plan.read(run.folder)
     if request.workers is not None:
         plan.shared.training.workers = request.workers
     # A new run ends where it was asked to; only one that is resumed has an end to go beyond.

@@ -15,7 +15,6 @@ from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import find_answer_form
 from polytask.plan.old_names import restore_old_fold_keys, restore_old_shared_keys
-from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
@@ -88,7 +87,7 @@ def make_run_plan(work: Path, request: RunRequest) -> Plan:
 
     A preset comes first, then single options override parts of it, then single values override both.
     """
-    plan = read_plan(work)
+    plan = Plan.read(work)
     tasks = request.tasks
     if request.preset:
         header = read_header(find_cohort_folder(work, plan) / HEADER_FILE)

@@ -20,8 +20,7 @@ from polytask.evaluation.part_answers import PartAnswers
 from polytask.plan import make_plan, write_plan
 from polytask.plan.fingerprint import make_fingerprint
 from polytask.plan.machine import Machine
-from polytask.plan.plan_file import read_plan
-from polytask.plan.plan_schema import FoldPlan
+from polytask.plan.plan_schema import FoldPlan, Plan
 from polytask.prepare.store import Store
 from polytask.prepare.store_builder import prepare
 from tests.evaluation.given.test_given import collected
@@ -50,7 +49,7 @@ def work(cohort: Cohort, place: Path) -> Path:
 
 
 def plan_of(work: Path) -> FoldPlan:
-    return read_plan(work).folds[0]
+    return Plan.read(work).folds[0]
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ def read_it(
     record = {"fold": fold, "networks": {"a": tasks or ["size"], "b": ["grade"]}}
     (folder / "metrics.jsonl").write_text(lines)
     monkeypatch.setattr(chart_file, "Run", SimpleNamespace(read=lambda f: Run(folder, record)))
-    monkeypatch.setattr(chart_file, "read_plan", lambda f: plan)
+    monkeypatch.setattr(chart_file.Plan, "read", lambda f: plan)
     return DoctorChart.read(folder)
 
 

@@ -10,8 +10,7 @@ from polytask.balance import RULES
 from polytask.errors import PolytaskError
 from polytask.evaluation.doctor.training_curves import TrainingCurves, read_log_number
 from polytask.evaluation.run_costs import read_network_logs
-from polytask.plan.plan_file import read_plan
-from polytask.plan.plan_schema import TrainingPlan
+from polytask.plan.plan_schema import Plan, TrainingPlan
 from polytask.tasks.task import Task
 from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
@@ -50,7 +49,7 @@ class DoctorChart:
             PolytaskError: not a run, or nothing was logged.
         """
         run = Run.read(folder)
-        plan, fold = read_plan(run.folder), int(run.record["fold"])
+        plan, fold = Plan.read(run.folder), int(run.record["fold"])
         if fold not in plan.folds:
             raise PolytaskError(
                 f"{run.folder / 'plan.yaml'}: fold {fold} of the run is not in it; restore plan.yaml"

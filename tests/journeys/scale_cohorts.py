@@ -1,10 +1,11 @@
-"""Two cohorts in which sizes matter: photos of mixed sizes without a scale, and volumes of thick slices."""
+"""Cohorts in which sizes matter: photos and stacks of mixed sizes without a scale, and volumes of thick slices."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import yaml
 from PIL import Image
 
@@ -33,6 +34,30 @@ def write_photo_cohort(folder: Path, shapes: list[tuple[int, int]]) -> Path:
             "lesion": {"kind": "segmentation", "image": "photo", "labels": {"lesion": 1}},
             "place": {"kind": "classification", "classes": ["top", "bottom"]},
         },
+    }
+    (folder / "cohort.yaml").write_text(yaml.safe_dump(header), encoding="utf-8")
+    (folder / "cases.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def write_stack_cohort(folder: Path, shapes: list[tuple[int, int, int]]) -> Path:
+    """Write TIFF stacks of these sizes (rows, columns, slices) with a bright ball and its mask, without any scale."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    lines = ["subject,scan.t1,ball"]
+    for number, shape in enumerate(shapes):
+        places = np.indices(shape) - np.array([shape[0] / 2, shape[1] / 3, shape[2] / 2])[:, None, None, None]
+        mask = (places**2).sum(0) < (0.2 * shape[0]) ** 2
+        scan = random.normal(100, 10, shape) + 100 * mask
+        for name, array in ((f"{number}.tif", scan), (f"m{number}.tif", mask)):
+            pages = array.astype(np.uint8).transpose(2, 0, 1)
+            tifffile.imwrite(folder / name, pages, photometric="minisblack")
+        lines.append(f"p{number:02d},{number}.tif,m{number}.tif")
+    header = {
+        "polytask": 1,
+        "name": "stacks",
+        "inputs": {"scan": {"kind": "image", "channels": {"t1": "other"}}},
+        "tasks": {"ball": {"kind": "segmentation", "image": "scan", "labels": {"ball": 1}}},
     }
     (folder / "cohort.yaml").write_text(yaml.safe_dump(header), encoding="utf-8")
     (folder / "cases.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

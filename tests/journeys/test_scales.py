@@ -1,4 +1,4 @@
-"""From end to end where sizes matter: photos of mixed sizes, thick slices, and a few very long cases."""
+"""From end to end where sizes matter: photos and stacks of mixed sizes, thick slices, and a few very long cases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytask.model.network import Network
 from polytask.plan.plan_schema import Plan
 from polytask.predict.predictor import Predictor
 from tests.journeys.run_cli import run_successfully
-from tests.journeys.scale_cohorts import write_photo_cohort, write_slice_cohort
+from tests.journeys.scale_cohorts import write_photo_cohort, write_slice_cohort, write_stack_cohort
 
 SHAPES = [(45, 60)] * 9 + [(120, 160), (60, 45)]
 LENGTHS = [10] * 10 + [22]
@@ -82,6 +82,19 @@ def test_a_photo_of_any_size_is_read_as_the_others(photos: tuple[Path, Plan], tm
     with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         chance = {row["subject"]: float(row["place.p.top"]) for row in csv.DictReader(stream)}
     assert chance["large"] == pytest.approx(chance["small"], abs=0.05)
+
+
+def test_stacks_without_a_scale_are_brought_to_one_size(tmp_path: Path) -> None:
+    """One has twice the voxels of the others along every axis; its mask comes back on its own voxels."""
+    cohort = write_stack_cohort(tmp_path / "cohort", [(16, 24, 16)] * 6 + [(32, 48, 32)])
+    image = follow(cohort, "scan", "[8,8]").shared.images["scan"]
+    assert (image.unit, image.resize, image.view) == ("px", (24, 16, 16), (24, 16, 16))
+    masks = find_masks(tmp_path / "work" / "out", "ball")
+    for number, shape in ((0, (16, 24, 16)), (6, (32, 48, 32))):
+        found = read_image_file(masks[f"p{number:02d}"], 3)
+        true = read_image_file(cohort / f"m{number}.tif", 3)
+        assert found.grid.shape == true.grid.shape == shape
+        assert compute_dice(found.array > 0, true.array > 0) > 0.7, number
 
 
 @pytest.fixture(scope="module")

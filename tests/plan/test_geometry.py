@@ -80,8 +80,34 @@ def test_only_pictures_without_a_scale_are_resized() -> None:
     measured = [image_record((300, 200), (0.1, 0.1), orientation="PL")] * 3
     assert plan_geometry(FLAT, measured, why := PlanReasons()).resize is None
     assert "how large a pixel is" in why.reasons["resize"]
-    stack = [image_record((30, 40, 9)).model_copy(update={"physical": False})]
-    assert plan_geometry(CT, stack, PlanReasons()).resize is None, "a volume without a scale keeps its slices"
+
+
+def bare_stacks(*shapes: tuple[int, int, int]) -> list[ImageRecord]:
+    """Stacks whose files do not say how large a pixel is or how thick a slice; a fifth of each axis is empty."""
+    body = [tuple(n * 4 // 5 for n in shape) for shape in shapes]
+    records = [image_record(shape, body=inner) for shape, inner in zip(shapes, body, strict=True)]
+    return [record.model_copy(update={"physical": False}) for record in records]
+
+
+def test_stacks_of_the_same_proportions_are_brought_to_one_size() -> None:
+    """What the crop leaves is scaled as the file is: how much of it is empty says nothing about its pixels."""
+    records = bare_stacks(*[(50, 40, 20)] * 4, (100, 80, 40), (25, 20, 11))
+    found = plan_geometry(MR, records, why := PlanReasons())
+    assert (found.resize, found.spacing, found.unit) == ((50, 40, 20), (1.0, 1.0, 1.0), "px")
+    assert found.crop.rule == "nonzero"
+    assert found.sizes == ((40, 32, 16),) * 5 + ((37, 30, 15),)
+    assert "all stacks have the same proportions" in why.reasons["resize"]
+    assert "50×40×20 4" in why.reasons["resize"]
+
+
+def test_stacks_of_different_proportions_keep_their_voxels() -> None:
+    """More slices may be thinner slices, or more of the patient."""
+    records = bare_stacks((50, 40, 20), (50, 40, 20), (100, 80, 25))
+    found = plan_geometry(MR, records, why := PlanReasons())
+    assert found.resize is None
+    assert found.sizes[2] == (80, 64, 20)
+    assert "stacks of different proportions" in why.reasons["resize"]
+    assert "50×40×20 2, 100×80×25 1" in why.reasons["resize"]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_chain_is_checked(phantom_plan: Plan) -> None:
         ("images.scan.widths=[16,32]", "expected the same number in each"),
         ("images.scan.kernels=[[1,3,3]]", "kernels: expected 3 numbers, each 1 or 3, for each of"),
         ("images.scan.kernels=[[1,3,3],[1,3,3],[1,3,3]]", "kernels: a kernel of 1 skips voxels at stride"),
-        ("images.scan.resize=[24,24,24]", "resize: only 2D images whose unit is px are resized"),
+        ("images.scan.resize=[24,24,24]", "resize: only images whose unit is px are resized"),
         ("images.scan.crop.rule=box", "crop.column: the rule box needs the name of a table column"),
         ("images.scan.channel_dropout=1", "must be a share from 0 to below 1"),
         ("folds.0.tasks.grade.frequencies=[0.5,0.5]", "expected one number for each entry of classes"),

@@ -93,6 +93,17 @@ def test_a_picture_that_is_scaled_to_one_size_may_have_any() -> None:
     assert find_scale_problem(huge, plan.model_copy(update={"resize": (40, 30)})) is None
 
 
+def test_a_stack_that_is_scaled_needs_the_proportions_of_training() -> None:
+    """In the order of the axes that the plan has: a TIFF counts rows first, the plan counts from left to right."""
+    sizes = {"view": (24, 16, 12), "view_spacing": (1.0,) * 3, "spacing": (1.0,) * 3, "resize": (24, 16, 12)}
+    plan = PLAN.model_copy(update={"dims": 3, "orientation": "RAS", **sizes})
+    alike, longer = (Grid((32, 48, n), RASTER_AFFINE, physical=False) for n in (24, 60))
+    assert find_scale_problem(alike, plan) is None
+    said = find_scale_problem(longer, plan)
+    assert said is not None
+    assert "48×32×60 voxels, the model was trained on stacks with the proportions of 24×16×12" in said
+
+
 def test_only_a_size_that_is_used_decides_what_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ class ImagePlan(PlanSection):
     unit: Literal["mm", "px"] = "mm"
     """Unit of spacings and margins: `px` where the files do not say how large a pixel is."""
     resize: tuple[int, ...] | None = None
-    """Pictures without a physical scale: each is scaled, its aspect kept, until it just fits this many pixels. Spacings
+    """Images without a physical scale: each is scaled, its aspect kept, until it just fits this many pixels. Spacings
     then count such pixels. None = images keep the pixels of their files."""
     spacing: tuple[float, ...]
     field: FieldOfView

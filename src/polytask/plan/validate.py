@@ -183,8 +183,8 @@ def _find_cycle(task: str, after: Mapping[str, list[str]]) -> list[str]:
 
 def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     dims, stages = image.dims, len(image.widths)
-    if image.resize is not None and (dims == 3 or image.unit == "mm"):
-        yield "resize", "only 2D images whose unit is px are resized; set it to null"
+    if image.resize is not None and image.unit == "mm":
+        yield "resize", "only images whose unit is px are resized; set it to null"
     if stages == 0 or len(image.blocks) != stages or len(image.strides) != stages:
         counts = f"{stages}, {len(image.blocks)} and {len(image.strides)}"
         yield "widths", f"widths, blocks and strides have {counts} stages; expected the same number in each"

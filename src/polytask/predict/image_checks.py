@@ -15,8 +15,10 @@ from polytask.cohort.header import ImageInput, Modality, count_modality_planes
 from polytask.errors import PolytaskError
 from polytask.images.dicom import read_dicom_modality
 from polytask.images.formats import DICOM_FOLDER, find_image_ending, probe_image_file, read_image_file
+from polytask.images.geometry import find_axis_orientation
 from polytask.images.volume import Array, Grid, ImageInfo
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, NormalizationPlan, Plan
+from polytask.plan.rules.image_geometry import have_same_proportions
 
 DICOM_MODALITIES: dict[str, tuple[str, ...]] = {
     "CT": ("CT",),
@@ -114,12 +116,22 @@ def find_scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
     """Say when voxels, or the whole image, are far from the size of those in training; None where they are not.
 
     A model that sees whole images is checked by their extent, since images of many spacings are resampled to one view.
-    A model that sees patches is checked by the edge of a voxel; that of the plan is the median of training. Pictures
-    that are scaled to one size may have any.
+    A model that sees patches is checked by the edge of a voxel; that of the plan is the median of training. Images
+    that are scaled to one size may have any, but stacks need the proportions of those in training.
     """
-    if plan.resize is not None:
-        return None
     unit = plan.unit
+    if plan.resize is not None:
+        if grid.dims == 2:
+            return None
+        axes = find_axis_orientation(grid.affine)[0] if plan.orientation == "RAS" else range(3)
+        shape = tuple(grid.shape[axis] for axis in axes)
+        if have_same_proportions([shape, plan.resize]):
+            return None
+        own, trained = ("×".join(map(str, each)) for each in (shape, plan.resize))
+        return (
+            f"the stack is {own} voxels, the model was trained on stacks with the proportions of {trained}, and "
+            f"without a physical scale nothing tells how thick a slice is; {WORTHLESS_WARNING}"
+        )
     grid = grid.with_unit(unit == "mm")
     # A plan of a version without units may count pixels as mm: then all are 1.
     in_mm = any(s != 1 for s in plan.spacing)

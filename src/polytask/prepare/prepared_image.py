@@ -89,13 +89,13 @@ def prepare_image(
     own = None if box is None else transfer_box(box, own_grid, grid)
     keep = find_kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
     kept = crop_volume(Volume(planes, grid), *keep)
-    target = make_spaced_grid(kept.grid, _convert_spacing(plan.spacing, plan, kept.grid))
+    target = make_spaced_grid(kept.grid, _convert_spacing(plan.spacing, plan, grid))
     check_target_size(target, len(planes), where)
     image = _insert_missing_channels(_resample_planes(kept, target), plan, present)
     whole, whole_grid = None, None
     if plan.field == "both":
         assert plan.view_spacing is not None
-        whole_grid = make_spaced_grid(kept.grid, _convert_spacing(plan.view_spacing, plan, kept.grid))
+        whole_grid = make_spaced_grid(kept.grid, _convert_spacing(plan.view_spacing, plan, grid))
         check_target_size(whole_grid, len(planes), where)
         whole = _insert_missing_channels(_resample_planes(kept, whole_grid), plan, present)
     known = tuple(name in present for name in plan.channels)
@@ -113,7 +113,11 @@ def prepare_image(
 
 
 def _convert_spacing(spacing: Sequence[float], plan: ImagePlan, grid: Grid) -> tuple[float, ...]:
-    """Convert a spacing of the plan into that of one image: the same, but for a picture that is scaled to `resize`."""
+    """Convert a spacing of the plan into that of one image: the same, but for one that is scaled to `resize`.
+
+    Args:
+        grid: of the whole image, before the crop.
+    """
     if plan.resize is None:
         return tuple(spacing)
     step = compute_resize_step(grid.shape, plan.resize)

@@ -102,7 +102,9 @@ def choose_field(
     )
     # The search tries many sizes, and a whole image that fits needs no coarser one.
     coarse = None if fits else find_finest_view(full, geometry.spacing, budget, net, decoders)
-    is_small_picture = bool(coarse and geometry.resize is not None and max(coarse[0]) <= MAX_PICTURE_STEP)
+    # A stack has patches instead: its masks are judged at full resolution, as those of any other volume.
+    is_picture = geometry.resize is not None and len(full) == 2
+    is_small_picture = bool(coarse and is_picture and max(coarse[0]) <= MAX_PICTURE_STEP)
     typical_patch = (
         find_typical_patch(geometry, size, net, why) if fits and decoders and not pooled_tasks else None
     )
@@ -139,7 +141,7 @@ def choose_field(
         )
         return _choose_whole_view(f"{held}, at the coarser spacing", geometry, spacing, size, t, net, why)
     shrunk = ""
-    if coarse and geometry.resize is not None and not is_small_picture:
+    if coarse and is_picture and not is_small_picture:
         shrunk = (
             f"; a picture seen whole would shrink by {max(coarse[0]):.2g} times, and beyond {MAX_PICTURE_STEP:g} times "
             "voxel tasks lose small structures"

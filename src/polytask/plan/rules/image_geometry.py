@@ -28,6 +28,9 @@ spacings instead of the median."""
 VIEW_COVERAGE = 0.9
 """Share of the cases that a view of the whole image holds along each axis, if the others are far longer: a few long
 cases do not make the view of all cases larger or coarser."""
+MAX_PROPORTION_RATIO = 1.1
+"""Stacks without a physical scale have the same proportions if no axis, measured by the longest one, is this many times
+as long in one as in another."""
 MAX_VIEW_EXCESS = 1.25
 """If the longest case is at most this many times as long, the view holds it too."""
 
@@ -36,7 +39,7 @@ MAX_VIEW_EXCESS = 1.25
 class ImageGeometry:
     """The decided geometry, and the size of every case that follows: at `spacing`, after the crop, rounded up.
 
-    `resize` is the box that pictures without a physical scale are brought to, see `ImagePlan`; None for other images.
+    `resize` is the box that images without a physical scale are brought to, see `ImagePlan`; None for other images.
     """
 
     orientation: str
@@ -93,13 +96,13 @@ def plan_geometry(
     if unit == "px":
         records = [_convert_to_pixels(record) for record in records]
     crop = why.choose_value("crop", _plan_crop(spec, records, unit, why))
-    resize = why.choose_value("resize", _plan_resize(spec, records, unit, crop, why))
+    resize = why.choose_value("resize", _plan_resize(spec, records, unit, why))
     if resize is None:
         spacing = _plan_spacing(records, unit, why)
     else:
-        records = [_resize_record(record, crop, resize) for record in records]
+        records = [_resize_record(record, resize) for record in records]
         spacing = (1.0,) * spec.dims
-        why["spacing"] = f"one pixel of a picture that fits `resize`: {format_sizes(spacing, unit)}"
+        why["spacing"] = f"one pixel of an image that fits `resize`: {format_sizes(spacing, unit)}"
     spacing = why.choose_value("spacing", spacing)
     # 0.01 voxel of tolerance: rounding of n · own / new must not add a voxel to a size that fits exactly.
     sizes = tuple(
@@ -148,36 +151,56 @@ def _convert_to_pixels(record: ImageRecord) -> ImageRecord:
 
 
 def _plan_resize(
-    spec: ImageInput, records: Sequence[ImageRecord], unit: str, crop: CropPlan, why: PlanReasons
+    spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: PlanReasons
 ) -> tuple[int, ...] | None:
-    """Choose the box that pictures without a physical scale are brought to: the median size of each axis."""
-    if spec.dims == 3 or unit == "mm":
-        why["resize"] = "not used: " + (
-            "volumes keep their voxels until `spacing`"
-            if spec.dims == 3
-            else "the files say how large a pixel is"
-        )
+    """Choose the box that images without a physical scale are brought to: the median size of each axis.
+
+    A stack is scaled only where all stacks have the same proportions. Else nobody knows whether one has more slices
+    because it reaches further or because its slices are thinner.
+    """
+    if unit == "mm":
+        why["resize"] = "not used: the files say how large a pixel is"
         return None
-    sizes = np.array([compute_cropped_size(record, crop) for record in records])
-    box = tuple(int(n) for n in np.median(sizes, axis=0))
+    sizes = np.array([record.shape for record in records])
     listed = Counter(map(format_sizes, sizes.tolist())).most_common(MAX_NAMED_CASES)
     named = ", ".join(f"{size} {count}" for size, count in listed)
+    named += ", …" if len(set(map(tuple, sizes.tolist()))) > MAX_NAMED_CASES else ""
+    if spec.dims == 3 and not have_same_proportions(sizes.tolist()):
+        why["resize"] = (
+            "not used: without a physical scale, stacks of different proportions may differ in how far they reach or "
+            f"in how thin their slices are, and nothing tells which; in the files: {named}"
+        )
+        return None
+    box = tuple(int(n) for n in np.median(sizes, axis=0))
+    what = "picture" if spec.dims == 2 else "stack"
+    alike = "" if spec.dims == 2 else ", and all stacks have the same proportions"
     why["resize"] = (
-        "pixels of pictures without a physical scale mean nothing of their own, so each picture is scaled, its aspect "
-        f"kept, until it just fits the median size {format_sizes(box)}; in the files: {named}"
-        + (", …" if len(set(map(tuple, sizes.tolist()))) > MAX_NAMED_CASES else "")
+        f"pixels of {what}s without a physical scale mean nothing of their own{alike}, so each {what} is scaled, its "
+        f"aspect kept, until it just fits the median size {format_sizes(box)}; in the files: {named}"
     )
     return box
 
 
-def _resize_record(record: ImageRecord, crop: CropPlan, box: Sequence[int]) -> ImageRecord:
-    """Return the record with its pixels measured in pixels of the scaled picture: below 1 where it shrinks."""
-    edge = 1 / compute_resize_step(compute_cropped_size(record, crop), box)
+def have_same_proportions(sizes: Sequence[Sequence[int]]) -> bool:
+    """Whether images of these sizes `[images][axes]` differ in how fine they are, but not in their proportions."""
+    edges = np.array(sizes, np.float64)
+    shares = edges / edges.max(axis=1, keepdims=True)
+    return bool((shares.max(axis=0) <= MAX_PROPORTION_RATIO * shares.min(axis=0)).all())
+
+
+def _resize_record(record: ImageRecord, box: Sequence[int]) -> ImageRecord:
+    """Return the record with its pixels measured in pixels of the scaled image: below 1 where it shrinks."""
+    edge = 1 / compute_resize_step(record.shape, box)
     return record.model_copy(update={"spacing": (edge,) * len(record.spacing)})
 
 
 def compute_resize_step(size: Sequence[int], box: Sequence[int]) -> float:
-    """Compute how many pixels of a picture become one pixel when it is scaled until it just fits the box."""
+    """Compute how many pixels of an image become one pixel when it is scaled until it just fits the box.
+
+    Args:
+        size: of the image in its file, before any crop: what a crop leaves of it says nothing about its pixels.
+        box: the plan's `resize`.
+    """
     return max(own / n for own, n in zip(size, box, strict=True))
 
 

@@ -12,7 +12,7 @@ from polytask.kinds.plan_reasons import PlanReasons, format_sizes
 from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.roi_plan import RoiPlan, compute_crop_size, is_grid, list_roi_breaches
-from polytask.plan.rules.image_geometry import compute_cropped_size, compute_resize_step
+from polytask.plan.rules.image_geometry import compute_resize_step
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
     Topology,
@@ -101,9 +101,7 @@ def measure_pixel(record: ImageRecord, image: ImagePlan) -> tuple[float, ...]:
     """Measure one pixel of the plan in the unit of the fingerprint: 1 where both count mm."""
     if image.unit == "mm":
         return (1.0,) * image.dims
-    step = (
-        compute_resize_step(compute_cropped_size(record, image.crop), image.resize) if image.resize else 1.0
-    )
+    step = compute_resize_step(record.shape, image.resize) if image.resize else 1.0
     return tuple(edge * step for edge in record.spacing)
 
 

@@ -12,7 +12,7 @@ from polytask.model.network import Network
 from polytask.model.network_inputs import NetworkInputs
 from polytask.model.readable_visits import find_unread_slots
 from polytask.tasks import make_task
-from tests.model.worlds import FIELDS, Inputs, inputs_of, network_of, tasks_of
+from tests.model.worlds import FIELDS, Inputs, inputs_of, network_of, tasks_of, total
 
 VISITS = 9
 
@@ -56,6 +56,86 @@ def take_first_visit(inputs: Inputs) -> Inputs:
     known = inputs.visit_known.clone()
     known[:, 1:] = False
     return replace(inputs, visit_known=known)
+
+
+CHAINS: dict[str, dict[str, object]] = {
+    "none": {},
+    "embedding": {"after": {"every": ("first",)}},
+    "gate": {"after": {"first": ("mask",)}, "link": {"first": "gate"}},
+    "channel": {"after": {"first": ("mask",)}, "link": {"first": "channel"}},
+    "film": {"after": {"first": ("mask",)}, "input_fusion": "film"},
+}
+"""How tasks follow each other: not at all, or through each link; once with tables that modulate the maps."""
+
+
+def make_chain(chain: str, sharing: str = "single") -> Network:
+    """Two subject tasks, of which `first` reads one visit of nine, and a mask where the chain has one."""
+    names = ["first", "every", *(["mask"] if "mask" in str(CHAINS[chain]) else [])]
+    tasks = {name: make_task(name, FIELDS["mask" if name == "mask" else "response"]) for name in names}
+    changes = {
+        "visits": {"first": (0,)},
+        "max_visits": VISITS,
+        "visit_fusion": "attention",
+        "sharing": sharing,
+    }
+    return network_of(tasks, 2, **changes, **CHAINS[chain])
+
+
+def compute_gradients(network: Network, inputs: NetworkInputs) -> dict[str, torch.Tensor]:
+    """Answers by task and, by parameter, gradients of all of them together."""
+    network.zero_grad()
+    outputs = network(inputs)
+    torch.stack([total(output) for output in outputs.values()]).sum().backward()
+    gradients = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    return gradients | {f"answer {name}": total(output).detach() for name, output in outputs.items()}
+
+
+@pytest.mark.parametrize("patch", [False, True])
+@pytest.mark.parametrize("sharing", ["single", "hard"])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_is_left_out_changes_no_answer_and_no_gradient(chain: str, sharing: str, patch: bool) -> None:
+    network, inputs = make_chain(chain, sharing), many_visits()
+    inputs.visit_known[1, 4] = False
+    if patch and "mask" in network.tasks:
+        inputs = replace(inputs, patch={"scan": inputs.whole["scan"][:, :, None, :, :8, :8]})
+    found = compute_gradients(network, inputs)
+    assert network.partly_read["first"] == [0]
+    network.partly_read = {}
+    wanted = compute_gradients(network, inputs)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_in_a_chain_of_separate_networks_each_encodes_the_visits_it_reads() -> None:
+    inputs = many_visits()
+    chain, every = make_chain("embedding"), make_network("every", sharing="single")
+    first = make_network("first", sharing="single")
+    assert count_flops(chain, inputs) < 1.02 * (count_flops(every, inputs) + count_flops(first, inputs))
+
+
+@pytest.mark.parametrize(
+    ("chain", "sharing"), [("gate", "single"), ("channel", "single"), ("channel", "hard")]
+)
+def test_a_mask_that_is_only_handed_down_is_found_at_the_visits_that_are_read(
+    chain: str, sharing: str
+) -> None:
+    """Its own answer comes from patches, so that of the whole view only one visit of nine is decoded."""
+    inputs, network = many_visits(), make_chain(chain, sharing)
+    inputs = replace(inputs, patch={"scan": inputs.whole["scan"][:, :, None, :, :4, :4]})
+    cost = count_flops(network, inputs)
+    network.partly_read = {}
+    assert cost < 0.75 * count_flops(network, inputs)
+
+
+def test_cross_stitch_needs_every_encoder_at_every_visit() -> None:
+    """So nothing can be left out there: what goes to `every` is mixed from the encoder of `first` too."""
+    network, inputs = make_chain("none", "cross_stitch"), many_visits()
+    inputs.visit_known[:, 0] = False
+    total(network(inputs)["every"]).backward()
+    encoder = [p for name, p in network.named_parameters() if "encoders.members.@first." in name]
+    assert encoder
+    assert all(p.grad is not None and bool(p.grad.any()) for p in encoder)
 
 
 @pytest.mark.parametrize("sharing", ["hard", "single"])

@@ -11,13 +11,22 @@ from torch import Tensor, nn
 from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
 from polytask.model.crop_tokens import crop_source, make_crop_readers, make_crop_tokens
 from polytask.model.input_fusion import INPUT_FUSIONS
-from polytask.model.input_fusion.film import Modulation
-from polytask.model.network_inputs import NetworkInputs, hide_sources, restore_visits, select_known_rows
+from polytask.model.input_fusion.film import make_modulations
+from polytask.model.network_inputs import (
+    NetworkInputs,
+    hide_sources,
+    mark_partly_read_rows,
+    restore_rows,
+    restore_visits,
+    select_known_rows,
+    select_separate_tasks,
+    take_rows,
+)
 from polytask.model.network_roles import find_network_roles
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import order_tasks
 from polytask.model.order.chain import Chain
-from polytask.model.readable_visits import find_unread_slots, find_visit_slots
+from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
 from polytask.model.sharing import SharingBlock, make_block
 from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
@@ -59,7 +68,9 @@ class Network(nn.Module):
         self.modulates = getattr(INPUT_FUSIONS[spec.input_fusion], "modulates", False) and bool(spec.tables)
         subject = {t: tasks[t].level == "subject" for t in self.pooled}
         self.vectors = VectorEncoders(spec, subject, self.voxel if self.modulates else [])
-        self.films = NamedModules(self._make_films() if self.modulates else {})
+        readers = [(t, n) for n in spec.images for t in [*self.list_image_tasks(n), *self.pooled]]
+        levels = {(t, n): self.chain.find_levels(t, n) for t, n in readers if self.modulates}
+        self.films = NamedModules(make_modulations(spec, levels))
         self.voxels = VoxelBranch(
             spec, {t: tasks[t] for t in self.voxel}, self.chain.alone, self.chain.upstream
         )
@@ -69,6 +80,7 @@ class Network(nn.Module):
         self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
         self.slots = find_visit_slots(spec, tasks)
         self.unread = find_unread_slots(self.slots, tasks, spec.max_visits)
+        self.partly_read = find_partly_read_slots(self.slots, spec, tasks)
         self.branches = NamedModules(
             {
                 task: PooledBranch(
@@ -105,11 +117,12 @@ class Network(nn.Module):
         Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
         """
         present = select_known_rows(inputs, self.unread)
+        rows_read = mark_partly_read_rows(self.partly_read, inputs.visit_known, present)
         source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0, self.unread)
         outputs: dict[str, TaskOutput] = {}
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
-        tokens, rows = vectors.tokens, vectors.condition
-        condition = rows.take(present) if rows is not None and self.modulates else None
+        tokens, every = vectors.tokens, vectors.condition
+        condition = every.take(present) if every is not None and self.modulates else None
         for name in self.blocks.names():
             voxel = self.list_image_tasks(name)
             in_patch = name in inputs.patch or name in elsewhere
@@ -120,7 +133,11 @@ class Network(nn.Module):
             whole_view = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
             if name in inputs.whole and self.pooled + whole_view:
                 view = inputs.whole[name].flatten(0, 1)[present]
-                answers, pyramids, maps = self.run_view(name, view, whole_view, self.pooled, condition, cut)
+                # What a voxel task answers itself needs every visit; what it only hands down, those that are read.
+                rows = {t: r for t, r in rows_read.items() if in_patch or t not in voxel}
+                answers, pyramids, maps = self.run_view(
+                    name, view, whole_view, self.pooled, condition, cut, rows
+                )
                 outputs |= {} if in_patch else answers
                 image_tokens = self._make_image_tokens(name, pyramids, maps, present, source_known[name])
                 tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
@@ -176,27 +193,40 @@ class Network(nn.Module):
         pooled: Sequence[str],
         condition: Condition | None,
         cut: TaskCut,
+        rows: Mapping[str, Tensor] | None = None,
     ) -> tuple[dict[str, TaskOutput], dict[str, Pyramid], dict[str, Tensor]]:
-        """Run tasks on one view `[N, …]`: outputs of voxel tasks, pyramids of pooled tasks, maps of upstream tasks."""
-        trunk = [t for t in (*voxel, *pooled) if not self.chain.mapped_tasks[t, image]]
-        pyramids: dict[str, Pyramid] = self.blocks[image](x, trunk, cut)
-        pyramids = {t: self._apply_tables(t, image, p, condition) for t, p in pyramids.items()}
+        """Run tasks on one view `[N, …]`: outputs of voxel tasks, pyramids of pooled tasks, maps of upstream tasks.
+
+        `rows` marks for some tasks which of the N rows they read. Where nothing else needs the others, they are not
+        computed: pyramids and maps are zero there, and a voxel task answers for its own rows only.
+        """
+        block = self.blocks[image]
+        separate = getattr(block, "separate", False)
+        mapped = [t for t in self.order if self.chain.mapped_tasks[t, image]]
+        together = self.voxel if self.spec.decoder != "private" else []
+        rows = select_separate_tasks(rows or {}, mapped, separate, together)
+        trunk = [t for t in (*voxel, *pooled) if t not in mapped]
+        pyramids: dict[str, Pyramid] = {}
+        for group in [[task] for task in trunk] if rows and separate else [trunk]:
+            pyramids |= block(take_rows(x, rows.get(group[0]) if group else None), group, cut)
+        pyramids = {t: self._apply_tables(t, image, p, condition, rows) for t, p in pyramids.items()}
         answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids})
         maps: dict[str, Tensor] = {}
         for task in self.order:
-            upstream = self.chain.mapped_tasks[task, image]
+            upstream, mine = self.chain.mapped_tasks[task, image], rows.get(task)
             if upstream and task in (*voxel, *pooled):
                 second = self.seconds[f"{task} {image}"]
-                pyramids[task] = self._apply_tables(
-                    task, image, second(x, [maps[u] for u in upstream]), condition
-                )
+                own = second(take_rows(x, mine), [take_rows(maps[u], mine) for u in upstream])
+                pyramids[task] = self._apply_tables(task, image, own, condition, rows)
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
                 levels, decoded = answers[task]
-                maps[task] = self.voxels.make_handed_down_map(task, levels, decoded, self.spec.stop_gradient)
+                handed = self.voxels.make_handed_down_map(task, levels, decoded, self.spec.stop_gradient)
+                maps[task] = restore_rows(handed, mine)
         outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
-        return outputs, {t: pyramids[t] for t in pooled}, maps
+        whole = {t: [f if f is None else restore_rows(f, rows.get(t)) for f in pyramids[t]] for t in pooled}
+        return outputs, whole, maps
 
     def _make_image_tokens(
         self,
@@ -221,12 +251,14 @@ class Network(nn.Module):
                     )
         return tokens
 
-    def _apply_tables(self, task: str, image: str, pyramid: Pyramid, condition: Condition | None) -> Pyramid:
+    def _apply_tables(
+        self, task: str, image: str, pyramid: Pyramid, condition: Condition | None, rows: Mapping[str, Tensor]
+    ) -> Pyramid:
         """Modulate the maps of a task by the tables."""
         if condition is None:
             return pyramid
-        film = self.films[f"{task} {image}"]
-        modulated: Pyramid = film(pyramid, condition.tokens[task], condition.known)
+        film, own = self.films[f"{task} {image}"], condition.take(rows.get(task, slice(None)))
+        modulated: Pyramid = film(pyramid, own.tokens[task], own.known)
         return modulated
 
     def _embed_answer(
@@ -243,16 +275,6 @@ class Network(nn.Module):
             values = values.unflatten(0, visits.shape)
         return Token((self.embeddings[f"{task} {upstream}"](values),), known)
 
-    def _make_films(self) -> dict[str, nn.Module]:
-        """Make a modulation for every task and image that it reads."""
-        return {
-            f"{task} {name}": Modulation(
-                len(self.spec.tables), self.spec.embedding, image.widths, sorted(self._levels(task, name))
-            )
-            for name, image in self.spec.images.items()
-            for task in [*self.list_image_tasks(name), *self.pooled]
-        }
-
     def list_image_tasks(self, image: str) -> list[str]:
         """List the voxel tasks of an image."""
         return [t for t in self.voxel if self.spec.voxel_image[t] == image]
@@ -263,17 +285,9 @@ class Network(nn.Module):
             t for t in [*self.list_image_tasks(image), *self.pooled] if not self.chain.mapped_tasks[t, image]
         ]
 
-    def _levels(self, task: str, image: str) -> frozenset[int]:
-        """Find the levels of an image's pyramid that a task reads."""
-        stages = len(self.spec.images[image].widths)
-        if task in self.voxel:
-            return frozenset(range(stages))
-        depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
-        return frozenset(range(max(0, stages - max(depth, self.chain.depth(task, image))), stages))
-
     def _block(self, image: str) -> SharingBlock:
         """Make the sharing block of one image, which knows what levels each task reads."""
-        needs = {task: self._levels(task, image) for task in self._readers(image)}
+        needs = {task: self.chain.find_levels(task, image) for task in self._readers(image)}
         return make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form)
 
 

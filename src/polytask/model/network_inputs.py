@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -99,12 +99,57 @@ def mark_read_visits(known: Tensor, unread: Sequence[int]) -> Tensor:
     return read
 
 
+def mark_partly_read_rows(
+    slots: Mapping[str, Sequence[int]], known: Tensor, present: Tensor | slice
+) -> dict[str, Tensor]:
+    """Mark for each task which of the N encoded rows it reads, `[N]`; tasks that read all or none are left out.
+
+    Args:
+        slots: task → the visit slots that it reads, for tasks that do not read all of them.
+        known: which visits are known `[B, V]`.
+        present: the rows of `B·V` that are encoded; of a slice every row is read, so that a network has one graph.
+    """
+    if isinstance(present, slice):
+        return {}
+    rows: dict[str, Tensor] = {}
+    for task, own in slots.items():
+        reads = torch.zeros_like(known)
+        reads[:, list(own)] = True
+        mine = reads.flatten()[present]
+        # An encoder cannot run on an empty batch: then it computes rows that the task does not read.
+        if bool(mine.any()) and not bool(mine.all()):
+            rows[task] = mine
+    return rows
+
+
 def restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
     """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
     if isinstance(present, slice) or bool(present.all()):
         return maps.reshape(*shape, *maps.shape[1:])
     full = maps.new_zeros((present.numel(), *maps.shape[1:]))
     return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
+
+
+def select_separate_tasks(
+    rows: Mapping[str, Tensor], mapped: Collection[str], separate: bool, together: Collection[str]
+) -> dict[str, Tensor]:
+    """Select the tasks that may leave out rows of an image, because nothing else is computed from the same maps.
+
+    So it is where the sharing block has `separate` encoders, and for `mapped` tasks, which stand behind a second
+    network of their own. In all other blocks tasks read a common encoder, or the encoders of each other
+    (`cross_stitch`): what one does not read, another does. Tasks whose maps are decoded `together` need the same rows.
+    """
+    return {t: r for t, r in rows.items() if (separate or t in mapped) and t not in together}
+
+
+def take_rows(maps: Tensor, rows: Tensor | None) -> Tensor:
+    """Take the marked rows of `[N, …]`; all of them where nothing is marked."""
+    return maps if rows is None else maps[rows]
+
+
+def restore_rows(maps: Tensor, rows: Tensor | None) -> Tensor:
+    """Put maps of the marked rows back among all N, zero elsewhere."""
+    return maps if rows is None else restore_visits(maps, rows, rows.shape)
 
 
 def hide_sources(inputs: NetworkInputs, rate: float, unread: Sequence[int] = ()) -> dict[str, Tensor]:

@@ -39,3 +39,24 @@ def find_unread_slots(
     if len(slots) < len(tasks):
         return []
     return sorted(set(range(visits)) - {slot for own in slots.values() for slot in own})
+
+
+def find_partly_read_slots(
+    slots: Mapping[str, Sequence[int]], spec: NetworkSpec, tasks: Mapping[str, Task]
+) -> dict[str, list[int]]:
+    """Find the visit slots at which the maps of a task are read, for the tasks where these are not all slots.
+
+    A subject task reads its own maps at its own slots. The maps of a voxel task that pooled tasks follow are read where
+    these read theirs; what the voxel task answers of its own needs every visit, which is up to the caller.
+
+    Args:
+        slots: subject task → the slots that it reads.
+    """
+    every = range(spec.max_visits)
+    read = {name: set(own) for name, own in slots.items()}
+    pooled = [name for name, task in tasks.items() if task.level != "voxel"]
+    for name in tasks:
+        if tasks[name].level == "voxel":
+            readers = [t for t in pooled if name in find_upstream_tasks(t, spec.after)]
+            read[name] = {slot for t in readers for slot in slots.get(t, every)} if readers else set(every)
+    return {name: sorted(own) for name, own in read.items() if own != set(every)}

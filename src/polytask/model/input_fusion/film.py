@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from polytask.model.input_fusion.source_concat import SourceConcat
+from polytask.model.network_settings import NetworkSpec
 
 
 class Film(nn.Module):
@@ -51,3 +52,15 @@ class Modulation(nn.Module):
             scale, shift = (p.reshape(shape).to(maps.dtype) for p in parts[2 * index : 2 * index + 2])
             maps_by_level[level] = torch.addcmul(maps + shift, maps, scale)
         return maps_by_level
+
+
+def make_modulations(
+    spec: NetworkSpec, levels: Mapping[tuple[str, str], Collection[int]]
+) -> dict[str, Modulation]:
+    """Make a modulation for every task and image, named `TASK IMAGE`, from the levels that the task reads there."""
+    return {
+        f"{task} {image}": Modulation(
+            len(spec.tables), spec.embedding, spec.images[image].widths, sorted(own)
+        )
+        for (task, image), own in levels.items()
+    }

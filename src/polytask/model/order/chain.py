@@ -13,6 +13,7 @@ from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
+from polytask.model.visit_fusion import FUSION_DEPTHS
 from polytask.tasks.task import Task
 from polytask.tasks.task_registry import find_task_form
 
@@ -69,6 +70,15 @@ class Chain:
     def depth(self, task: str, image: str) -> int:
         """Return how many of the deepest levels of the trunk's pyramid the gates of a task read."""
         return GATE_DEPTH if any(self.spec.voxel_image[up] == image for up in self.gated_tasks[task]) else 0
+
+    def find_levels(self, task: str, image: str) -> frozenset[int]:
+        """Find the levels of an image's pyramid that a task reads."""
+        stages = len(self.spec.images[image].widths)
+        level = self.tasks[task].level
+        if level == "voxel":
+            return frozenset(range(stages))
+        depth = FUSION_DEPTHS[self.spec.visit_fusion] if level == "subject" else 1
+        return frozenset(range(max(0, stages - max(depth, self.depth(task, image))), stages))
 
     def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""

@@ -14,6 +14,8 @@ class SeparateEncoders(nn.Module):
     """An encoder per task and no cut. `train --sharing single` fits the tasks one after another."""
 
     interacts = False
+    separate = True
+    """Nothing is computed for several tasks at once, so that each may run on the visits that it reads."""
 
     def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]]):
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def header(text: str = MASK_AND_GRADE, **parts: Any) -> Header:
     return Header.model_validate({**yaml.safe_load(text), **parts})
 
 
+@cache
 def summary(low: float, high: float, n: int = 1000) -> ValueSummary:
     """Of numbers spread evenly from low to high."""
     points = [low + (high - low) * i / (QUANTILE_COUNT - 1) for i in range(QUANTILE_COUNT)]

@@ -2,7 +2,8 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Eight settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, presets, float32 and bf16.
+Sixteen settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16, every
+sharing block, chains with a second network and with a gate, and a common decoder.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
 CUDA the prediction of the whole step, with its margin, is held against `max_memory_allocated`: at least 1 × of it.
 Without a GPU `--device cuda` says so and measures nothing.
@@ -35,6 +36,7 @@ MASK = {"kind": "segmentation", "image": "scan", "labels": {"tumor": 1}}
 ORGANS = {"kind": "segmentation", "image": "scan", "structures": ["liver", "spleen"]}
 GRADE = {"kind": "ordinal", "order": ["G1", "G2", "G3"]}
 RESPONSE = {"kind": "classification", "level": "subject", "classes": ["no", "yes"]}
+MASK_AND_GRADES = {"mask": MASK, "grade": GRADE, "state": {**RESPONSE, "level": "visit"}}
 GPU = Machine(16, 128 * GIB, "cuda", 24 * GIB, "bf16", 3.0)
 LAPTOP = Machine(2, 24 * GIB)
 
@@ -88,6 +90,29 @@ SETTINGS = (
     MemorySetting(
         "3D mask and grade, preset single", (32, 40, 32), {"mask": MASK, "grade": GRADE}, preset="single"
     ),
+    MemorySetting("3D preset cross_stitch", (32, 32, 32), MASK_AND_GRADES, preset="cross_stitch"),
+    MemorySetting("3D preset mtan", (32, 32, 32), MASK_AND_GRADES, preset="mtan"),
+    MemorySetting(
+        "3D mtan, paper form, bf16",
+        (32, 32, 32),
+        {"mask": MASK, "grade": GRADE},
+        ["model.sharing=mtan", "model.form=paper", "training.precision=bf16"],
+    ),
+    MemorySetting("3D preset mtmedformer", (32, 32, 32), MASK_AND_GRADES, preset="mtmedformer"),
+    MemorySetting("3D chain of preset cascaded", (32, 32, 32), MASK_AND_GRADES, preset="cascaded"),
+    MemorySetting("3D chain of preset hybrid (ctan)", (32, 32, 32), MASK_AND_GRADES, preset="hybrid"),
+    MemorySetting(
+        "3D chain of two masks",
+        (32, 32, 32),
+        {"mask": MASK, "organs": ORGANS},
+        ["model.after.organs=[mask]"],
+    ),
+    MemorySetting(
+        "3D two masks, common decoder with attention",
+        (32, 32, 32),
+        {"mask": MASK, "organs": ORGANS},
+        ["model.decoder=attention"],
+    ),
 )  # fmt: skip
 
 
@@ -106,6 +131,7 @@ def make_setting_plan(setting: MemorySetting) -> tuple[Plan, Header]:
                 "scan.mr": "scan.nii.gz",
                 "grade": f"G{1 + number % 3}",
                 "response": ["no", "yes"][number % 2],
+                "state": ["no", "yes"][number % 2],
             }
             cells |= {n: f"{n}.nii.gz" for n, t in setting.tasks.items() if "image" in t}
             if "organs" in setting.tasks:

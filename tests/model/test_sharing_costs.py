@@ -19,7 +19,7 @@ from polytask.model.cost_setting import (
     make_noise_inputs,
 )
 from polytask.model.sharing import SHARINGS, list_forms
-from polytask.model.sharing_costs import SharingCost, _measure_memory, measure_sharing_costs
+from polytask.model.sharing_costs import SharingCost, measure_cost_memory, measure_sharing_costs
 
 TINY = {"dims": 2, "size": 16, "widths": (8, 16, 16)}
 
@@ -103,7 +103,7 @@ def test_counting_memory_gives_it_back() -> None:
     )
     sizes = []
     for _ in range(4):
-        kept = _measure_memory(network, inputs, setting)
+        kept = measure_cost_memory(network, inputs, setting)
         sizes.append(Process().memory_info().rss)
     assert sizes[-1] - sizes[0] < kept, (sizes, kept)
 

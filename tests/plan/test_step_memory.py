@@ -5,29 +5,78 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 
 import pytest
 
+from polytask.model.sharing import SHARINGS
+from polytask.plan.machine import GIB, Machine
+from polytask.plan.plan_schema import ModelPlan
+from polytask.plan.plan_settings import set_value, set_values
+from polytask.plan.planner import make_plan
+from polytask.plan.rules.sharing_cost import ENCODERS_PER_TASK, SHARING_NUMBERS
+from polytask.plan.rules.view_readers import find_view_readers
+from polytask.plan.step_memory import predict_step_memory
+from tests.plan.worlds import cohort_of, graded, header, one_fold, prints
+
+MASKS = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}}
+GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("number", range(8))
-def test_the_prediction_is_within_a_tenth_of_the_saved_tensors(
+@pytest.mark.parametrize("number", range(16))
+def test_the_prediction_is_close_to_the_saved_tensors_under_every_architecture(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     models = importlib.import_module("models")
     predicted, measured = models.compare_memory(models.SETTINGS[number], "cpu")
-    assert 0.9 <= predicted / measured <= 1.1
+    assert 0.94 <= predicted / measured <= 1.03
+
+
+def test_every_sharing_block_is_counted() -> None:
+    """A block without a count would be predicted like hard sharing."""
+    counted = {*SHARING_NUMBERS, *ENCODERS_PER_TASK, "hard"}
+    assert counted == set(SHARINGS)
+
+
+@pytest.mark.parametrize("sharing", ["cross_stitch", "ctan"])
+def test_blocks_whose_tasks_read_each_other_run_on_a_patch_as_a_whole(sharing: str) -> None:
+    readers = find_view_readers(header(tasks={**MASKS, **GRADE}), "scan", ModelPlan(sharing=sharing), "patch")
+    assert (readers.branches, readers.voxel, readers.pooled) == (2, 1, 0)
+    assert find_view_readers(header(tasks={**MASKS, **GRADE}), "scan", ModelPlan(), "patch").branches == 1
+
+
+def test_a_mask_that_a_grade_reads_is_decoded_on_the_view_beside_patches_too() -> None:
+    both = header(tasks={**MASKS, **GRADE})
+    chain = ModelPlan(after={"grade": ["tumour"]})
+    assert find_view_readers(both, "scan", ModelPlan(), "view").decoders == 0
+    view = find_view_readers(both, "scan", chain, "view")
+    assert (view.decoders, view.masks, view.gated) == (1, 0, 1)
+    second = find_view_readers(both, "scan", chain.model_copy(update={"link": {"grade": "channel"}}), "view")
+    assert (second.seconds, second.pooled) == ((1,), 0)
+
+
+def test_an_architecture_set_before_planning_gets_sizes_that_fit() -> None:
+    """Under a heavier sharing block the patch is smaller; under today's it would not fit."""
+    machine = Machine(16, 128 * GIB, "cuda", 12 * GIB, "bf16", 3.0)
+    world = cohort_of(header(tasks={**MASKS, **GRADE}), graded(12))
+    found = prints([(192, 192, 192)] * 12, [(1.0, 1.0, 1.0)] * 12)
+    hard, heavy = (
+        make_plan(world, found, one_fold(world), machine=machine, settings=settings)
+        for settings in ([], ["model.sharing=mtan", "model.form=paper"])
+    )
+    sizes = [prod(plan.shared.images["scan"].patch or ()) for plan in (hard, heavy)]
+    assert sizes[1] < 0.7 * sizes[0]
+    changed = set_values(hard, ["model.sharing=mtan", "model.form=paper"])
+    needs = [predict_step_memory(plan, world.header, "cuda") for plan in (hard, heavy, changed)]
+    assert [n.peak + n.model <= machine.budget for n in needs] == [True, True, False]
 
 
 def test_a_batch_and_a_margin_enter_the_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     models = importlib.import_module("models")
-    from polytask.plan.plan_settings import set_value
-    from polytask.plan.step_memory import predict_step_memory
-
     plan, header = models.make_setting_plan(models.SETTINGS[0])
     small, large = (
         predict_step_memory(set_value(plan, f"training.batch={n}"), header, "cuda") for n in (2, 6)

@@ -149,7 +149,7 @@ def models(
                         ]
                     )
                 )
-                print(cost_table.format_cost_table(costs))
+                print(cost_table.format_cost_table(setting, costs))
     if as_json:
         print_json(documents)
 

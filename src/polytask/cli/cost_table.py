@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from polytask.cli.cost_prediction import predict_cost_memory
+
 if TYPE_CHECKING:
     from polytask.model.cost_setting import CostSetting
     from polytask.model.sharing_costs import SharingCost
 
 COST_COLUMNS = (
     "sharing",
-    *(c for q in ("params M", "GFLOP", "memory MB", "time s") for c in (q, "÷ hard", "÷ singles")),
+    *(c for q in ("params M", "GFLOP", "memory MB") for c in (q, "÷ hard", "÷ singles")),
+    "predicted MB",
+    "÷ memory",
+    *("time s", "÷ hard", "÷ singles"),
 )
 UNIT_BY_QUANTITY = {"parameters": 1e6, "flops": 1e9, "memory": 1e6}
 """Counted quantity → the unit in which it is shown; also the order of the columns."""
 COST_LEGEND = (
-    "single is the sum of a network for every task. GFLOP: of the forward pass; memory: kept for the backward pass;",
+    "single is the sum of a network for every task. GFLOP: of the forward pass; memory: kept for the backward pass, on",
+    "CUDA the peak of a step; predicted: what a plan counts before anything is built, on CUDA with its margin;",
     "time: forward and backward, median over rounds, with quartiles.",
 )
 
@@ -38,13 +44,14 @@ def describe_task_mix(setting: CostSetting) -> str:
     return "1 voxel task" + (f" and {n - 1} pooled" if n > 1 else "")
 
 
-def format_cost_table(costs: Sequence[SharingCost]) -> str:
+def format_cost_table(setting: CostSetting, costs: Sequence[SharingCost]) -> str:
     """Format one line per sharing.
 
     Args:
+        setting: what was measured.
         costs: the first two are those of `hard` and of the single networks, with which all are compared.
     """
-    rows = [COST_COLUMNS, *(_format_cost_row(cost, costs[0], costs[1]) for cost in costs)]
+    rows = [COST_COLUMNS, *(_format_cost_row(setting, cost, costs[0], costs[1]) for cost in costs)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COST_COLUMNS))]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
@@ -57,6 +64,8 @@ def make_cost_document(setting: CostSetting, costs: Sequence[SharingCost]) -> di
     rows = []
     for cost in costs:
         row = dict(vars(cost))
+        predicted = predict_cost_memory(setting, cost.sharing, cost.form)
+        row |= {"predicted_memory": round(predicted), "predicted_to_memory": predicted / cost.memory}
         for what in UNIT_BY_QUANTITY:
             row |= {
                 f"{what}_to_{n}": _compute_cost_ratio(cost, other, what)
@@ -74,13 +83,20 @@ def make_cost_document(setting: CostSetting, costs: Sequence[SharingCost]) -> di
     return {**vars(setting), "levels": setting.levels, "threads": threads, "costs": rows}
 
 
-def _format_cost_row(cost: SharingCost, hard: SharingCost, singles: SharingCost) -> tuple[str, ...]:
+def _format_cost_row(
+    setting: CostSetting, cost: SharingCost, hard: SharingCost, singles: SharingCost
+) -> tuple[str, ...]:
     cells = [cost.sharing if cost.form == "light" else f"{cost.sharing}, {cost.form} form"]
     for what, unit in UNIT_BY_QUANTITY.items():
         cells += [
             _format_three_digits(getattr(cost, what) / unit),
             *(f"{_compute_cost_ratio(cost, other, what):.2f}" for other in (hard, singles)),
         ]
+    predicted = predict_cost_memory(setting, cost.sharing, cost.form)
+    cells += [
+        _format_three_digits(predicted / UNIT_BY_QUANTITY["memory"]),
+        f"{predicted / cost.memory:.2f}",
+    ]
     if not cost.seconds:
         return (*cells, "", "", "")
     # With an even number of rounds this is the upper of the two middle times.

@@ -59,12 +59,18 @@ class CostSetting:
 
 def make_cost_tasks(setting: CostSetting) -> dict[str, Task]:
     """Make one segmentation task and visit tasks, or segmentation tasks only."""
-    voxel = setting.tasks if setting.mix == "all-voxel" else 1
+    voxel, _ = count_cost_tasks(setting)
     fields = [
         VOXEL_TASK_FIELDS if i < voxel else POOLED_TASK_FIELDS[(i - voxel) % len(POOLED_TASK_FIELDS)]
         for i in range(setting.tasks)
     ]
     return {f"task{i}": make_task(f"task{i}", f) for i, f in enumerate(fields, 1)}
+
+
+def count_cost_tasks(setting: CostSetting) -> tuple[int, int]:
+    """Count the voxel tasks and the visit tasks of a mix."""
+    voxel = setting.tasks if setting.mix == "all-voxel" else 1
+    return voxel, setting.tasks - voxel
 
 
 def make_cost_network(

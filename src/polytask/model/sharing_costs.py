@@ -13,7 +13,6 @@ from statistics import quantiles
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,6 +21,7 @@ from polytask.model.cost_setting import CostSetting, make_cost_network, make_cos
 from polytask.model.network import Network, TaskOutput, count_parameters
 from polytask.model.network_inputs import CompleteInputs
 from polytask.model.sharing import SHARINGS, list_forms
+from polytask.model.step_bytes import measure_step_bytes
 
 Clock = Callable[[], float]
 COMPARED_FORMS = ("light", "paper")
@@ -85,7 +85,7 @@ def measure_sharing_costs(
         parameters, flops = (
             sum(map(count, networks)) for count in (count_parameters, lambda n: _count_flops(n, inputs))
         )
-        counted[side] = (parameters, flops, sum(_measure_memory(n, inputs, setting) for n in networks))
+        counted[side] = (parameters, flops, sum(measure_cost_memory(n, inputs, setting) for n in networks))
     seconds: dict[tuple[str, str], list[float]] = {side: [] for side in sides}
     # Round −1 warms everything up and is not counted.
     for turn in range(-1 if rounds else 0, rounds):
@@ -129,29 +129,13 @@ def _count_flops(network: Network, inputs: CompleteInputs) -> int:
     return int(counter.get_total_flops())
 
 
-def _measure_memory(network: Network, inputs: CompleteInputs, setting: CostSetting) -> int:
-    """Measure the memory as `SharingCost` defines it. A storage counts once, however many operations keep it."""
-    if setting.device.startswith("cuda"):
-        _run_forward_backward(network, inputs, setting)
-        # The first step has allocated what stays, such as the workspaces of cuDNN.
-        before = torch.cuda.memory_allocated(setting.device)
-        torch.cuda.reset_peak_memory_stats(setting.device)
-        _run_forward_backward(network, inputs, setting)
-        return int(torch.cuda.max_memory_allocated(setting.device) - before)
-    bytes_by_storage: dict[int, int] = {}
-    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
-
-    alive: list[Tensor] = []  # kept until the end, so that no address is used twice
-
-    def pack(
-        x: Tensor,
-    ) -> None:  # keeps a detached copy: x itself would refer to its own graph node and never be freed
-        bytes_by_storage[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-        alive.append(x.detach())
-
-    with saved_tensors_hooks(pack, lambda x: x):
-        _run_forward(network, inputs, setting)
-    return sum(size for place, size in bytes_by_storage.items() if place not in weights)
+def measure_cost_memory(network: Network, inputs: CompleteInputs, setting: CostSetting) -> int:
+    """Measure the memory as `SharingCost` defines it."""
+    measured = measure_step_bytes(
+        network, lambda: _run_forward(network, inputs, setting), torch.device(setting.device)
+    )
+    network.zero_grad(set_to_none=True)
+    return measured
 
 
 def _read_synced_clock(setting: CostSetting, clock: Clock) -> float:

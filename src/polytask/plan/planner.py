@@ -30,9 +30,12 @@ from polytask.plan.rules.source_subsets import describe_source_subsets
 from polytask.plan.rules.table_rules import plan_tables
 from polytask.plan.rules.task_rules import plan_task
 from polytask.plan.rules.training_rules import plan_model, plan_training
+from polytask.plan.rules.view_readers import find_view_readers
 from polytask.plan.setting_paths import parse_settings
 
 LOG = logging.getLogger(__name__)
+MEMORY_KEYS = ("sharing", "form", "decoder", "after", "link", "uncertainty")
+"""Values of `model` on which the memory of a step depends; set by hand, they change the sizes that fit."""
 
 
 def make_plan(
@@ -107,12 +110,16 @@ def _plan_shared_part(
     visits = why.choose_value("max_visits", basis.max_visits)
     basis = replace(basis, fixed_visits=visits)
     why["max_visits"] = _explain_visits(basis)
-    # The model comes first: its `decoder` says how many decoders the memory of an image must hold.
+    # The model comes first: how many encoders, decoders and masks the memory of an image must hold follows from it.
     model = plan_model(basis, why)
-    model.decoder = why.choose_value("model.decoder", model.decoder)
+    for key in MEMORY_KEYS:
+        setattr(model, key, why.choose_value(f"model.{key}", getattr(model, key)))
+    # Under `single` one network is trained after another: a step holds one encoder at a time.
+    alone = model.sharing == "single" and not model.after
+    basis = replace(basis, model=model.model_copy(update={"sharing": "hard"}) if alone else model)
     decoders = {
-        n: min(1, len(v)) if model.decoder == "shared" else len(v)
-        for n, v in basis.voxel_tasks_by_image.items()
+        name: find_view_readers(cohort.header, name, basis.model, "whole").decoders
+        for name in cohort.header.images
     }
     images, step = plan_images(basis, decoders, why)
     images, step = plan_crops(basis, images, step, why)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 
 from polytask.cohort.header import Header
 from polytask.kinds.task_spec import MaskSpec
 from polytask.model.network import Network, TaskOutput
 from polytask.model.network_inputs import CompleteInputs
+from polytask.model.step_bytes import measure_step_bytes
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.normalization import count_input_planes
 from polytask.tasks.heads_and_losses import list_output_levels, make_autocast
@@ -20,25 +20,13 @@ from polytask.training.assemble import make_network, make_network_spec, make_tas
 
 
 def measure_step_memory(plan: Plan, header: Header, device: str = "cpu") -> int:
-    """Measure the bytes that a step of the plan's first fold needs beside the parameters.
-
-    On a CPU these are the bytes of the tensors that autograd keeps for the backward pass, each storage counted once. On
-    CUDA they are the peak of a step above what was allocated before it.
-    """
+    """Measure the bytes that a step of the plan's first fold needs beside the parameters (`measure_step_bytes`)."""
     place = torch.device(device)
     fold = plan.folds[min(plan.folds)]
     network = make_network(make_network_spec(plan, fold, header), make_tasks(fold), 0).to(place).train()
     inputs = make_random_inputs(plan, place)
     precision = plan.shared.training.precision
-    if place.type != "cuda":
-        return _measure_kept_bytes(network, inputs, header, precision)
-    # The first step allocates what stays, such as gradients and the workspaces of cuDNN.
-    _compute_loss(network, inputs, header, precision).backward()
-    network.zero_grad(set_to_none=False)
-    before = torch.cuda.memory_allocated(place)
-    torch.cuda.reset_peak_memory_stats(place)
-    _compute_loss(network, inputs, header, precision).backward()
-    return int(torch.cuda.max_memory_allocated(place) - before)
+    return measure_step_bytes(network, lambda: _compute_loss(network, inputs, header, precision), place)
 
 
 def make_random_inputs(plan: Plan, device: torch.device) -> CompleteInputs:
@@ -53,24 +41,6 @@ def make_random_inputs(plan: Plan, device: torch.device) -> CompleteInputs:
         if image.patch is not None:
             patch[name] = torch.randn((*slots, image.patches, planes, *image.patch), device=device)
     return CompleteInputs(whole, {}, torch.zeros(slots, device=device), patch)
-
-
-def _measure_kept_bytes(network: Network, inputs: CompleteInputs, header: Header, precision: str) -> int:
-    """Sum the bytes of the storages that autograd keeps, without those of the parameters."""
-    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
-    bytes_by_storage: dict[int, int] = {}
-    alive: list[Tensor] = []  # kept until the end, so that no address is used twice
-
-    def pack(x: Tensor) -> Tensor:
-        storage = x.untyped_storage()
-        bytes_by_storage[storage.data_ptr()] = storage.nbytes()
-        alive.append(x.detach())
-        # A detached copy: the tensor itself would refer to its own graph node and never be freed.
-        return x.detach()
-
-    with saved_tensors_hooks(pack, lambda x: x):
-        _compute_loss(network, inputs, header, precision)
-    return sum(size for place, size in bytes_by_storage.items() if place not in weights)
 
 
 def _compute_loss(network: Network, inputs: CompleteInputs, header: Header, precision: str) -> Tensor:

@@ -22,6 +22,7 @@ from polytask.training.folder import Run, has_only_record
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.interrupt import StopSignal, TrainingInterrupted, catch_stop_signals
 from polytask.training.loop import TrainingReporter
+from polytask.training.memory_warning import describe_device, describe_memory_excess
 from polytask.training.ownership import own_run
 from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash
 from polytask.training.run_record import make_run_record
@@ -111,6 +112,10 @@ def _fit_networks(
     # A new run ends where it was asked to; only one that is resumed has an end to go beyond.
     extend = request.extend if request.resume else 0
     context = _make_run_context(run, plan, world)
+    if world.chief and not request.resume:
+        machine = describe_device(world.device)
+        if excess := describe_memory_excess(plan, context.cohort.header, run.networks, machine):
+            reporter.say(excess)
     try:
         for network in run.networks:
             fit_network(context, network, extend, stop_signal, reporter)

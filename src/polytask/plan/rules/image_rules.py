@@ -31,9 +31,10 @@ from polytask.plan.rules.network_scale import (
     name_topology,
 )
 from polytask.plan.rules.shared_facts import SharedFacts
-from polytask.plan.rules.step_cost import StepCost, count_masks, count_step_cost, find_smallest_batch
+from polytask.plan.rules.step_cost import StepCost, count_step_cost, find_smallest_batch
 from polytask.plan.rules.topology import COARSE_AXIS_RATIO, TARGET_BOTTLENECK_EDGE
 from polytask.plan.rules.view_padding import find_usual_frame
+from polytask.plan.rules.view_readers import find_view_readers
 from polytask.plan.rules.view_sizes import ViewBudget
 
 FOREGROUND_SHARE = 0.5
@@ -91,7 +92,7 @@ def _compute_view_budget(basis: SharedFacts, image: str) -> ViewBudget:
         machine.precision,
         scale,
         views,
-        count_masks(basis, image),
+        find_view_readers(basis.cohort.header, image, basis.model, "whole"),
         words,
     )
 

@@ -32,6 +32,8 @@ background once, the rest for each mask."""
 ENLARGED_CHANNEL_DIVISOR = 2
 """Maps at the resolution of the image have this share of the finest stage's channels, if that stage has a stride."""
 BYTES_PER_NUMBER = {"float32": 4, "bf16": 2}
+COPY_BYTES = 2
+"""Bytes of the bf16 copy of a weight that autocast makes for a step."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,13 @@ def count_activation_bytes(
     To what autograd keeps (`count_kept_bytes`) come the maps that exist only for a moment, and on a GPU a margin.
     """
     kept = count_kept_bytes(topology, size, decoders, precision, masks)
+    return add_temporary_bytes(kept, topology, size, precision, device)
+
+
+def add_temporary_bytes(
+    kept: float, topology: Topology, size: Sequence[int], precision: str, device: str
+) -> float:
+    """Add to the bytes that are kept of an image those that exist only for a moment, and on a GPU a margin."""
     finest = max(topology.maps(size)[0] * topology.widths[0], prod(size) * topology.enlarged)
     kept += TEMPORARY_MAPS * finest * BYTES_PER_NUMBER[precision]
     return kept if device == "cpu" else (1 + DEVICE_MARGIN) * kept

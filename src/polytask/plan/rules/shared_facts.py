@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from polytask.cohort.cell_values import pooled_value, voxel_source
@@ -12,6 +12,7 @@ from polytask.cohort.header import VoxelSpec
 from polytask.cohort.read_visits import list_read_visits
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import Machine
+from polytask.plan.plan_schema import ModelPlan
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SharedFacts:
     Args:
         train: number of samples in the train part of the median fold.
         fixed_visits: number of visit slots set by hand, None when it follows from the header.
+        model: the architecture, on which the memory of a step depends.
     """
 
     cohort: Cohort
@@ -28,6 +30,7 @@ class SharedFacts:
     machine: Machine
     train: int
     fixed_visits: int | None = None
+    model: ModelPlan = field(default_factory=ModelPlan)
 
     @cached_property
     def samples(self) -> list[Sample]:

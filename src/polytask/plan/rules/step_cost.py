@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from polytask.kinds.task_spec import MaskSpec
 from polytask.plan.machine import LARGER_BATCH_SECONDS, Machine
 from polytask.plan.rules.field_of_view import FieldChoice
-from polytask.plan.rules.network_cost import PASSES_PER_STEP, count_activation_bytes, count_parameter_bytes
+from polytask.plan.rules.network_cost import BYTES_PER_PARAMETER, PASSES_PER_STEP
 from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.sharing_cost import count_input_memory
 
 MIN_BATCH_SAMPLES = {("cpu", 2): 4, ("cpu", 3): 2, ("gpu", 2): 12, ("gpu", 3): 2}
 """(device, dimensions of the largest image input) → smallest batch in samples: enough for a useful gradient. On
@@ -51,25 +51,21 @@ def count_step_cost(
 ) -> StepCost:
     """Count what one sample costs with these fields and networks."""
     flops = activations = model = 0.0
-    machine = basis.machine
+    machine, visits = basis.machine, len(basis.read_visits)
     for name, field in fields.items():
-        visits, t, masks = len(basis.read_visits), field.topology, count_masks(basis, name)
         flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
-        for size, count, heads in (
-            (field.view, 1, 0 if field.patch else decoders[name]),
-            (field.patch, field.patches, decoders[name]),
-        ):
-            if size:
-                kept = count_activation_bytes(t, size, heads, machine.precision, machine.device, masks)
-                activations += visits * count * kept
-        model += count_parameter_bytes(t, decoders[name])
+        own = count_input_memory(
+            basis.cohort.header,
+            name,
+            basis.model,
+            field.topology,
+            field,
+            machine.precision,
+            machine.device,
+        )
+        activations += visits * own.peak
+        model += BYTES_PER_PARAMETER * own.parameters
     return StepCost(flops, activations, model)
-
-
-def count_masks(basis: SharedFacts, image: str) -> int:
-    """Count the structures that the voxel tasks of an image predict; a task without structures counts as one."""
-    specs = [basis.cohort.header.tasks[name] for name in basis.voxel_tasks_by_image[image]]
-    return sum(len(spec.names) if isinstance(spec, MaskSpec) else 1 for spec in specs)
 
 
 def find_smallest_batch(basis: SharedFacts) -> int:

@@ -8,13 +8,15 @@ from math import ceil, prod
 
 from polytask.kinds.plan_reasons import round_number
 from polytask.plan.rules.network_cost import (
+    BYTES_PER_PARAMETER,
     Topology,
-    count_activation_bytes,
+    add_temporary_bytes,
     count_decoder_flops,
     count_encoder_flops,
-    count_parameter_bytes,
 )
+from polytask.plan.rules.sharing_cost import count_reader_parameters, count_view_bytes
 from polytask.plan.rules.topology import NetworkTopology, pad_to_strides
+from polytask.plan.rules.view_readers import ViewReaders
 
 SMALLEST_VIEW_EDGE = {2: 256, 3: 64}
 """Dimensions → edge of the smallest view that is worth having, in voxels."""
@@ -36,7 +38,7 @@ class ViewBudget:
         device, precision: where and how the network runs.
         scale: the network's scale, a name in `NETWORK_SCALES`.
         views: number of views that share a step, and so the model.
-        masks: structures that the voxel tasks of the image predict.
+        readers: the tasks that read the image, and their architecture.
         words: the budget in words, for the reasons of a plan.
         topology: how the network begins, a name in `FIRST_STAGES`.
     """
@@ -47,7 +49,7 @@ class ViewBudget:
     precision: str
     scale: str
     views: int
-    masks: int
+    readers: ViewReaders
     words: str
     topology: NetworkTopology = "full"
 
@@ -65,8 +67,10 @@ class ViewBudget:
 
     def count_memory(self, t: Topology, size: Sequence[int], decoders: int) -> float:
         """Count the bytes that one image of this size needs, with its part of the model."""
-        activations = count_activation_bytes(t, size, decoders, self.precision, self.device, self.masks)
-        return activations + count_parameter_bytes(t, decoders) / self.views
+        readers = self.readers.drop_decoders(decoders)
+        kept = count_view_bytes(t, size, readers, self.precision)
+        weights = BYTES_PER_PARAMETER * count_reader_parameters(t, readers)
+        return add_temporary_bytes(kept, t, size, self.precision, self.device) + weights / self.views
 
     def fits(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
         """Whether both memory and time are enough for one image of this size."""

@@ -1,0 +1,250 @@
+"""Counts the memory of a view under every sharing block, decoder and chain: what comes on top of one shared encoder.
+
+The base is `network_cost`: one encoder, decoders and losses. Here come the encoders, masks, exchanges and tokens of the
+sharing blocks, the attention stages of a common decoder, second networks and gates of a chain. Every number stands for
+a tensor that autograd keeps until the backward pass, counted from the modules of `polytask.model`; a test holds the sum
+against the bytes that are really kept. A block from a plugin counts like `hard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from polytask.cohort.header import Header
+from polytask.plan.plan_schema import ModelPlan
+from polytask.plan.rules.network_cost import (
+    BYTES_PER_NUMBER,
+    Topology,
+    add_temporary_bytes,
+    count_kept_bytes,
+    count_parameters,
+)
+from polytask.plan.rules.view_readers import FieldSizes, ViewReaders, find_view_readers, list_view_parts
+
+POOLED_INDEX_BYTES = 8
+"""Bytes of the position that max-pooling remembers for each value."""
+FLOAT32_BYTES = 4
+GATED_LEVELS = 3
+"""Deepest levels whose features a gate weighs, as in `polytask.model.order.gate`."""
+SUPERVISED_DECODER_LEVELS = 3
+TRANSFORMER_BLOCKS, NUMBERS_PER_TOKEN = 4, 18
+"""Blocks of `task_tokens`, and the tensors of a block that are kept, in channels per token: two norms, three sums
+with position codes or without, query, key, value, what attention read, and the feed-forward part four times as wide."""
+
+
+def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReaders, precision: str) -> float:
+    """Count the bytes that autograd keeps of one view until the backward pass, without parameters."""
+    number = BYTES_PER_NUMBER[precision]
+    kept = count_kept_bytes(topology, size, readers.decoders, precision, readers.masks)
+    count_block = SHARING_NUMBERS.get(readers.sharing)
+    if count_block is not None and readers.branches:
+        kept += number * count_block(topology, size, readers, number)
+    if readers.sharing in ENCODERS_PER_TASK:
+        kept += (readers.branches - 1) * count_kept_bytes(topology, size, 0, precision)
+    if not readers.branches:
+        # All tasks read second networks: the trunk has no reader and is not built.
+        kept -= count_kept_bytes(topology, size, 0, precision)
+    maps, widths = topology.maps(size), topology.widths
+    for planes in readers.seconds:
+        kept += count_kept_bytes(replace(topology, planes=topology.planes + planes), size, 0, precision)
+    kept += FLOAT32_BYTES * prod(size) * sum(readers.handed)
+    kept += (
+        number * readers.gated * sum(v * w for v, w in list(zip(maps, widths, strict=True))[-GATED_LEVELS:])
+    )
+    return kept + number * readers.attending * _count_attention_stages(topology, size)
+
+
+@dataclass(frozen=True)
+class InputMemory:
+    """What one visit of an image input needs in a step, in bytes, and the parameters of its networks.
+
+    Args:
+        kept: what autograd keeps until the backward pass.
+        peak: that, what exists only for a moment, and on a GPU a margin.
+        parameters: number of trainable numbers.
+    """
+
+    kept: float
+    peak: float
+    parameters: int
+
+
+def count_input_memory(
+    header: Header,
+    name: str,
+    model: ModelPlan,
+    topology: Topology,
+    field: FieldSizes,
+    precision: str,
+    device: str,
+) -> InputMemory:
+    """Count what one visit of an image input needs in a step: its view, its patches, and the networks for them."""
+    kept = peak = 0.0
+    for size, count, part in list_view_parts(field):
+        readers = find_view_readers(header, name, model, part)
+        if readers.branches or readers.seconds:
+            own = count_view_bytes(topology, size, readers, precision)
+            kept += count * own
+            peak += count * add_temporary_bytes(own, topology, size, precision, device)
+    # View and patches pass one network.
+    everybody = find_view_readers(header, name, model, "whole")
+    return InputMemory(kept, peak, count_reader_parameters(topology, everybody))
+
+
+def count_reader_parameters(topology: Topology, readers: ViewReaders) -> int:
+    """Count the parameters of encoders, sharing block and decoders, without heads and fusions."""
+    count = count_parameters(topology, readers.decoders)
+    encoder = count_parameters(topology, 0)
+    if readers.sharing in ENCODERS_PER_TASK:
+        count += (readers.branches - 1) * encoder
+    if not readers.branches:
+        count -= encoder
+    first = topology.widths[0] * (topology.taps[0] + 1)
+    count += sum(encoder + planes * first for planes in readers.seconds)
+    return count + SHARING_PARAMETERS.get(readers.sharing, _count_no_parameters)(topology, readers)
+
+
+def _count_stitched_numbers(
+    topology: Topology, size: Sequence[int], readers: ViewReaders, number: int
+) -> float:
+    """Count the mixed maps of `cross_stitch`: what goes on to each next stage, and the deepest map of each head."""
+    if readers.branches < 2:
+        return 0.0
+    maps = [v * w for v, w in zip(topology.maps(size), topology.widths, strict=True)]
+    return readers.branches * sum(maps[:-1]) + (readers.voxel + readers.pooled) * maps[-1]
+
+
+def _count_mask_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders, number: int) -> float:
+    """Count the masks of `mtan` and `ctan`, and what a task brings from one level to the next."""
+    if readers.form == "paper":
+        return _count_paper_masks(topology, size, readers, number)
+    maps, widths, tasks = topology.maps(size), topology.widths, readers.branches
+    demand, total = _is_on_demand(topology), 0.0
+    for level, width in enumerate(widths):
+        coarse = demand and level == 0
+        at = maps[1] if coarse else maps[level]
+        # The input of the mask's norm, its activation, and the mask.
+        total += tasks * at * (2 * squeeze_channels(width) + width)
+        # What the next level reads, pooled; at the deepest level the masked map itself.
+        total += tasks * width * (maps[level + 1] if level + 1 < len(widths) else at)
+        if coarse:
+            # The pooled copies of the shared maps, and the enlarged mask of each task that decodes.
+            total += at * width * (2 if topology.blocks[0] > 1 else 1) + readers.voxel * maps[0] * width
+    return total
+
+
+def _count_paper_masks(topology: Topology, size: Sequence[int], readers: ViewReaders, number: int) -> float:
+    """Count the same for the published form, whose masks are as wide and as fine as the maps."""
+    maps, widths, total = topology.maps(size), topology.widths, 0.0
+    for level, width in enumerate(widths):
+        # Of a mask the input of each norm, an activation and the mask; and the masked map.
+        total += 5 * maps[level] * width
+        if level + 1 < len(widths):
+            after, below = widths[level + 1], maps[level + 1]
+            if readers.sharing == "ctan":
+                total += 2 * below * after
+            else:
+                total += 2 * maps[level] * after + below * after * (1 + POOLED_INDEX_BYTES / number)
+                if number < FLOAT32_BYTES and topology.dims == 3:
+                    # On a CPU max-pooling has no bf16 in 3D: its input and its result are copies in float32.
+                    total += (maps[level] + below) * after * FLOAT32_BYTES / number
+    return readers.branches * total
+
+
+def _count_exchange_numbers(
+    topology: Topology, size: Sequence[int], readers: ViewReaders, number: int
+) -> float:
+    """Count `ctan`: its masks, the exchange of the tasks at every level, and the attention of their tokens."""
+    maps, widths, tasks = topology.maps(size), topology.widths, readers.branches
+    total, light = _count_mask_numbers(topology, size, readers, number), readers.form == "light"
+    for level, width in enumerate(widths):
+        if tasks < 2:
+            break
+        at = maps[1] if light and level == 0 and _is_on_demand(topology) else maps[level]
+        # Light: the map that gives, and three tensors of the squeezed width. Paper: the other maps side by side, the
+        # input of the norm and the activation.
+        total += tasks * at * (width + 3 * squeeze_channels(width) if light else (tasks + 1) * width)
+    width, at = widths[-1], maps[-1]
+    inner, hidden = (width // 2, width) if light else (width, 4 * width)
+    own = 4 * width + 4 * inner
+    cross = (3 * (tasks - 1) + 2) * width + 2 * tasks * inner if tasks > 1 else 0
+    return total + tasks * at * (own + cross + 2 * width + 2 * hidden)
+
+
+def _count_token_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders, number: int) -> float:
+    """Count the transformer of `task_tokens`, and the deepest map as each task reads it."""
+    at, width = topology.maps(size)[-1], topology.widths[-1]
+    tokens = at + readers.branches
+    return width * (TRANSFORMER_BLOCKS * NUMBERS_PER_TOKEN * tokens + readers.branches * at)
+
+
+def _count_attention_stages(topology: Topology, size: Sequence[int]) -> float:
+    """Count the attention stages of one task on a common decoder."""
+    maps, widths, total = topology.maps(size), topology.widths, 0.0
+    for level in range(len(widths) - 1):
+        width, below, at = widths[level], widths[level + 1], maps[level + 1]
+        # The joined maps, the norm's input and output, the activation, the mask; and the enlarged mask.
+        total += at * (width + below + 3 * squeeze_channels(width) + width) + maps[level] * width
+        if level < SUPERVISED_DECODER_LEVELS:
+            total += maps[level] * width
+    return total
+
+
+def _is_on_demand(topology: Topology) -> bool:
+    """Whether light masks of the first level are computed at the resolution of the second."""
+    return len(topology.strides) > 1 and max(topology.strides[1]) > 1
+
+
+def squeeze_channels(width: int) -> int:
+    """Return the channels of a squeezed map, as `polytask.model.sharing.task_attention` does."""
+    return max(4, width // 4)
+
+
+def _count_no_parameters(topology: Topology, readers: ViewReaders) -> int:
+    return 0
+
+
+def _count_mask_parameters(topology: Topology, readers: ViewReaders) -> int:
+    widths, taps, total = topology.widths, topology.taps, 0
+    for level, width in enumerate(widths):
+        light = readers.form == "light"
+        hidden = squeeze_channels(width) if light else width
+        brought = 0 if level == 0 else widths[level - 1] if light else width
+        total += hidden * (2 * width + brought)
+        if not light and level + 1 < len(widths):
+            total += taps[level] * width * widths[level + 1]
+    return readers.branches * total
+
+
+def _count_exchange_parameters(topology: Topology, readers: ViewReaders) -> int:
+    tasks, deepest, light = readers.branches, topology.widths[-1], readers.form == "light"
+    total = _count_mask_parameters(topology, readers)
+    for width, taps in zip(topology.widths, topology.taps, strict=True):
+        if tasks > 1:
+            total += tasks * (2 * width * squeeze_channels(width) if light else taps * (tasks - 1) * width**2)
+    inner, hidden = (deepest // 2, deepest) if light else (deepest, 4 * deepest)
+    return total + tasks * deepest * (4 * inner * min(tasks, 2) + 2 * hidden)
+
+
+def _count_token_parameters(topology: Topology, readers: ViewReaders) -> int:
+    width = topology.widths[-1]
+    return (12 * TRANSFORMER_BLOCKS + 2 * readers.branches) * width**2
+
+
+ENCODERS_PER_TASK = ("single", "cross_stitch")
+"""Sharing blocks in which every task has an encoder of its own."""
+SHARING_NUMBERS: dict[str, Callable[[Topology, Sequence[int], ViewReaders, int], float]] = {
+    "cross_stitch": _count_stitched_numbers,
+    "mtan": _count_mask_numbers,
+    "ctan": _count_exchange_numbers,
+    "task_tokens": _count_token_numbers,
+}
+"""Sharing block → the numbers that it keeps beside encoders and decoders; the last argument is the bytes of one."""
+SHARING_PARAMETERS: dict[str, Callable[[Topology, ViewReaders], int]] = {
+    "mtan": _count_mask_parameters,
+    "ctan": _count_exchange_parameters,
+    "task_tokens": _count_token_parameters,
+}
+"""Sharing block → its parameters beside encoders and decoders."""

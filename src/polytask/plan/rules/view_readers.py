@@ -1,0 +1,155 @@
+"""Says who reads one view of an image and through which architecture: what its memory depends on beside its size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from polytask.cohort.header import Header
+from polytask.kinds.task_spec import MaskSpec, VoxelSpec
+from polytask.plan.plan_schema import ModelPlan
+
+ViewPart = Literal["whole", "patch", "view"]
+"""What is read: the only view of an image, a patch of it, or the coarse view beside patches."""
+
+READING_EACH_OTHER = ("cross_stitch", "ctan")
+"""Sharing blocks that compute the branches of all tasks, whichever are asked for."""
+
+
+class FieldSizes(Protocol):
+    """The sizes that a step reads of an image: a plan has them, and so has the choice that leads to it."""
+
+    @property
+    def view(self) -> tuple[int, ...] | None:
+        """Size of the whole view, where there is one."""
+
+    @property
+    def patch(self) -> tuple[int, ...] | None:
+        """Size of a patch, where patches are read."""
+
+    @property
+    def patches(self) -> int:
+        """Number of patches that a step reads of each visit."""
+
+
+@dataclass(frozen=True)
+class ViewReaders:
+    """The readers of one view.
+
+    Args:
+        sharing, form: the sharing block that they read through.
+        voxel, pooled: number of voxel tasks, and of visit and subject tasks, that read the maps of the trunk.
+        branches: number of tasks whose branch of the sharing block runs: in blocks whose tasks read each other all of
+            them, whoever reads this view.
+        decoders: number of decoders that run.
+        attending: number of tasks with attention stages on a common decoder.
+        masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
+        seconds: for each second network, the planes of answers that it reads beside the image.
+        handed: for each answer that a task hands down as a map, the values that it keeps per position, in float32.
+        gated: number of planes that weigh the features of visit and subject tasks, summed over these tasks.
+    """
+
+    sharing: str = "hard"
+    form: str = "light"
+    voxel: int = 0
+    pooled: int = 0
+    branches: int = 0
+    decoders: int = 0
+    attending: int = 0
+    masks: int = 0
+    seconds: tuple[int, ...] = ()
+    handed: tuple[int, ...] = ()
+    gated: int = 0
+
+    def drop_decoders(self, decoders: int) -> ViewReaders:
+        """Return the readers of a view of which no mask is asked, where `decoders` is 0."""
+        if decoders:
+            return self
+        branches = self.branches if self.sharing in READING_EACH_OTHER else self.pooled
+        return replace(
+            self, branches=branches, voxel=0, decoders=0, attending=0, masks=0, seconds=(), handed=()
+        )
+
+
+def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPart) -> ViewReaders:
+    """Find the readers of a view of an image under an architecture."""
+    every = header.tasks
+    after = {t: [u for u in ups if u in every] for t, ups in model.after.items() if t in every}
+    on_image = [n for n, t in every.items() if isinstance(t, VoxelSpec) and t.image == image]
+    all_pooled = [n for n, t in every.items() if not isinstance(t, VoxelSpec)]
+    pooled = all_pooled if part != "patch" else []
+    voxel = _list_view_masks(on_image, pooled, after, model) if part == "view" else on_image
+    maps = {t: [u for u in after.get(t, ()) if u in on_image] for t in (*on_image, *all_pooled)}
+    # A voxel task reads a map through a second network; a pooled task only where the plan says so.
+    mapped = {t for t in maps if maps[t] and (t in on_image or model.link.get(t) == "channel")}
+    planes = {u: _count_handed_planes(header, u, model) for t in (*voxel, *pooled) for u in maps[t]}
+    trunk = [t for t in voxel if t not in mapped]
+    listening = [t for t in pooled if t not in mapped]
+    computed = [t for t in maps if t not in mapped]
+    common = model.decoder == "attention" or (model.decoder == "shared" and model.sharing == "hard")
+    return ViewReaders(
+        sharing=model.sharing,
+        form=model.form,
+        voxel=len(trunk),
+        pooled=len(listening),
+        branches=len(computed if model.sharing in READING_EACH_OTHER else [*trunk, *listening]),
+        decoders=len(voxel) - len(trunk) + (min(1, len(trunk)) if common else len(trunk)),
+        attending=len(trunk) if model.decoder == "attention" else 0,
+        masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
+        seconds=tuple(sum(planes[u] for u in maps[t]) for t in (*voxel, *pooled) if t in mapped),
+        handed=tuple(_count_handed_values(header, u, model) for u in planes),
+        gated=sum(planes[u] for t in listening for u in maps[t]),
+    )
+
+
+def _list_view_masks(
+    on_image: list[str], pooled: list[str], after: dict[str, list[str]], model: ModelPlan
+) -> list[str]:
+    """List the voxel tasks that run on the view beside patches: those whose masks visit and subject tasks read."""
+    read = {u for t in pooled for u in find_all_upstream(t, after) if u in on_image}
+    return on_image if read and model.decoder == "attention" else [t for t in on_image if t in read]
+
+
+def list_view_parts(field: FieldSizes) -> list[tuple[tuple[int, ...], int, ViewPart]]:
+    """List what a step reads of an image: size, number per visit, and which part of it that is."""
+    parts: list[tuple[tuple[int, ...], int, ViewPart]] = []
+    if field.view is not None:
+        parts.append((field.view, 1, "whole" if field.patch is None else "view"))
+    if field.patch is not None:
+        parts.append((field.patch, field.patches, "patch"))
+    return parts
+
+
+def find_all_upstream(task: str, after: dict[str, list[str]]) -> set[str]:
+    """Find the tasks whose answers a task reads, directly or through others."""
+    upstream: set[str] = set()
+    left = list(after.get(task, ()))
+    while left:
+        name = left.pop()
+        if name not in upstream:
+            upstream.add(name)
+            left += after.get(name, ())
+    return upstream
+
+
+def _count_structures(header: Header, task: str) -> int:
+    spec = header.tasks[task]
+    return len(spec.names) if isinstance(spec, MaskSpec) else 1
+
+
+def _count_handed_planes(header: Header, task: str, model: ModelPlan) -> int:
+    """Count the planes of an answer and of its uncertainty, as the tasks after it read them."""
+    return _count_structures(header, task) + (model.uncertainty != "none")
+
+
+def _count_handed_values(header: Header, task: str, model: ModelPlan) -> int:
+    """Count the numbers per position that autograd keeps of an answer that is handed down."""
+    spec = header.tasks[task]
+    planes = _count_handed_planes(header, task, model)
+    if not isinstance(spec, MaskSpec):
+        return planes
+    outputs = len(spec.names) + spec.exclusive
+    # The probabilities; and for the entropy the clamped ones, their logarithms, and for overlapping structures the
+    # same of the background of each.
+    entropy = (3 if spec.exclusive else 6) * outputs if model.uncertainty == "entropy" else 0
+    return outputs + planes + entropy

@@ -1,0 +1,62 @@
+"""Warns before a training whose step needs more memory than the device's target, such as one of a heavier preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from polytask.cohort.header import Header
+from polytask.plan.machine import GIB, Device, Machine, count_usable_cores, measure_host_memory
+from polytask.plan.plan_schema import Plan
+from polytask.plan.step_memory import predict_step_memory
+
+
+def describe_memory_excess(
+    plan: Plan, header: Header, networks: Mapping[str, Sequence[str]], machine: Machine
+) -> str:
+    """Say that a step is predicted to exceed the memory target, and which batch would fit; empty where it fits.
+
+    The plan's sizes are those of its own architecture. A preset or an option of a run may need several times as much.
+
+    Args:
+        plan: the plan of the run.
+        header: the header of its cohort.
+        networks: network → its tasks; they are trained one after another, so that the largest one counts.
+        machine: where the run trains.
+    """
+    settings = plan.shared.training
+
+    def predict_bytes(batch: int) -> float:
+        trial = plan.model_copy(deep=True)
+        trial.shared.training.batch = batch
+        needs = []
+        for tasks in networks.values():
+            own = header.model_copy(update={"tasks": {n: header.tasks[n] for n in tasks}})
+            memory = predict_step_memory(trial, own, machine.device)
+            needs.append(memory.peak + memory.model)
+        return max(needs, default=0.0)
+
+    need = predict_bytes(settings.batch)
+    if need <= machine.budget:
+        return ""
+    words = (
+        f"memory: a step of {settings.batch} samples with sharing {plan.shared.model.sharing} is predicted to need "
+        f"{need / GIB:.3g} GiB, more than the {machine.budget / GIB:.3g} GiB that a step may fill on {machine}"
+    )
+    parts = [n for n in range(settings.batch - 1, 0, -1) if settings.batch % n == 0]
+    fitting = next((n for n in parts if predict_bytes(n) <= machine.budget), 0)
+    if not fitting:
+        return (
+            f"{words}; not even one sample fits: choose a lighter sharing block, or plan again with --set "
+            f"model.sharing={plan.shared.model.sharing} for a smaller patch or view"
+        )
+    steps = settings.accumulation * settings.batch // fitting
+    return f"{words}; --set training.batch={fitting} --set training.accumulation={steps} gives the same step and fits"
+
+
+def describe_device(device: torch.device) -> Machine:
+    """Describe the machine and the device of a run, as far as its memory is concerned."""
+    kind: Device = "cuda" if device.type == "cuda" else "mps" if device.type == "mps" else "cpu"
+    size = int(torch.cuda.get_device_properties(device).total_memory) if kind == "cuda" else 0
+    return Machine(count_usable_cores(), measure_host_memory(), kind, size)

@@ -156,6 +156,9 @@ class TrainingPlan(PlanSection):
     tune_every: int = 1
     """Number of epochs from one evaluation on tune to the next."""
     precision: Literal["float32", "bf16"]
+    compile: bool = False
+    """Whether the encoder and the decoders are compiled for training: quicker steps on a GPU, after minutes of waiting.
+    The weights differ in the last digits."""
     threads: int
     workers: int
     require_every: dict[str, int] = {}

@@ -8,6 +8,7 @@ compiled.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,9 +43,15 @@ class CompiledForward:
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute the outputs of the part."""
-        if self.part.training and torch.is_grad_enabled():
+        if not (self.part.training and torch.is_grad_enabled()):
+            return self.plain(*inputs)
+        try:
             return self.compiled(*inputs)
-        return self.plain(*inputs)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise PolytaskError(
+                f"training.compile: {type(self.part).__name__} cannot be compiled here ({shorten_message(error)}); "
+                "train with --set training.compile=false"
+            ) from None
 
 
 def compile_network(network: Network, device: torch.device) -> int:
@@ -57,6 +64,8 @@ def compile_network(network: Network, device: torch.device) -> int:
         PolytaskError: `torch.compile` does not work here.
     """
     require_compiler(device)
+    # The compiler looks at `.grad` of the maps that go into a part, which torch warns of.
+    warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
     config: Any = torch._dynamo.config
     config.recompile_limit = config.accumulated_recompile_limit = MAX_COMPILED_FORMS
     parts = [m for m in network.modules() if isinstance(m, COMPILED_PARTS)]

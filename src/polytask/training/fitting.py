@@ -143,6 +143,11 @@ def make_state(context: RunContext, name: str) -> FitState:
     if run.record["init"] and run.find_last_checkpoint(name) is None:
         copy_matching_weights(network, Path(str(run.record["init"])))
     network.to(context.world.device)
+    if plan.shared.training.compile:
+        # Loads the compiler, which few runs need.
+        from polytask.training.compiled_network import compile_network
+
+        compile_network(network, context.world.device)
     criteria = NamedModules({n: t.criterion() for n, t in tasks.items()}).to(context.world.device)
     settings = plan.shared.training
     steps = int(run.record["steps"] or settings.epochs * settings.steps_per_epoch)

@@ -47,6 +47,8 @@ def plan_hash(plan: Plan, fold: int) -> str:
         for key in LATER_KEYS & section.keys():
             if section[key] is None:
                 del section[key]
+    if not shared["training"]["compile"]:
+        del shared["training"]["compile"]
     fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why", "untrained"})
     for fields in fold_values["tasks"].values():
         form = find_answer_form(fields["kind"])

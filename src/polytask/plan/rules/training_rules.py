@@ -100,6 +100,10 @@ def plan_training(
         "gradients with a norm above 1 are scaled down, so that a single unusual batch cannot decide a step"
     )
     why["ema"] = "off: no averaged weights; the best checkpoint on the tune subjects is used"
+    why["compile"] = (
+        "off: compiling takes a minute or more before the first step, and again for each further form of a batch; "
+        "for a long training on a GPU, --set training.compile=true"
+    )
     why["accumulation"] = "1: " + (
         "the batch fits into memory at once"
         if step.fits(batch, machine)

@@ -156,6 +156,11 @@ class BalancedBackward:
         return self.balancer.logs_gradients(self.step)
 
     @property
+    def has_single_pass(self) -> bool:
+        """Whether one backward pass of the summed loss gives all gradients of the batch whose cut was made last."""
+        return self.site is None
+
+    @property
     def learns_after_step(self) -> bool:
         """Whether the rule wants the losses after the step too."""
         return len(self.balancer.tasks) > 1 and isinstance(self.balancer.rule, LearningRule)

@@ -56,17 +56,23 @@ class World:
         nobody has a gradient keeps None."""
         if self.size == 1:
             return
-        # All processes must send messages of one length, so a missing gradient is sent as zeros. A flag tells
-        # it from a gradient of zeros: with None the optimizer leaves a parameter alone, with zeros it decays
-        # it.
-        flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        has_gradient = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
-        message = self.total(torch.cat([has_gradient, *[g.float().flatten() for g in flat]]))
+        message = self.total(pack_gradients(parameters, self.device))
         has_gradient, sums = message[: len(parameters)], message[len(parameters) :]
         for known, parameter, values in zip(
             has_gradient.tolist(), parameters, sums.split([p.numel() for p in parameters]), strict=True
         ):
             parameter.grad = values.view_as(parameter).to(parameter.dtype) if known else None
+
+
+def pack_gradients(parameters: Sequence[Parameter], device: torch.device) -> Tensor:
+    """Pack a flag for each parameter, and all gradients, into one message in float32.
+
+    All processes must send messages of one length, so a missing gradient is sent as zeros. A flag tells it from a
+    gradient of zeros: with None the optimizer leaves a parameter alone, with zeros it decays it.
+    """
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    has_gradient = torch.tensor([float(p.grad is not None) for p in parameters], device=device)
+    return torch.cat([has_gradient, *[g.detach().float().flatten() for g in gradients]])
 
 
 def choose_device(name: str | None) -> torch.device:

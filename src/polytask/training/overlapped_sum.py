@@ -19,8 +19,8 @@ class OverlappedSum:
     """The sum of the gradients of one step, sent bucket by bucket during the last backward pass of the step.
 
     It is for a step whose gradients come from one backward pass per micro-batch: there the gradient of a parameter is
-    complete as soon as the last pass has added to it. Buckets hold the parameters in reverse order, because those of the
-    last layers are ready first.
+    complete as soon as the last pass has added to it. Buckets hold the parameters in reverse order, because those of
+    the last layers are ready first.
 
     All processes must send the same messages in the same order. A task that is absent in one process leaves gaps there:
     so a bucket is sent only after all before it, and what is still missing at the end is sent by `finish`, a gradient
@@ -32,7 +32,7 @@ class OverlappedSum:
         self.buckets = divide_into_buckets(parameters, bucket_bytes)
         self.missing = [len(bucket) for bucket in self.buckets]
         self.sent: list[tuple[Tensor, dist.Work]] = []
-        self._bucket_numbers = {p: n for n, bucket in enumerate(self.buckets) for p in bucket}
+        self._bucket_numbers = {id(p): n for n, bucket in enumerate(self.buckets) for p in bucket}
         self._hooks = [p.register_post_accumulate_grad_hook(self._note_gradient) for p in parameters]
 
     def finish(self) -> None:
@@ -58,7 +58,7 @@ class OverlappedSum:
                 parameter.grad = values.view_as(parameter).to(parameter.dtype) if known else None
 
     def _note_gradient(self, parameter: Tensor) -> None:
-        self.missing[self._bucket_numbers[parameter]] -= 1  # type: ignore[index]  # a hook gets its parameter
+        self.missing[self._bucket_numbers[id(parameter)]] -= 1
         while len(self.sent) < len(self.buckets) and self.missing[len(self.sent)] == 0:
             self._send_next()
 

@@ -22,6 +22,7 @@ from polytask.tasks.task import Task
 from polytask.training.balancing import BalancedBackward
 from polytask.training.distributed import World
 from polytask.training.gradient_log import GradientSummary
+from polytask.training.overlapped_sum import OverlappedSum
 from polytask.training.state import FitState
 
 MAX_SKIPPED_IN_A_ROW = 20
@@ -86,8 +87,12 @@ def take_step(
     step_count = {name: sum(row[name] for row in counts_by_batch) for name in tasks}
     present = {n: count for n, count in zip(tasks, counts.sum(0), strict=True) if step_count[n] > 0}
     losses = {name: counts.new_zeros(()) for name in tasks}
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    overlapped_sum = None
     lap("targets")
-    for batch, batch_targets, batch_count in zip(batches, targets, counts_by_batch, strict=True):
+    for number, (batch, batch_targets, batch_count) in enumerate(
+        zip(batches, targets, counts_by_batch, strict=True), 1
+    ):
         with make_autocast(precision, world.device):
             outputs = network(batch, passes.cut())
         lap("forward")
@@ -97,16 +102,21 @@ def take_step(
             losses[name] = losses[name] + loss.detach() / count
             scaled_losses[name] = loss / count
             lap(f"loss {name}")
+        if world.size > 1 and number == len(batches) and passes.has_single_pass:
+            overlapped_sum = OverlappedSum(world, parameters)
         passes.backward(
             scaled_losses,
             {n: step_count[n] / batch_count[n] if batch_count[n] > 0 else 0.0 for n in scaled_losses},
         )
         lap("backward")
     means = torch.stack([losses[n] for n in tasks])
-    parameters = [p for p in network.parameters() if p.requires_grad]
     if world.size > 1:
+        # Messages must have the same order in all processes: the gradients first, since most are under way.
+        if overlapped_sum:
+            overlapped_sum.finish()
+        else:
+            world.add_gradients(parameters)
         means = world.total(means)
-        world.add_gradients(parameters)
     # The norm is wanted for the log even when nothing is clipped: an infinite limit changes no gradient.
     norm = clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
     # One transfer to the CPU for all numbers: each one alone would wait for the device.

@@ -26,7 +26,6 @@ from statistics import median
 from typing import Any
 
 import torch
-from polytask.training.device_speedups import MAX_STEPS_AHEAD, NO_SPEEDUPS
 
 from _measure import make_phantom_work
 from polytask.inference.sample_prediction import run_voxel_windows
@@ -34,6 +33,7 @@ from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
+from polytask.training.device_speedups import MAX_STEPS_AHEAD, NO_SPEEDUPS
 from polytask.training.distributed import choose_device
 from polytask.training.freed_memory import give_freed_memory_back
 from polytask.training.interrupt import StopSignal

@@ -49,6 +49,9 @@ def test_a_heavier_architecture_is_told_the_batch_that_fits(work: Path) -> None:
     batch, accumulation = (int(word.split("=")[1]) for word in changes)
     assert batch * accumulation == 4
     assert not find_need(small, "model.sharing=cross_stitch", *changes)
+    # Devices divide the batch.
+    heavy = set_values(plan, ["model.sharing=cross_stitch"])
+    assert not describe_memory_excess(heavy, header, networks, small, 4 // batch)
     # Networks of their own are trained one after another: only the largest one counts.
     apart = {task: [task] for task in header.tasks}
     assert not find_need(small, "model.sharing=single", networks=apart)

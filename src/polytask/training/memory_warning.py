@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import torch
 
@@ -13,7 +14,7 @@ from polytask.plan.step_memory import predict_step_memory
 
 
 def describe_memory_excess(
-    plan: Plan, header: Header, networks: Mapping[str, Sequence[str]], machine: Machine
+    plan: Plan, header: Header, networks: Mapping[str, Sequence[str]], machine: Machine, devices: int = 1
 ) -> str:
     """Say that a step is predicted to exceed the memory target, and which batch would fit; empty where it fits.
 
@@ -24,12 +25,13 @@ def describe_memory_excess(
         header: the header of its cohort.
         networks: network → its tasks; they are trained one after another, so that the largest one counts.
         machine: where the run trains.
+        devices: number of processes with a device of their own, which divide the batch among them.
     """
     settings = plan.shared.training
 
     def predict_bytes(batch: int) -> float:
         trial = plan.model_copy(deep=True)
-        trial.shared.training.batch = batch
+        trial.shared.training.batch = ceil(batch / devices)
         needs = []
         for tasks in networks.values():
             own = header.model_copy(update={"tasks": {n: header.tasks[n] for n in tasks}})
@@ -44,7 +46,7 @@ def describe_memory_excess(
         f"memory: a step of {settings.batch} samples with sharing {plan.shared.model.sharing} is predicted to need "
         f"{need / GIB:.3g} GiB, more than the {machine.budget / GIB:.3g} GiB that a step may fill on {machine}"
     )
-    parts = [n for n in range(settings.batch - 1, 0, -1) if settings.batch % n == 0]
+    parts = [n for n in range(settings.batch - 1, 0, -1) if settings.batch % n == n % devices == 0]
     fitting = next((n for n in parts if predict_bytes(n) <= machine.budget), 0)
     if not fitting:
         return (

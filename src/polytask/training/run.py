@@ -114,7 +114,8 @@ def _fit_networks(
     context = _make_run_context(run, plan, world)
     if world.chief and not request.resume:
         machine = describe_device(world.device)
-        if excess := describe_memory_excess(plan, context.cohort.header, run.networks, machine):
+        devices = world.size if machine.device == "cuda" else 1
+        if excess := describe_memory_excess(plan, context.cohort.header, run.networks, machine, devices):
             reporter.say(excess)
     try:
         for network in run.networks:

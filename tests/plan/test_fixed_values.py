@@ -303,6 +303,10 @@ def test_a_topology_by_hand_replans_network_and_patch() -> None:
     assert before.patch is not None
     assert prod(after.patch) >= 1.5 * prod(before.patch)
     assert strided.why["images.scan.topology"].startswith("set by hand")
+    assert planned.why["images.scan.topology"].endswith(
+        "`strided`, which is set by hand, computes 48 % of it"
+    )
+    assert "strided" not in WORLDS["gpu"].plan().shared.why["images.scan.topology"]
 
 
 @pytest.mark.parametrize("setting", ["strides=[[2,2,2],[2,2,2],[2,2,2]]", "widths=[8,32,64]"])

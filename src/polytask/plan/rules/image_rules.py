@@ -27,6 +27,7 @@ from polytask.plan.rules.network_scale import (
     explain_first_stride,
     explain_larger_network,
     explain_scale,
+    explain_topology,
     grow_networks,
     name_topology,
 )
@@ -146,7 +147,9 @@ def _plan_image(
     field = fix_sizes(field, geometry, decoders, budget, why)
     field = replace(field, frame=find_usual_frame(field, geometry, budget.views))
     t = field.topology
-    deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
+    size = field.patch or field.view or ()
+    deepest = [n // s for n, s in zip(size, t.total, strict=True)]
+    why["topology"] = explain_topology(t, size, decoders, basis.machine.device)
     why["widths"] = (
         f"{t.widths[0]} channels in the first stage, {explain_first_stage(t)}doubled in each further one up to "
         f"{max(t.widths)}: {explain_scale(budget.scale)}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from polytask.errors import PolytaskError
-from polytask.kinds.plan_reasons import PlanReasons
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent
 from polytask.plan.plan_schema import ImagePlan
 from polytask.plan.rules.field_of_view import FieldChoice
 from polytask.plan.rules.fixed_stages import fix_stages
@@ -16,13 +16,14 @@ from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.step_cost import StepCost, count_step_cost, find_largest_batch
 from polytask.plan.rules.topology import (
     LARGER_SCALES,
+    MIN_STRIDED_STAGES,
     NetworkTopology,
     begins_as_planned,
     pad_to_strides,
     plan_topology,
     scale_topology,
 )
-from polytask.plan.rules.view_sizes import SMALLEST_PATCH_EDGE, ViewBudget
+from polytask.plan.rules.view_sizes import SMALLEST_PATCH_EDGE, ViewBudget, count_view_flops
 
 
 def choose_scale(budget: ViewBudget, geometry: ImageGeometry, planes: int, decoders: int) -> ViewBudget:
@@ -38,9 +39,20 @@ def choose_scale(budget: ViewBudget, geometry: ImageGeometry, planes: int, decod
 
 def choose_topology(budget: ViewBudget, why: PlanReasons) -> ViewBudget:
     """Choose how the network begins."""
-    why["topology"] = "full: the first stage is at full resolution and has half the channels of the second"
     planned: NetworkTopology = "full"
     return replace(budget, topology=why.choose_value("topology", planned) or planned)
+
+
+def explain_topology(t: Topology, size: Sequence[int], decoders: int, device: str) -> str:
+    """Explain a network that begins at full resolution; on a CPU with what a strided one would compute instead."""
+    words = "full: the first stage is at full resolution and has half the channels of the second"
+    if device != "cpu" or not decoders or t.enlarged or len(t.widths) <= MIN_STRIDED_STAGES:
+        return words
+    strided = replace(
+        t, widths=t.widths[1:], blocks=t.blocks[1:], strides=t.strides[1:], kernels=t.kernels[1:]
+    )
+    share = count_view_flops(strided, size, decoders) / count_view_flops(t, size, decoders)
+    return f"{words}; `strided`, which is set by hand, computes {format_share_percent(share)} of it"
 
 
 def name_topology(t: Topology, topology: NetworkTopology, why: PlanReasons) -> NetworkTopology | None:

@@ -23,9 +23,12 @@ IMPORT = "from polytask.kinds.proportion import ProportionKind\n"
 
 
 def copy_package(root: Path) -> Path:
-    """The package with two more files and one more line (and its import)."""
+    """The package with two more files and one more line (and its import).
+
+    Compiled files come along: they belong to the times of the sources, which are copied too.
+    """
     source = root / "src" / "polytask"
-    shutil.copytree(Path(polytask.__file__).parent, source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(polytask.__file__).parent, source)
     shutil.copy(HERE / "proportion/in_kinds.py", source / "kinds/proportion.py")
     shutil.copy(HERE / "proportion/in_tasks.py", source / "tasks/proportion.py")
     registry = source / "kinds/__init__.py"
@@ -55,7 +58,9 @@ def write_table(folder: Path, subjects: int = 18) -> Path:
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("proportion")
     source, table = copy_package(root / "package"), write_table(root / "data")
-    small = ["--set", "training.threads=1", "--set", "training.workers=0", "--set", "training.batch=4"]
+    quick = ["threads=1", "workers=0", "batch=4", "precision=float32"]
+    small = [word for value in quick for word in ("--set", f"training.{value}")]
+    small += ["--set", "images.scan.widths=[8,8,16]"]
     commands = [
         ["import", "table", str(table), "-o", "cohort", "--image", "photo=photo", "--input", "age",
          "--task", "necrosis=proportion"],

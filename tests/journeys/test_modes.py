@@ -12,7 +12,7 @@ from tests.journeys.ct_cohort import make_quick_settings
 from tests.journeys.run_cli import run_successfully
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o027])
+@pytest.mark.parametrize("umask", [pytest.param(0o022, marks=pytest.mark.slow), 0o027])
 def test_files_and_folders_have_the_mode_of_the_umask(cohort: Path, tmp_path: Path, umask: int) -> None:
     work, run = tmp_path / "work", tmp_path / "work/runs/a"
     before = os.umask(umask)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from polytask.errors import PolytaskError
-from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_value
 from polytask.training import compiled_network
 from polytask.training.compiled_network import COMPILED_PARTS, CompiledForward, require_compiler
@@ -72,7 +72,7 @@ def test_parts_run_compiled_only_where_gradients_are_taken() -> None:
 
 
 def test_only_a_compiled_run_has_another_hash(work: Path) -> None:
-    plan = read_plan(work)
+    plan = Plan.read(work)
     without = plan.model_dump(mode="json")["shared"]["training"]
     assert without["compile"] is False
     assert plan_hash(plan, 0) == plan_hash(set_value(plan, "training.compile=false"), 0)

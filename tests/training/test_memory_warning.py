@@ -9,7 +9,7 @@ import pytest
 
 from polytask.cohort.cohort import Cohort
 from polytask.plan.machine import GIB, Machine
-from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.training import run as training_run
 from polytask.training.memory_warning import describe_memory_excess
@@ -30,7 +30,7 @@ class RecordingReporter(SilentReporter):
 
 
 def test_a_heavier_architecture_is_told_the_batch_that_fits(work: Path) -> None:
-    plan = set_values(read_plan(work), ["training.batch=4"])
+    plan = set_values(Plan.read(work), ["training.batch=4"])
     header = Cohort.read((work / plan.cohort).resolve()).header
     networks = {"": list(header.tasks)}
 

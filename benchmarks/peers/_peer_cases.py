@@ -27,7 +27,8 @@ class PeerReport:
         steps: optimizer steps that were taken.
         train_seconds: CPU seconds of the training, with data, workers and evaluations during it.
         prepare_seconds: CPU seconds of planning and preparing, 0 if that was done before.
-        case_seconds: way to predict → CPU seconds of each test case, from the file to a label map on its grid.
+        case_seconds: way to predict → CPU seconds of each test case, from the file to a label map on its grid;
+            `mirrored` may have only the first cases.
         network: the network and the batch, in words.
     """
 
@@ -46,6 +47,7 @@ def parse_runner_options(doc: str | None, **more: str) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for what is prepared once")
     parser.add_argument("--seconds", type=float, default=240, help="CPU seconds of the training")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mirrored", type=int, default=4, help="test cases to predict with mirroring too")
     for name, default in more.items():
         parser.add_argument(f"--{name}", default=default)
     return parser.parse_args()
@@ -74,10 +76,16 @@ def write_label_map(path: Path, labels: np.ndarray, image: Path) -> None:
     nibabel.Nifti1Image(np.asarray(labels, np.uint8), affine).to_filename(path)
 
 
-def predict_test_cases(data: Path, out: Path, way: str, predict: Callable[[Path], np.ndarray]) -> list[float]:
-    """Predict every test case into `out/way` and return the CPU seconds of each; a first, extra one warms up."""
-    images = list_test_images(data)
-    predict(images[0])
+def predict_test_cases(
+    data: Path, out: Path, way: str, predict: Callable[[Path], np.ndarray], count: int | None = None
+) -> list[float]:
+    """Predict the first `count` test cases (None: all) into `out/way` and return the CPU seconds of each.
+
+    A first, extra prediction warms up.
+    """
+    images = list_test_images(data)[:count]
+    if images:
+        predict(images[0])
     seconds = []
     for image in images:
         started = count_cpu_seconds()

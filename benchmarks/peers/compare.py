@@ -4,10 +4,10 @@
 
 Makes the environment of the peers and the volumes where they are missing, then trains every system once per seed, the
 systems in turns and every second seed in reverse order, each in a process of its own. What is finished stays in FOLDER
-and is not trained again. Dice is the mean over both structures and all test cases, by one code for all; seconds are CPU
-seconds, with workers; those of a case run from the file to a label map on its grid. The differences are paired over
-test cases, means over seeds; their 95 % interval says nothing of the luck of a training. Nothing is bounded: the
-table says who leads.
+and is not trained again. Dice is the mean over both structures and all test cases, by one code for all (`as one`: of
+both as one structure); seconds are CPU seconds, with workers; those of a case run from the file to a label map on its
+grid. The differences are paired over test cases, means over seeds; their 95 % interval says nothing of the luck of a
+training. Nothing is bounded: the table says who leads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,12 +48,19 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 
 @dataclass(frozen=True)
 class Training:
-    """One training of one system: its report, and for each way to predict the Dice of each test case."""
+    """One training of one system.
+
+    Args:
+        dice: way to predict → Dice of each test case, mean over its structures.
+        together: Dice of each test case for all structures as one, predicted once: what is left when mirroring has
+            mixed up their sides.
+    """
 
     system: str
     seed: int
     report: PeerReport
     dice: dict[str, list[float]]
+    together: list[float]
 
 
 def main() -> None:
@@ -68,6 +75,7 @@ def main() -> None:
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--training", type=int, default=50, help="volumes to train on")
     parser.add_argument("--test", type=int, default=12)
+    parser.add_argument("--mirrored", type=int, default=4, help="test cases to predict with mirroring too")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     chosen = parser.parse_args()
     systems = chosen.systems.split(",")
@@ -80,10 +88,11 @@ def main() -> None:
         for system in systems if seed % 2 == 0 else reversed(systems):
             out = chosen.folder / f"{chosen.seconds:g}-seconds" / f"{system}-{seed}"
             if not (out / REPORT_FILE).exists():
-                run_system(system, data, out, chosen.environment, chosen.seconds, seed)
+                run_system(system, data, out, chosen.environment, chosen.seconds, seed, chosen.mirrored)
             report = read_peer_report(out)
-            dice = {way: score_predictions(data, out / way) for way in report.case_seconds}
-            trainings.append(Training(system, seed, report, dice))
+            dice = {way: score_predictions(data, out / way, score_label_map) for way in report.case_seconds}
+            together = score_predictions(data, out / "once", score_whole_body)
+            trainings.append(Training(system, seed, report, dice, together))
             print(f"{system}, seed {seed}: Dice {np.mean(dice['once']):.3f}", file=sys.stderr, flush=True)
     sizes = measure_case_bytes(data, chosen.folder)
     if chosen.json:
@@ -92,13 +101,15 @@ def main() -> None:
         print("\n".join([*format_table(trainings), *format_bytes(sizes)]))
 
 
-def run_system(system: str, data: Path, out: Path, environment: Path, seconds: float, seed: int) -> None:
+def run_system(
+    system: str, data: Path, out: Path, environment: Path, seconds: float, seed: int, mirrored: int
+) -> None:
     """Run one system's training and predictions in a process of its own."""
     runner, options = SYSTEMS[system]
     python = sys.executable if system == OURS else str(find_peer_python(environment))
     out.mkdir(parents=True, exist_ok=True)
     work = data.parent / f"work-{Path(runner).stem}"
-    words = [data, out, "--work", work, "--seconds", seconds, "--seed", seed]
+    words = [data, out, "--work", work, "--seconds", seconds, "--seed", seed, "--mirrored", mirrored]
     command = [python, str(HERE / runner), *map(str, words), *options]
     with (out / "log.txt").open("w") as log:
         done = subprocess.run(command, stdout=log, stderr=log, env=os.environ | ONE_THREAD)
@@ -106,11 +117,18 @@ def run_system(system: str, data: Path, out: Path, environment: Path, seconds: f
         sys.exit(f"{out / 'log.txt'}: {system} failed; its last lines say why")
 
 
-def score_predictions(data: Path, folder: Path) -> list[float]:
-    """Return the Dice of each test case, mean over its structures; the truth is read here and by no system."""
+def score_predictions(
+    data: Path, folder: Path, score: Callable[[np.ndarray, np.ndarray], float]
+) -> list[float]:
+    """Score the label map of each test case; the truth is read here and by no system.
+
+    The list ends with the last case that was predicted.
+    """
+    names = [f"{find_case_name(image)}.nii.gz" for image in list_test_images(data)]
     return [
-        score_label_map(read_labels(folder / name), read_labels(data / TRUTH_FOLDER / name))
-        for name in (f"{find_case_name(image)}.nii.gz" for image in list_test_images(data))
+        score(read_labels(folder / name), read_labels(data / TRUTH_FOLDER / name))
+        for name in names
+        if (folder / name).exists()
     ]
 
 
@@ -120,6 +138,11 @@ def score_label_map(drawn: np.ndarray, truth: np.ndarray) -> float:
         raise ValueError(f"prediction {drawn.shape} on another grid than the truth {truth.shape}")
     structures = [value for value in LABELS.values() if value]
     return float(np.mean([compute_dice_overlap(drawn == k, truth == k) for k in structures]))
+
+
+def score_whole_body(drawn: np.ndarray, truth: np.ndarray) -> float:
+    """Return the Dice of all structures as one."""
+    return compute_dice_overlap(drawn > 0, truth > 0)
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -135,15 +158,13 @@ def summarize_trainings(trainings: Sequence[Training]) -> dict[str, object]:
             "network": own[0].report.network,
             "steps": [t.report.steps for t in own],
             "train_seconds": [round(t.report.train_seconds, 1) for t in own],
-            **{
-                way: {
-                    "dice": [round(float(np.mean(t.dice[way])), 4) for t in own],
-                    "case_seconds": round(
-                        float(np.median([s for t in own for s in t.report.case_seconds[way]])), 3
-                    ),
-                }
+            "dice": [round(float(np.mean(t.dice["once"])), 4) for t in own],
+            "dice_together": [round(float(np.mean(t.together)), 4) for t in own],
+            "case_seconds": {
+                way: round(float(np.median([s for t in own for s in t.report.case_seconds[way]])), 3)
                 for way in WAYS
             },
+            "dice_of_mirroring": round(float(np.mean([compute_mirroring_gain(t.dice) for t in own])), 4),
         }
         for system in systems
         if (own := [t for t in trainings if t.system == system])
@@ -155,6 +176,12 @@ def summarize_trainings(trainings: Sequence[Training]) -> dict[str, object]:
         if system != OURS and OURS in dice
     }
     return {"systems": rows, "dice_differences": differences}
+
+
+def compute_mirroring_gain(dice: Mapping[str, Sequence[float]]) -> float:
+    """Return the mean Dice of mirroring minus that without, over the cases that were predicted both ways."""
+    mirrored = dice["mirrored"]
+    return float(np.mean(mirrored) - np.mean(dice["once"][: len(mirrored)]))
 
 
 def compute_paired_difference(ours: np.ndarray, theirs: np.ndarray) -> list[float]:
@@ -171,8 +198,8 @@ def format_table(trainings: Sequence[Training]) -> list[str]:
     rows, differences = summary["systems"], summary["dice_differences"]
     assert isinstance(rows, Mapping)
     assert isinstance(differences, Mapping)
-    head = "steps | CPU s of training | Dice (seeds) | CPU s a case | mirrored: Dice | CPU s a case"
-    lines = [f"| system | network | {head} |", "|---" * 8 + "|"]
+    head = "steps | CPU s of training | Dice (seeds) | as one | CPU s a case | mirrored | Dice of mirroring"
+    lines = [f"| system | network | {head} |", "|---" * 9 + "|"]
     for system, row in rows.items():
         cells = [
             system,
@@ -180,12 +207,10 @@ def format_table(trainings: Sequence[Training]) -> list[str]:
             join_numbers(row["steps"], ""),
             join_numbers(row["train_seconds"], ".0f"),
         ]
-        for way in WAYS:
-            mean = np.mean(row[way]["dice"])
-            cells += [
-                f"{mean:.3f} ({join_numbers(row[way]['dice'], '.3f')})",
-                f"{row[way]['case_seconds']:.2f}",
-            ]
+        cells += [f"{np.mean(row['dice']):.3f} ({join_numbers(row['dice'], '.3f')})"]
+        cells += [f"{np.mean(row['dice_together']):.3f}"]
+        cells += [f"{row['case_seconds'][way]:.2f}" for way in WAYS]
+        cells += [f"{row['dice_of_mirroring']:+.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
     for name, (mean, low, high) in differences.items():
         verdict = "ahead" if low > 0 else "behind" if high < 0 else "not told apart"

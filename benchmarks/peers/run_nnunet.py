@@ -62,8 +62,10 @@ def main() -> None:
     trainer, steps = train_on_budget(plans, data_set, chosen.seconds)
     train_seconds = count_cpu_seconds() - started
     case_seconds = {
-        way: predict_test_cases(chosen.data, chosen.out, way, make_case_predictor(trainer, data_set, mirror))
-        for way, mirror in (("once", False), ("mirrored", True))
+        way: predict_test_cases(
+            chosen.data, chosen.out, way, make_case_predictor(trainer, data_set, mirror), count
+        )
+        for way, mirror, count in (("once", False, None), ("mirrored", True, chosen.mirrored))
     }
     settings = plans["configurations"][CONFIGURATION]
     channels = settings["architecture"]["arch_kwargs"]["features_per_stage"]

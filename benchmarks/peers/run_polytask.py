@@ -11,6 +11,7 @@ import time
 
 time.perf_counter = time.process_time  # before the package binds it
 
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -69,8 +70,8 @@ def main() -> None:
         return answer.voxel["mask"].array[0]
 
     case_seconds = {
-        way: predict_test_cases(chosen.data, chosen.out, way, lambda image, tta=tta: predict(image, tta))
-        for way, tta in (("once", False), ("mirrored", True))
+        way: predict_test_cases(chosen.data, chosen.out, way, partial(predict, tta=tta), count)
+        for way, tta, count in (("once", False, None), ("mirrored", True, chosen.mirrored))
     }
     plan = Plan.read(work)
     image = plan.shared.images["image"]

@@ -83,6 +83,10 @@ def test_scores_by_hand(compare: ModuleType) -> None:
     # head: 2 · 8 / (8 + 16); tail: 1.
     assert compare.score_label_map(drawn, truth) == pytest.approx((2 / 3 + 1) / 2)
     assert compare.score_label_map(np.zeros_like(truth), truth) == 0
+    # Sides exchanged: no structure is right, both as one are.
+    assert compare.score_label_map(np.array([0, 2, 1])[truth], truth) == 0
+    assert compare.score_whole_body(np.array([0, 2, 1])[truth], truth) == 1
+    assert compare.score_whole_body(drawn, truth) == pytest.approx(2 * 24 / (24 + 32))
     with pytest.raises(ValueError, match="another grid"):
         compare.score_label_map(drawn[:2], truth)
 
@@ -100,7 +104,9 @@ def test_predictions_are_written_on_the_grid_and_scored(
     seconds = cases.predict_test_cases(data, tmp_path / "out", "once", predict)
     assert calls == ["body_005", "body_005", "body_006"]
     assert len(seconds) == 2
-    assert compare.score_predictions(data, tmp_path / "out" / "once") == [1.0, 0.0]
+    assert len(cases.predict_test_cases(data, tmp_path / "out", "mirrored", predict, 1)) == 1
+    assert compare.score_predictions(data, tmp_path / "out" / "mirrored", compare.score_label_map) == [1.0]
+    assert compare.score_predictions(data, tmp_path / "out" / "once", compare.score_label_map) == [1.0, 0.0]
     report = cases.PeerReport(7, 20.0, 1.0, {"once": seconds}, "small")
     cases.write_peer_report(tmp_path / "out", report)
     assert cases.read_peer_report(tmp_path / "out") == report
@@ -114,12 +120,15 @@ def test_the_table_says_who_leads(compare: ModuleType) -> None:
     def train(system: str, seed: int) -> object:
         dice = (level[system] + hard + random.normal(0, 0.01, 12)).tolist()
         report = compare.PeerReport(10 + seed, 100.0, 0.0, {w: [0.5, 0.7, 0.6] for w in compare.WAYS}, "net")
-        return compare.Training(system, seed, report, dict.fromkeys(compare.WAYS, dice))
+        # Only the first cases are mirrored, and mirroring gains 0.02 in each of them.
+        ways = {"once": dice, "mirrored": [d + 0.02 for d in dice[:3]]}
+        return compare.Training(system, seed, report, ways, [0.9] * 12)
 
     trainings = [train(system, seed) for seed in range(2) for system in level]
     text = compare.format_table(trainings)
     assert [line.split(" | ")[0] for line in text[2:6]] == [f"| {system}" for system in level]
     assert "| net | 10 11 | 100 100 |" in text[2]
+    assert text[2].endswith("| 0.900 | 0.60 | 0.60 | +0.020 |")
     assert [line.rsplit(": ", 1)[1] for line in text[6:]] == ["ahead", "behind", "not told apart"]
 
     dice = {s: np.mean([t.dice["once"] for t in trainings if t.system == s], axis=0) for s in level}

@@ -2,8 +2,8 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Sixteen settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16, every
-sharing block, chains with a second network and with a gate, and a common decoder.
+Eighteen settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16, every
+sharing block, chains with a second network and with a gate, a common decoder, and strided first stages.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
 CUDA the prediction of the whole step, with its margin, is held against `max_memory_allocated`: at least 1 × of it.
 Without a GPU `--device cuda` says so and measures nothing.
@@ -53,6 +53,12 @@ class MemorySetting:
     preset: str = ""
     visits: Sequence[str] = field(default=())
 
+
+STRIDED = (
+    "images.scan.strides=[[2,2,2],[2,2,2],[2,2,2]]",
+    "images.scan.widths=[32,64,128]",
+    "images.scan.blocks=[1,1,1]",
+)
 
 SETTINGS = (
     MemorySetting("2D mask, batch 3", (160, 128), {"mask": MASK}, ["training.batch=3"]),
@@ -112,6 +118,13 @@ SETTINGS = (
         (32, 32, 32),
         {"mask": MASK, "organs": ORGANS},
         ["model.decoder=attention"],
+    ),
+    MemorySetting("3D mask and grade, strided first stage", (48, 40, 32), {"mask": MASK, "grade": GRADE}, STRIDED),
+    MemorySetting(
+        "3D two masks, strided, common decoder with attention",
+        (32, 32, 32),
+        {"mask": MASK, "organs": ORGANS},
+        [*STRIDED, "model.decoder=attention"],
     ),
 )  # fmt: skip
 

@@ -11,11 +11,12 @@
 64×64×48 voxels; the sides alternate), and the seconds of a whole volume in sliding windows of 64³ that overlap by half.
 The ratio of `strided` is held against its goal, 2.5.
 
-`dice` trains each topology for the same CPU seconds, whatever number of steps that gives, on one fold of a cohort of
-its own seed, and prints the mean Dice of the held-out part and the difference to `full` over the seeds with its 95 %
-interval (Student's t). Cohorts: `coarse` and `fine` are phantoms of 24³ voxels, organs of 4 to 20 voxels, and lesions
-of 4 to 8 voxels with nodes of 2; `nsclc` are lung CT crops of 46³ voxels at 2 mm, seen whole at 4 mm (24³ voxels) and
-judged at 2 mm, if the data is there.
+`dice` trains each topology for the same CPU seconds of forward and backward passes, whatever number of steps that
+gives, on one fold of a cohort of its own seed. Data path and optimizer come on top of each step, so that a training of
+many quick steps takes longer than one of few; its CPU seconds are printed. Printed are the mean Dice of the held-out
+part and the difference to `full` over the seeds with its 95 % interval (Student's t). Cohorts: `coarse` and `fine` are
+phantoms of 24³ voxels, organs of 4 to 20 voxels, and lesions of 4 to 8 voxels with nodes of 2; `nsclc` are lung CT
+crops of 46³ voxels at 2 mm, seen whole at 4 mm (24³ voxels) and judged at 2 mm, if the data is there.
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReade
     kept += (
         number * readers.gated * sum(v * w for v, w in list(zip(maps, widths, strict=True))[-GATED_LEVELS:])
     )
+    # Behind a strided stage each of these tasks has its own maps of single voxels; those of one are counted already.
+    kept += number * max(0, readers.attending - 1) * prod(size) * topology.enlarged
     return kept + number * readers.attending * _count_attention_stages(topology, size)
 
 

@@ -23,7 +23,7 @@ SETTINGS = (
     "training.workers=0",
     "training.warmup=2",
     "training.rate=0.01",
-    "training.batch=6",
+    "training.batch=4",
     "training.balance.log_every=12",
     "images.scan.widths=[4,8,8]",
     "model.embedding=8",
@@ -34,7 +34,7 @@ SETTINGS = (
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`work` with the runs `well` and `ill`: one task's loss divided by a hundredth of what it should be."""
     folder = tmp_path_factory.mktemp("doctor")
-    make_phantom(folder / "cohort", 24, 24, 3, 2, 1, ("lesion", "grade", "diameter"), 2)
+    make_phantom(folder / "cohort", 24, 24, 3, 2, 1, ("grade", "diameter"), 2)
     plan_into(folder / "cohort", folder / "work", folds=2, settings=SETTINGS, jobs=1)
     prepare(folder / "work", jobs=1)
     train(folder / "work", name="well", device="cpu")

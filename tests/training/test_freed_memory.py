@@ -14,7 +14,7 @@ import pytest
 from polytask.training.freed_memory import MALLOC_VARIABLES, give_freed_memory_back, keep_freed_memory
 
 GLIBC = platform.libc_ver()[0] == "glibc"
-ROUNDS, BYTES = 60, 64 * 2**20
+ROUNDS, BYTES = 15, 64 * 2**20
 COUNT = f"""
 import resource, sys
 import torch

@@ -143,10 +143,10 @@ def test_the_metric_is_that_of_the_task_with_rows_exchanged(kind: str, seed: int
 def test_a_better_arm_is_seen_and_two_alike_are_not() -> None:
     """The arm of `fold_of` has a third of the noise."""
     folds = [build_fold_swap(*fold_of(KINDS["survival"], seed), "t", 100.0) for seed in range(3)]
-    assert compare_by_swaps(folds).p < 0.05
+    assert compare_by_swaps(folds, 199).p < 0.05
     alike = []
     for seed in range(3):
         pairs, ids = fold_of(KINDS["survival"], seed)
         crossed = [[one[1], other[1]] for one, other in zip(pairs, pairs[::-1], strict=True)]
         alike.append(build_fold_swap(crossed, ids, "t", 1.0))
-    assert compare_by_swaps(alike).p > 0.2
+    assert compare_by_swaps(alike, 199).p > 0.2

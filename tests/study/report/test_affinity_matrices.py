@@ -44,14 +44,14 @@ def test_the_grouping_is_told_as_it_stands(full: Conclusions) -> None:
 
 def test_many_tasks_and_one(full: Conclusions) -> None:
     assert full.affinity is not None
-    many = np.full((8, 8), 0.1)
-    tasks = tuple(f"task {k}" for k in range(8))
+    many = np.full((5, 5), 0.1)
+    tasks = tuple(f"task {k}" for k in range(5))
     found = affinity_matrices.make_affinity_picture(
         replace(full.affinity, tasks=tasks, cosine=many, spread=many, common=many)
     )
     assert found is not None
     assert found.alt.count("90 %") == 0
-    assert found.alt.count("10 % of steps") == 28
+    assert found.alt.count("10 % of steps") == 10
     one = np.ones((1, 1))
     assert (
         affinity_matrices.make_affinity_picture(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG, TOGETHER, LongFirstQueue
+
 ROOT = Path(__file__).parents[1]
 
 # A folder of somebody's machine at the start of a path, or the address of a package registry.
@@ -117,3 +119,14 @@ def test_shown_commands_exist() -> None:
         if not text or missing:
             wrong.append(f"{file}: polytask {' '.join(words)} ({', '.join(missing) or 'no such verb'})")
     assert wrong == []
+
+
+def test_what_begins_first_exists_and_begins_first() -> None:
+    """`tests/conftest.py` names folders and files that take long; a name that is gone would help nobody."""
+    assert [name for name in (*TOGETHER, *LONG) if not (ROOT / name).exists()] == []
+    queue = LongFirstQueue()
+    for name in ("tests/test_names.py", LONG[1], "tests/a.py", TOGETHER[0], LONG[0]):
+        queue[name] = {name: False}
+    taken = [queue.popitem(last=False)[0] for _ in range(5)]
+    assert taken == [TOGETHER[0], LONG[0], LONG[1], "tests/test_names.py", "tests/a.py"]
+    assert not queue

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from polytask.errors import PolytaskError
 from polytask.model.building_blocks import no_cut
-from polytask.model.crop_reader import CropReader, CropSpec, choose_places, rank_places
+from polytask.model.crop_reader import CropPool, CropReader, CropSpec, choose_places, rank_places
 from polytask.model.export import Exportable
 from polytask.tasks import make_task
 from tests.model.worlds import FIELDS, inputs_of, network_of, tasks_of, total
@@ -35,25 +35,61 @@ def places(count: int, size: int = 4) -> tuple[Tensor, Tensor]:
     return crops, torch.ones(1, count, dtype=torch.bool)
 
 
+def encode(net: CropReader, crops: Tensor) -> Tensor:
+    """The vectors `[P, width]` of crops `[P, C, h, w]`: mean and maximum, projected."""
+    return net.projections["type"](torch.cat([crops.mean((2, 3)), crops.amax((2, 3))], 1))
+
+
+def weigh(net: CropReader, h: Tensor) -> Tensor:
+    """Ilse 2018 by hand: softmax over w·(tanh(Vh) * sigmoid(Uh)) of vectors `[P, width]`."""
+    a = net.pools["type"].attention
+    scores = (torch.tanh(a.value(h)) * torch.sigmoid(a.gate(h))) @ a.score.weight[0]
+    return scores.exp() / scores.exp().sum()
+
+
 def test_all_places_are_read_where_they_are_few_enough() -> None:
     crops, known = places(3)
     net = reader(3).eval()
-    vector = net(deepest, never, crops, known, no_cut)["type"][0]
-    # Ilse 2018 by hand: softmax over w·(tanh(Vh) * sigmoid(Uh)) of mean and maximum, projected.
-    h = net.projections["type"](torch.cat([crops[0].mean((2, 3)), crops[0].amax((2, 3))], 1))
-    a = net.attention["type"]
-    scores = (torch.tanh(a.value(h)) * torch.sigmoid(a.gate(h))) @ a.score.weight[0]
-    expected = (scores.exp() / scores.exp().sum()) @ h
-    torch.testing.assert_close(vector, expected)
+    h, join = encode(net, crops[0]), net.pools["type"].join
+    pooled = torch.cat([weigh(net, h) @ h, h.max(0).values])
+    expected = join.weight @ pooled + join.bias
+    torch.testing.assert_close(net(deepest, never, crops, known, no_cut)["type"][0], expected)
 
 
-def test_the_places_with_the_highest_attention_are_read() -> None:
+def test_the_places_that_the_vector_comes_from_are_read() -> None:
     crops, known = places(40)
     net = reader(5).eval()
-    h = net.projections["type"](torch.cat([crops[0].mean((2, 3)), crops[0].amax((2, 3))], 1))
-    best = net.attention["type"].compute_scores(h).topk(5).indices
+    h = encode(net, crops[0])
+    held = torch.bincount(h.argmax(0), minlength=40) / h.shape[1]
+    best = (weigh(net, h) + held).topk(5).indices
     expected = net(deepest, never, crops[:, best], known[:, :5], no_cut)["type"]
     torch.testing.assert_close(net(deepest, never, crops, known, no_cut)["type"], expected)
+
+
+def test_one_place_among_many_reaches_the_vector_undiluted() -> None:
+    """Attention that has not learned yet weighs 64 places alike; the largest values hold what one of them shows."""
+    net = CropPool(4)
+    torch.nn.init.zeros_(net.attention.score.weight)
+    for count in (4, 64):
+        vectors = torch.zeros(1, count, 4)
+        vectors[0, 1] = 1.0
+        vectors.requires_grad_()
+        net.join.weight.data[:, :4], net.join.weight.data[:, 4:] = 0.0, torch.eye(4)
+        pooled = net(vectors, torch.ones(1, count, dtype=torch.bool))
+        torch.testing.assert_close(pooled - net.join.bias, torch.ones(1, 4))
+        (gradient,) = torch.autograd.grad(pooled.sum(), vectors)
+        assert gradient[0, 1].tolist() == [1.0] * 4, "whatever the number of places"
+
+
+def test_unknown_places_hold_nothing_and_no_place_gives_a_constant() -> None:
+    net, vectors = CropPool(4), torch.randn(2, 3, 4)
+    known = torch.tensor([[True, True, False], [False] * 3])
+    vectors[0, 2] = 1e9
+    torch.testing.assert_close(net(vectors, known)[:1], net(vectors[:1, :2], known[:1, :2]))
+    assert torch.equal(net(vectors, known)[1], net.join.bias)
+    shares = net.compute_shares(vectors, known)
+    assert shares[0, 2] == 0
+    torch.testing.assert_close(shares[0].sum(), torch.tensor(2.0))
 
 
 def test_a_mask_chooses_the_places_where_it_is_surest() -> None:

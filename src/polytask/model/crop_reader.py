@@ -35,13 +35,51 @@ class CropSpec:
     task: str | None = None
 
 
+class CropPool(nn.Module):
+    """Turns the vectors of the crops of an image into one: their mean by gated attention, and their largest values.
+
+    `[N, P, width]`, known `[N, P]` → `[N, width]`. Before attention has learned anything it weighs all places alike: a
+    mean of P places holds a P-th of what the one with the finding shows. The largest values hold all of it, and their
+    gradient reaches the place that they come from.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.attention = GatedAttention(width)
+        self.join = nn.Linear(2 * width, width)
+
+    def forward(self, vectors: Tensor, known: Tensor) -> Tensor:
+        """Pool the crops of each image; the shapes are those of the class."""
+        mean, _ = self.attention(vectors, known)
+        largest = vectors.masked_fill(~known[..., None], torch.finfo(vectors.dtype).min).amax(1)
+        # Of an image without any known place nothing is the largest.
+        largest = torch.where(known.any(1, keepdim=True), largest, torch.zeros_like(largest))
+        joined: Tensor = self.join(torch.cat([mean, largest], -1))
+        return joined
+
+    def compute_shares(self, vectors: Tensor, known: Tensor) -> Tensor:
+        """Compute how much of the pooled vector comes from each place: `[N, G, width]` → `[N, G]`, float32.
+
+        It is the attention on a place, plus the share of the largest values that it holds. The gradient of the largest
+        values is the same whether all places are read or only those that hold them.
+        """
+        _, weights = self.attention(vectors, known)
+        holders = vectors.masked_fill(~known[..., None], torch.finfo(vectors.dtype).min).argmax(1)
+        held = torch.zeros_like(weights).scatter_add(
+            1, holders, torch.ones_like(holders, dtype=weights.dtype)
+        )
+        shares: Tensor = weights + held / holders.shape[1]
+        return shares
+
+
 class CropReader(nn.Module):
-    """Chooses crops of one image and turns them into one vector per pooled task, with gated attention.
+    """Chooses crops of one image and turns them into one vector per pooled task.
 
     Of the G places of an image those with the highest scores are read, at most `spec.count`. A score needs no gradient:
-    it is the task's own attention, or what the chosen voxel task predicts there. While training, half of the crops are
-    drawn at random from the other places: attention learns of places that it does not rate highly yet, and a reader of
-    masks sees places where the mask is wrong, as it may be in a new case. Truth is never looked at.
+    it is the place's share in what the task would read of all places, or what the chosen voxel task predicts there.
+    While training, half of the crops are drawn at random from the other places: attention learns of places that it does
+    not rate highly yet, and a reader of masks sees places where the mask is wrong, as it may be in a new case. Truth is
+    never looked at.
 
     Args:
         channels: of the deepest stage. width: of the vector.
@@ -56,7 +94,7 @@ class CropReader(nn.Module):
         self.projections = NamedModules(
             {t: nn.Sequential(nn.Linear(2 * channels, width), nn.LeakyReLU(0.01)) for t in tasks}
         )
-        self.attention = NamedModules({t: GatedAttention(width) for t in tasks})
+        self.pools = NamedModules({t: CropPool(width) for t in tasks})
 
     def forward(
         self, deepest: DeepestMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor, cut: TaskCut
@@ -71,7 +109,7 @@ class CropReader(nn.Module):
             crops = crops[torch.arange(len(crops), device=crops.device)[:, None], chosen]
             known = known.gather(1, chosen)
         return {
-            task: self.attention[task](vectors, known)[0]
+            task: self.pools[task](vectors, known)
             for task, vectors in self._encode_crops(deepest, crops, cut).items()
         }
 
@@ -91,16 +129,13 @@ class CropReader(nn.Module):
         parts: Iterator[Tensor] = iter(crops.split(size, dim=1))
         if self.chooser is not None:
             return torch.cat([self._score_by_masks(answers, part) for part in parts], 1)
-        scores = [
-            [
-                self.attention[task].compute_scores(vectors)
-                for task, vectors in self._encode_crops(deepest, part, no_cut).items()
-            ]
-            for part in parts
+        encoded = [self._encode_crops(deepest, part, no_cut) for part in parts]
+        shares = [
+            self.pools[task].compute_shares(torch.cat([own[task] for own in encoded], 1), known)
+            for task in encoded[0]
         ]
-        by_task = [torch.cat(own, 1) for own in zip(*scores, strict=True)]
-        # Scores of different tasks have no common scale, so each task ranks the places and the best rank counts.
-        ranks = [rank_places(own.masked_fill(~known, -torch.inf)) for own in by_task]
+        # Each task ranks the places, and the best rank counts: no task takes all the places of the others.
+        ranks = [rank_places(own.masked_fill(~known, -torch.inf)) for own in shares]
         return -torch.stack(ranks).amin(0)
 
     def _score_by_masks(self, answers: VoxelAnswers, crops: Tensor) -> Tensor:
@@ -116,9 +151,9 @@ class CropReader(nn.Module):
     def roles(self) -> ParameterRoles:
         """Return the roles: every parameter belongs to its task."""
         roles: ParameterRoles = {}
-        parts: Mapping[str, NamedModules[nn.Sequential] | NamedModules[GatedAttention]] = {
+        parts: Mapping[str, NamedModules[nn.Sequential] | NamedModules[CropPool]] = {
             "projections": self.projections,
-            "attention": self.attention,
+            "pools": self.pools,
         }
         for part, members in parts.items():
             for task, module in members.items():

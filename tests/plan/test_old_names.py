@@ -86,6 +86,7 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     shared.pop("why")
     assert shared.pop("warnings") == []
     shared["training"].pop("workers")
+    assert shared["training"].pop("compile") is False
     for image in shared["images"].values():
         image.pop("unit")
         image.pop("topology")
@@ -100,6 +101,7 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     fold = phantom_plan.folds[0].model_dump(mode="json")
     fold.pop("why")
     assert fold.pop("untrained") == {}
+    assert fold.pop("finding_sizes") == {}
     fold["normalisation"] = fold.pop("normalization")
     for fields in fold["tasks"].values():
         if fields["kind"] == "segmentation":

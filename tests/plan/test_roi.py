@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from polytask.errors import PolytaskError
+from polytask.model.crop_reader import CropSpec
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import GIB
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.plan_settings import set_value, set_values
 from polytask.plan.planner import make_plan
-from polytask.plan.roi_plan import RoiPlan, compute_crop_size
+from polytask.plan.roi_plan import RoiPlan, choose_fold_roi, compute_crop_size
 from polytask.plan.rules.roi_rules import measure_pixel
+from polytask.prepare.schema import make_batch_schema
+from polytask.training.assemble import make_network_spec
+from polytask.training.run_plan import plan_hash
 from tests.plan.worlds import LAPTOP, cohort_of, graded, header, image_record, one_fold, prints
 from tests.prepare.worlds import image_plan
 
@@ -24,23 +28,30 @@ MASKS = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour"
 
 
 def plan_of(
-    edge: float, tasks: dict[str, Any] = MASKS | GRADE, size: int = 192, machine: Any = LAPTOP
+    edge: float,
+    tasks: dict[str, Any] = MASKS | GRADE,
+    size: int = 192,
+    machine: Any = LAPTOP,
+    held_out: float | None = None,
+    settings: Sequence[str] = (),
 ) -> Plan:
-    """Twelve subjects with images of `size`³ voxels of 1 mm, and findings whose box has this edge in mm."""
+    """Twelve subjects with images of `size`³ voxels of 1 mm, and findings whose box has this edge in mm; those of the
+    tune and held-out subjects may have another one."""
     cohort = cohort_of(header(tasks=tasks), graded(12))
-    made = prints([(size,) * 3] * 12)
-    cases = {
-        key: case.model_copy(
-            update={
-                "voxels": {
-                    task: record.model_copy(update={"sizes": dict.fromkeys(record.sizes, (edge,) * 3)})
-                    for task, record in case.voxels.items()
-                }
-            }
-        )
-        for key, case in made.cases.items()
-    }
-    return make_plan(cohort, Fingerprint(cases=cases), one_fold(cohort), machine=machine)
+    splits, made = one_fold(cohort), prints([(size,) * 3] * 12)
+    cases = {}
+    for key, case in made.cases.items():
+        own = edge if held_out is None or case.subject in splits.folds[0].train else held_out
+        voxels = {
+            task: record.model_copy(update={"sizes": dict.fromkeys(record.sizes, (own,) * 3)})
+            for task, record in case.voxels.items()
+        }
+        cases[key] = case.model_copy(update={"voxels": voxels})
+    return make_plan(cohort, Fingerprint(cases=cases), splits, machine=machine, settings=settings)
+
+
+def fold_roi(plan: Plan) -> RoiPlan | None:
+    return choose_fold_roi(scan(plan), plan.folds[0].finding_sizes.get("scan", {}))
 
 
 def scan(plan: Plan) -> ImagePlan:
@@ -50,21 +61,28 @@ def scan(plan: Plan) -> ImagePlan:
 def test_findings_too_small_for_the_view_are_read_in_crops() -> None:
     plan = plan_of(6)
     image, why = scan(plan), plan.shared.why["images.scan.roi"]
-    assert image.roi is not None
     assert image.view_spacing is not None
-    assert image.roi.task == "tumour"
-    assert image.roi.count == 2
-    assert image.roi.places == 8
-    assert f"median edge of {6 / image.view_spacing[0]:.2g} voxels in the whole view" in why
-    assert f"{image.roi.count} crops" in why
+    assert image.roi == RoiPlan(below=8, crops=2, places=8, size=compute_crop_size(image))
+    assert fold_roi(plan) == RoiPlan(task="tumour", crops=2, places=8, size=compute_crop_size(image))
+    small = f"{6 / image.view_spacing[0]:.2g} voxels in the whole view"
+    assert f"findings of tumour have a median edge of {small}" in plan.folds[0].why["finding_sizes.scan"]
+    assert "2 crops" in why
     total = [n // 4 for n in compute_crop_size(image)]
     assert all(n % t == 0 for n, t in zip(scan(plan).patch or (), total, strict=True))
+
+
+def test_large_findings_are_read_in_the_view() -> None:
+    plan = plan_of(60)
+    assert fold_roi(plan) is None
+    assert "read no crops" in plan.folds[0].why["finding_sizes.scan"]
+    spacing = scan(plan).view_spacing
+    assert spacing is not None
+    assert plan.folds[0].finding_sizes == {"scan": {"tumour": pytest.approx(60 / spacing[0], rel=1e-3)}}
 
 
 @pytest.mark.parametrize(
     ("edge", "tasks", "size", "reason"),
     [
-        (60, MASKS | GRADE, 192, "none: the findings of tumour have a median edge of"),
         (6, MASKS | GRADE, 64, "none: visit and subject tasks see the image as finely as it is stored"),
         (6, MASKS, 192, "none: no visit or subject task reads this image"),
         (6, GRADE, 192, "none: visit and subject tasks see the image as finely as it is stored"),
@@ -75,7 +93,40 @@ def test_without_small_findings_there_are_no_crops(
 ) -> None:
     plan = plan_of(edge, tasks, size)
     assert scan(plan).roi is None
+    assert plan.folds[0].finding_sizes == {}
     assert plan.shared.why["images.scan.roi"].startswith(reason)
+
+
+@pytest.mark.parametrize(("edge", "held_out"), [(6, 60), (60, 6)])
+def test_masks_of_held_out_subjects_change_nothing_that_a_fold_trains_with(
+    edge: float, held_out: float
+) -> None:
+    plan, other = plan_of(edge), plan_of(edge, held_out=held_out)
+    assert plan == other
+    assert plan_hash(plan, 0) == plan_hash(other, 0)
+
+
+def test_findings_decide_by_fold_unless_the_source_is_named() -> None:
+    settings = ("images.scan.roi={task: tumour, crops: 1}",)
+    for plan in (plan_of(60, settings=settings), set_value(plan_of(60), settings[0])):
+        assert fold_roi(plan) == RoiPlan(task="tumour", crops=1)
+    assert plan_of(60, settings=settings).folds[0].finding_sizes == {}
+    wide = set_value(plan_of(60), "images.scan.roi.below=100")
+    assert fold_roi(wide) is not None
+    edges = {"tumour": 3.0, "node": 2.5}
+    chosen = choose_fold_roi(scan(plan_of(60)), edges)
+    assert chosen is not None
+    assert chosen.task == "node", "the smallest findings choose"
+
+
+def test_a_fold_with_large_findings_trains_without_crops() -> None:
+    head = header(tasks=MASKS | GRADE)
+    small, large = plan_of(6), plan_of(60)
+    assert make_network_spec(small, small.folds[0], head).crops == {"scan": CropSpec(2, "tumour")}
+    assert make_network_spec(large, large.folds[0], head).crops == {}
+    cohort = cohort_of(head, graded(12))
+    assert make_batch_schema(cohort, small, small.folds[0]).crops == ("scan",)
+    assert make_batch_schema(cohort, large, large.folds[0]).crops == ()
 
 
 def test_crops_that_do_not_fit_into_memory_are_left_out() -> None:
@@ -87,7 +138,7 @@ def test_crops_that_do_not_fit_into_memory_are_left_out() -> None:
 
 def test_a_plan_from_before_has_no_crops() -> None:
     content = plan_of(60).model_dump(mode="json")
-    del content["shared"]["images"]["scan"]["roi"]
+    del content["shared"]["images"]["scan"]["roi"], content["folds"]["0"]["finding_sizes"]
     assert scan(Plan.parse(content, "plan.yaml")).roi is None
 
 
@@ -101,11 +152,12 @@ def test_crops_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["images.scan.roi={}"], "names none; expected exactly one of attention, task, column"),
+        (["images.scan.roi={}"], "names none; expected exactly one of attention, task, column, below"),
         (["images.scan.roi={attention: 4, task: tumour}"], "names attention and task"),
         (["images.scan.roi={attention: 0}"], "expected 1 to 1024"),
         (["images.scan.roi={attention: 4, crops: 2}"], "attention already says how many"),
         (["images.scan.roi={attention: 4, places: 3}"], "3 places; expected at least 4"),
+        (["images.scan.roi={below: 0}"], "0 voxels; expected a size above 0"),
         (["images.scan.roi={task: tumor}"], "'tumor' is not a task"),
         (["images.scan.roi={task: grade}"], "'grade' has no masks"),
         (["images.scan.roi={attention: 8, size: [9, 9, 9]}"], "multiples of the total stride"),
@@ -117,6 +169,15 @@ def test_crops_that_cannot_be_are_refused_in_one_line(changes: Sequence[str], wo
     with pytest.raises(PolytaskError, match=words) as caught:
         set_values(plan_of(60), changes)
     assert "\n" not in str(caught.value)
+
+
+def test_sizes_of_findings_are_measured_when_planning() -> None:
+    by_hand = plan_of(6, settings=("images.scan.roi={task: tumour}",))
+    with pytest.raises(PolytaskError, match=r"roi\.below: fold 0 does not say how large findings are"):
+        set_value(by_hand, "images.scan.roi={below: 8}")
+    asked = plan_of(6, settings=("images.scan.roi={below: 1}",))
+    assert asked.folds[0].finding_sizes["scan"]["tumour"] > 1
+    assert fold_roi(asked) is None
 
 
 def test_an_image_seen_whole_has_nothing_finer_to_crop() -> None:

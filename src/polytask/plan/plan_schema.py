@@ -131,8 +131,7 @@ class BalancePlan(PlanSection):
     options: dict[str, float] = {}
     """Settings of the rule itself."""
     every: int = 1
-    """Steps from one reading of the gradients to the next, where a reading costs a backward pass per task. The weights
-    stay the same between readings."""
+    """Steps between readings of the gradients (a backward pass per task); the weights stay the same between them."""
     log_every: int = 50
     """Steps between readings of the gradients that only serve the log; 0 = never."""
 
@@ -169,8 +168,7 @@ class TrainingPlan(PlanSection):
 
 
 class ModelPlan(PlanSection):
-    """The architecture: trunk, sharing, order. `sharing`, `visit_fusion` and `input_fusion` name members of a
-    registry."""
+    """The architecture: trunk, sharing, order. `sharing` and both fusions name members of a registry."""
 
     preset: str = ""
     """The preset from which these values were taken; values set by hand may differ from it."""
@@ -252,6 +250,8 @@ class FoldPlan(PlanSection):
     """Slide input → one rule each for red, green and blue, or one rule for all features."""
     tasks: dict[str, dict[str, Any]]
     """Task → `kind` and the fields of its dataclass in `polytask.tasks`."""
+    finding_sizes: dict[str, dict[str, float]] = {}
+    """Image input with `roi.below` → task with masks on it → median edge of its findings in voxels of the view."""
     untrained: dict[str, str] = {}
     """Task that this fold cannot train → why: where each fold holds out a site, no other site may have its answers."""
     why: dict[str, str]

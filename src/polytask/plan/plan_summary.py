@@ -96,6 +96,7 @@ def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterat
         )
     if image.roi is not None:
         crops = f"{image.roi.count} of {format_sizes(compute_crop_size(image))}"
+        crops += " in folds with small findings" if image.roi.below else ""
         yield SummaryRow(f"{name}: crops", crops, reason("roi"))
     widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
     yield SummaryRow(f"{name}: network", widths, reason("strides"))

@@ -22,7 +22,7 @@ from polytask.plan.rules.fold_facts import FoldFacts
 from polytask.plan.rules.image_rules import plan_images
 from polytask.plan.rules.normalization_rules import plan_normalization
 from polytask.plan.rules.parsed_columns import ParsedColumns
-from polytask.plan.rules.roi_rules import plan_crops
+from polytask.plan.rules.roi_rules import plan_crops, plan_finding_sizes
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.site_rules import list_site_warnings
 from polytask.plan.rules.slide_rules import plan_slide_scales, plan_slides
@@ -179,6 +179,7 @@ def _plan_fold(basis: FoldFacts, untrained: list[str], fixed: FixedValues) -> Fo
         normalization=plan_normalization(basis, why),
         tables=plan_tables(basis, why),
         slides=plan_slide_scales(basis, why),
+        finding_sizes=plan_finding_sizes(basis, why),
         tasks={name: plan_task(basis, name, why.at(f"tasks.{name}")) for name in trained},
         untrained=dict.fromkeys(untrained, nobody),
         why=why.reasons,

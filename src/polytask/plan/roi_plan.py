@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ DEFAULT_CROPS = 4
 CROP_POSITIONS = 4
 """Positions that a crop leaves at the deepest stage along each axis, unless a patch is smaller or the plan says so."""
 MAX_CROPS = 1024
-CROP_SOURCES = ("attention", "task", "column")
+CROP_SOURCES = ("attention", "task", "column", "below")
 
 
 class RoiPlan(BaseModel):
@@ -33,8 +33,12 @@ class RoiPlan(BaseModel):
     column: str | None = None
     """A column of the table that says where to look, known at prediction too: a point, a box or a mask. A case whose
     cell is empty gets a crop in the middle of the image."""
+    below: float | None = None
+    """Each fold chooses by its training subjects: as with `task`, the one with masks on this image whose findings are
+    the smallest in the whole view (`folds.K.finding_sizes`); no crops where even these are not below this many
+    voxels."""
     crops: int | None = None
-    """Largest number of crops of the sources `task` and `column`; null = 4."""
+    """Largest number of crops of the other sources; null = 4."""
     places: int | None = None
     """Number of places of the grid that a training step looks at, drawn at random; null = all. With `task`, one of them
     lies at a known structure where there is one. A new case is looked at everywhere."""
@@ -46,6 +50,23 @@ class RoiPlan(BaseModel):
         """Number of crops that the tasks read."""
         named = self.crops if self.attention is None else self.attention
         return DEFAULT_CROPS if named is None else named
+
+
+def choose_fold_roi(image: ImagePlan, findings: Mapping[str, float]) -> RoiPlan | None:
+    """Choose the crops that one fold reads of an image.
+
+    Args:
+        image: from the shared part, which holds for all folds.
+        findings: task with masks on this image → size of its findings in voxels of the view, in the fold's training
+            subjects.
+    """
+    roi = image.roi
+    if roi is None or roi.below is None:
+        return roi
+    task = min(findings, key=lambda name: findings[name], default="")
+    if not task or findings[task] >= roi.below:
+        return None
+    return roi.model_copy(update={"task": task, "below": None})
 
 
 def compute_total_stride(image: ImagePlan) -> tuple[int, ...]:
@@ -80,6 +101,8 @@ def list_roi_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
         return
     if not 1 <= roi.count <= MAX_CROPS:
         yield "roi", f"{roi.count} crops; expected 1 to {MAX_CROPS}"
+    if roi.below is not None and not 0 < roi.below < float("inf"):
+        yield "roi.below", f"{roi.below:g} voxels; expected a size above 0"
     if roi.attention is not None and roi.crops is not None:
         yield "roi.crops", "attention already says how many crops are read; remove one of them"
     if roi.places is not None and (roi.column is not None or roi.places < roi.count):
@@ -104,7 +127,13 @@ def list_roi_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
 def list_chooser_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield (place, what is wrong and what to do) for every task that chooses crops and has no masks."""
     for name, image in plan.shared.images.items():
-        for fold in plan.folds.values():
+        for number, fold in plan.folds.items():
+            if image.roi and image.roi.below is not None and name not in fold.finding_sizes:
+                yield (
+                    f"shared.images.{name}.roi.below",
+                    f"fold {number} does not say how large findings are; set it with `polytask plan --set`, or name a "
+                    "task",
+                )
             fields = fold.tasks.get(image.roi.task or "") if image.roi else None
             if image.roi and fields and KINDS[fields["kind"]].answer_form != "masks":
                 yield (

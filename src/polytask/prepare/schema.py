@@ -9,6 +9,7 @@ from polytask.cohort import header
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, Plan
+from polytask.plan.roi_plan import choose_fold_roi
 from polytask.prepare.mirrored_channels import order_mirrored_channels
 from polytask.prepare.normalization import count_input_planes, map_channel_planes
 from polytask.prepare.slot_assignment import count_visit_slots
@@ -92,7 +93,10 @@ def make_batch_schema(
         elif isinstance(task, header.VoxelSpec):
             voxel[name] = VoxelTaskShape(task.image, 1, False, True, ())
     pooled = tuple(n for n in names if n not in voxel)
-    images = plan.shared.images
+    images = {
+        n: i.model_copy(update={"roi": choose_fold_roi(i, fold.finding_sizes.get(n, {}))}) if i.roi else i
+        for n, i in plan.shared.images.items()
+    }
     on = {v.image for v in voxel.values()}
     whole = tuple(n for n, i in images.items() if i.field == "whole" or (i.field == "both" and pooled))
     return BatchSchema(

@@ -18,6 +18,7 @@ from polytask.model.network_settings import NetworkSpec
 from polytask.model.slide_encoder import SlideSpec
 from polytask.model.visit_fusion import MIN_FUSION_VISITS
 from polytask.plan.plan_schema import FoldPlan, Plan
+from polytask.plan.roi_plan import choose_fold_roi
 from polytask.prepare.normalization import count_input_planes
 from polytask.prepare.slot_assignment import count_visit_slots
 from polytask.prepare.table_encoding import count_group_features
@@ -60,7 +61,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
             n: SlideSpec(s.features, s.widths, *zip(*[(r.mean, r.sd) for r in fold.slides[n]], strict=True))
             for n, s in plan.shared.slides.items()
         },
-        crops=_make_crop_specs(plan, header),
+        crops=_make_crop_specs(plan, fold, header),
         voxel_image={n: t.image for n, t in header.tasks.items() if isinstance(t, VoxelSpec)},
         visits={
             n: [slots[v] for v in t.visits]
@@ -84,19 +85,20 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
     )
 
 
-def _make_crop_specs(plan: Plan, header: Header) -> dict[str, CropSpec]:
-    """Translate `roi` of every image; the masks that choose crops must lie on that image."""
+def _make_crop_specs(plan: Plan, fold: FoldPlan, header: Header) -> dict[str, CropSpec]:
+    """Translate what the fold reads of `roi` of every image; the masks that choose crops must lie on that image."""
     crops: dict[str, CropSpec] = {}
     for name, image in plan.shared.images.items():
-        if image.roi is None:
+        roi = choose_fold_roi(image, fold.finding_sizes.get(name, {}))
+        if roi is None:
             continue
-        chooser = header.tasks.get(image.roi.task or "")
+        chooser = header.tasks.get(roi.task or "")
         if isinstance(chooser, VoxelSpec) and chooser.image != name:
             raise PolytaskError(
-                f"images.{name}.roi.task: the masks of {image.roi.task!r} lie on image {chooser.image!r}; choose a "
+                f"images.{name}.roi.task: the masks of {roi.task!r} lie on image {chooser.image!r}; choose a "
                 f"task with masks on {name!r}, or attention"
             )
-        crops[name] = CropSpec(image.roi.count, image.roi.task)
+        crops[name] = CropSpec(roi.count, roi.task)
     return crops
 
 

@@ -47,9 +47,13 @@ def plan_hash(plan: Plan, fold: int) -> str:
         for key in LATER_KEYS & section.keys():
             if section[key] is None:
                 del section[key]
+        if (section.get("roi") or {}).get("below", 0) is None:
+            del section["roi"]["below"]
     if not shared["training"]["compile"]:
         del shared["training"]["compile"]
     fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why", "untrained"})
+    if not fold_values["finding_sizes"]:
+        del fold_values["finding_sizes"]
     for fields in fold_values["tasks"].values():
         form = find_answer_form(fields["kind"])
         if form == "masks":

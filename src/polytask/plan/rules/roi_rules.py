@@ -8,10 +8,17 @@ from statistics import median
 
 from polytask.cohort.header import MaskSpec
 from polytask.errors import PolytaskError
-from polytask.kinds.plan_reasons import PlanReasons, format_sizes
+from polytask.kinds.plan_reasons import PlanReasons, format_sizes, round_number
 from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.plan_schema import ImagePlan
-from polytask.plan.roi_plan import RoiPlan, compute_crop_size, is_grid, list_roi_breaches
+from polytask.plan.roi_plan import (
+    RoiPlan,
+    choose_fold_roi,
+    compute_crop_size,
+    is_grid,
+    list_roi_breaches,
+)
+from polytask.plan.rules.fold_facts import FoldFacts
 from polytask.plan.rules.image_geometry import compute_resize_step
 from polytask.plan.rules.network_cost import (
     PASSES_PER_STEP,
@@ -34,15 +41,18 @@ TILE_SPAN = 0.75
 def plan_crops(
     basis: SharedFacts, images: Mapping[str, ImagePlan], step: StepCost, why: PlanReasons
 ) -> tuple[dict[str, ImagePlan], StepCost]:
-    """Decide on crops of every image; return the plans with `roi`, and the cost of a sample with them."""
+    """Decide on crops of every image; return the plans with `roi`, and the cost of a sample with them.
+
+    How large findings are is an answer, which a fold may read of its training subjects alone. So this part says which
+    crops a fold reads if its findings are small, and reserves what they cost; `plan_finding_sizes` measures.
+    """
     planned: dict[str, ImagePlan] = {}
     for name, image in images.items():
         before = step
-        task, reason = find_small_findings(basis, name, image)
-        planned[name] = image
-        if task:
-            chosen, step, more = _fit_crops(basis, name, image, task, step)
-            planned[name], reason = image.model_copy(update={"roi": chosen}), f"{reason}{more}"
+        planned[name], reason = image, _explain_no_crops(basis, name, image)
+        if not reason:
+            chosen, step, reason = _fit_crops(basis, name, image, step)
+            planned[name] = image.model_copy(update={"roi": chosen})
         why[f"images.{name}.roi"] = reason
         roi = why.choose_value(f"images.{name}.roi", planned[name].roi)
         if roi != planned[name].roi:
@@ -53,39 +63,55 @@ def plan_crops(
     return planned, step
 
 
-def find_small_findings(basis: SharedFacts, name: str, image: ImagePlan) -> tuple[str, str]:
-    """Find the task whose findings are too small for the whole view of an image, if any; with the reason.
-
-    The largest structure of each task with masks counts: a small organ beside large ones is no small finding.
-    """
+def _explain_no_crops(basis: SharedFacts, name: str, image: ImagePlan) -> str:
+    """Explain why no fold reads crops of an image; empty where a fold may read them."""
     if not basis.pooled:
-        return "", "none: no visit or subject task reads this image"
+        return "none: no visit or subject task reads this image"
     if image.field == "whole":
-        return "", "none: visit and subject tasks see the image as finely as it is stored"
-    edges = dict(_measure_findings(basis, name, image))
-    if not edges:
-        return "", (
+        return "none: visit and subject tasks see the image as finely as it is stored"
+    if not any(isinstance(basis.cohort.header.tasks[t], MaskSpec) for t in basis.voxel_tasks_by_image[name]):
+        return (
             "none: no task with masks on this image says how large findings are; `roi: {attention: 8}` reads the 8 "
             "crops at `spacing` that the attention of the tasks chooses"
         )
-    task = min(edges, key=lambda t: edges[t])
-    size = (
-        f"the findings of {task} have a median edge of {edges[task]:.2g} voxels in the whole view (the box around the "
-        f"largest part; limit {SMALL_FINDING_VIEW_VOXELS:g})"
-    )
-    if edges[task] >= SMALL_FINDING_VIEW_VOXELS:
-        return "", f"none: {size}"
-    return task, size
+    return ""
 
 
-def _measure_findings(basis: SharedFacts, name: str, image: ImagePlan) -> Iterator[tuple[str, float]]:
-    """Yield (task with masks, median mean edge of its largest structure in voxels of the whole view)."""
+def plan_finding_sizes(basis: FoldFacts, why: PlanReasons) -> dict[str, dict[str, float]]:
+    """Measure the findings of the fold's training subjects on the images whose crops are for small ones."""
+    sizes: dict[str, dict[str, float]] = {}
+    why["finding_sizes"] = "of the images whose crops are for small findings (`roi.below`)"
+    for name, image in basis.images.items():
+        if image.roi is None or image.roi.below is None:
+            continue
+        edges = sizes[name] = dict(_measure_findings(basis, name, image))
+        roi = choose_fold_roi(image, edges)
+        if not edges:
+            why[f"finding_sizes.{name}"] = (
+                "no training subject has a mask with a structure, so no crops are read"
+            )
+            continue
+        task = min(edges, key=lambda t: edges[t])
+        where = f"also read crops where the prediction of {task} has its largest parts"
+        why[f"finding_sizes.{name}"] = (
+            f"the findings of {task} have a median edge of {edges[task]:.2g} voxels in the whole view, in the training "
+            f"subjects of this fold (the box around the largest structure; limit {image.roi.below:g}), so visit and "
+            "subject tasks " + ("read no crops" if roi is None else where)
+        )
+    return sizes
+
+
+def _measure_findings(basis: FoldFacts, name: str, image: ImagePlan) -> Iterator[tuple[str, float]]:
+    """Yield (task with masks, median mean edge of its largest structure in voxels of the whole view).
+
+    The largest structure of each task counts: a small organ beside large ones is no small finding.
+    """
     assert image.view_spacing is not None
-    for task in basis.voxel_tasks_by_image[name]:
-        if not isinstance(basis.cohort.header.tasks[task], MaskSpec):
+    for task, spec in basis.cohort.header.tasks.items():
+        if not isinstance(spec, MaskSpec) or spec.image != name:
             continue
         edges: dict[str, list[float]] = {}
-        for case in basis.fingerprint.cases.values():
+        for case in basis.records:
             if name not in case.images or task not in case.voxels:
                 continue
             own = measure_pixel(case.images[name], image)
@@ -94,7 +120,7 @@ def _measure_findings(basis: SharedFacts, name: str, image: ImagePlan) -> Iterat
                 ratios = [s / o / v for s, o, v in zip(size, own, image.view_spacing, strict=True)]
                 edges.setdefault(structure, []).append(prod(ratios) ** (1 / image.dims))
         if edges:
-            yield task, max(median(values) for values in edges.values())
+            yield task, round_number(max(median(values) for values in edges.values()), 4)
 
 
 def measure_pixel(record: ImageRecord, image: ImagePlan) -> tuple[float, ...]:
@@ -106,25 +132,28 @@ def measure_pixel(record: ImageRecord, image: ImagePlan) -> tuple[float, ...]:
 
 
 def _fit_crops(
-    basis: SharedFacts, name: str, image: ImagePlan, task: str, step: StepCost
+    basis: SharedFacts, name: str, image: ImagePlan, step: StepCost
 ) -> tuple[RoiPlan | None, StepCost, str]:
-    """Find how many crops fit into memory; return them, the cost of a sample with them, and the rest of the reason."""
-    size = compute_crop_size(image.model_copy(update={"roi": RoiPlan(task=task)}))
+    """Find how many crops fit into memory; return them, the cost of a sample with them, and the reason."""
+    below = SMALL_FINDING_VIEW_VOXELS
+    size = compute_crop_size(image.model_copy(update={"roi": RoiPlan(below=below)}))
     visits, places = len(basis.read_visits), _count_places(image, size)
     for count in range(MAX_PLANNED_CROPS, 0, -1):
         seen = min(places, PLACES_PER_CROP * count)
-        roi = RoiPlan(task=task, crops=count, places=seen, size=size)
+        roi = RoiPlan(below=below, crops=count, places=seen, size=size)
         cost = _add_crops(basis, name, image.model_copy(update={"roi": roi}), step)
         if cost.fits(find_smallest_batch(basis), basis.machine):
             flops = (cost.flops - step.flops) / visits
             return (
                 roi,
                 cost,
-                f", so visit and subject tasks also read {count} crops of {format_sizes(size)} at `spacing`, where the "
-                f"prediction of {task} is the surest; a training step looks at {seen} of up to {places} places, which "
-                f"adds {flops / 1e9:.3g} to the {step.flops / visits / 1e9:.3g} GFLOP of a visit",
+                f"visit and subject tasks see this image in a coarser view: in folds whose findings have a median edge "
+                f"below {below:g} voxels there (`finding_sizes` of the fold), they also read {count} crops of "
+                f"{format_sizes(size)} at `spacing`, on the parts of the mask that the network predicts; a training "
+                f"step looks at {seen} of up to {places} places, which adds {flops / 1e9:.3g} to the "
+                f"{step.flops / visits / 1e9:.3g} GFLOP of a visit",
             )
-    return None, step, f", but crops of {format_sizes(size)} beside the view do not fit into memory: none"
+    return None, step, f"none: crops of {format_sizes(size)} beside the view do not fit into memory"
 
 
 def _add_crops(basis: SharedFacts, name: str, image: ImagePlan, step: StepCost) -> StepCost:
@@ -140,7 +169,8 @@ def _add_crops(basis: SharedFacts, name: str, image: ImagePlan, step: StepCost) 
     if is_grid(image):
         seen = _count_places(image, size) if roi.places is None else roi.places
     encoder = count_encoder_flops(topology, size)
-    looked = encoder + (count_decoder_flops(topology, size) if roi.task else 0.0)
+    masked = roi.task is not None or roi.below is not None
+    looked = encoder + (count_decoder_flops(topology, size) if masked else 0.0)
     kept = roi.count * count_activation_bytes(
         topology, size, 0, basis.machine.precision, basis.machine.device
     )

@@ -60,7 +60,7 @@ class Brightness(torch.nn.Module):
         self.tasks = {n: SimpleNamespace(level=level, **plain) for n, level in levels.items()}
         self.windows, self.pooled, self.voxel = windows, ("grade", "os"), ("mask",)
         encoder = EncoderSpec(2, 1, (4,), (1,), ((1, 1),))
-        self.spec = SimpleNamespace(voxel_image={"mask": "scan"}, images={"scan": encoder})
+        self.spec = SimpleNamespace(voxel_image={"mask": "scan"}, images={"scan": encoder}, crops={})
         self.seen: list[torch.Tensor] = []
 
     def compute_with_side_outputs(self, batch: Batch, elsewhere: Any = ()) -> NetworkOutput:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
+from polytask.inference.crop_places import find_crop_places
+from polytask.inference.sample_prediction import predict_sample
+from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.roi_plan import RoiPlan
 from polytask.plan.work_folder import plan_into
 from polytask.predict import Predictor, export
+from polytask.prepare.evaluation_sample import full_sample
+from polytask.prepare.store import Store
 from polytask.prepare.store_builder import prepare
 from polytask.training.assemble import make_network_spec
 from polytask.training.run import train
@@ -118,3 +127,47 @@ def test_places_named_by_a_column_are_needed_at_prediction_too(tmp_path: Path) -
     table.write_text("\n".join(plain))
     with pytest.raises(PolytaskError, match="'spot' is not a column of the table"):
         Predictor.load(model).predict(tmp_path / "cohort", tmp_path / "c")
+
+
+def test_crops_of_a_new_case_lie_on_the_predicted_mask(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two crops around the places that the mask gives, mirrored where the pass is; nothing is scored again."""
+    run = work / "runs" / "task"
+    predictor, plan = Predictor.load(run), read_plan(run)
+    plan.shared.augmentation.flip = (True, True)
+    cohort = Cohort.read(work.parent / "cohort")
+    (sample,) = cohort.samples([cohort.cases[0].subject])
+    full = full_sample(Store(work / "store"), cohort, sample, plan, plan.folds[0])
+    masks: list[np.ndarray[Any, Any]] = []
+
+    def place(mask: np.ndarray[Any, Any], size: Sequence[int], count: int) -> list[tuple[float, ...]]:
+        masks.append(mask)
+        return [(10.0, 13.0), (20.0, 11.0)]
+
+    network = predictor.members[0].networks[0]
+    seen: list[torch.Tensor] = []
+    network.crops["scan"].register_forward_pre_hook(lambda _, given: seen.append(given[2]))
+    monkeypatch.setattr("polytask.inference.crop_places.find_predicted_places", place)
+    mirrored = predict_sample(network, full, plan, torch.device("cpu"), flips=((), (0,)))
+    assert mirrored["lesion"]
+    image = torch.from_numpy(full.images["scan"][0])
+    assert masks[0].shape == image.shape[1:]
+    plain, flipped = seen
+    assert plain.shape[1] == 2
+    assert torch.equal(plain[0, 0], image[:, 6:14, 9:17])
+    assert torch.equal(plain[0, 1], image[:, 16:24, 7:15])
+    # An even crop around a voxel is not symmetric: mirrored, it begins one voxel later.
+    assert torch.equal(flipped[0, 0].flip(1), image[:, 7:15, 9:17])
+    alone = predict_sample(network, full, plan, torch.device("cpu"), pooled_only=True)
+    assert set(alone) == set(mirrored) - {"lesion", "organs", "dose"}
+
+
+def test_the_largest_part_of_the_mask_decides_what_pooled_tasks_read(work: Path) -> None:
+    run = work / "runs" / "task"
+    predictor, plan = Predictor.load(run), read_plan(run)
+    network = predictor.members[0].networks[0]
+    output = torch.full((network.tasks["lesion"].outputs, 32, 32), -9.0)
+    output[0] = 0.0
+    output[1, 4:12, 20:26] = 9.0
+    places = find_crop_places(network, plan, "scan", output)
+    assert places[0] == (7.5, 22.5)
+    assert len(places) == 2

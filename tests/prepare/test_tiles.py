@@ -107,10 +107,14 @@ def test_a_training_step_looks_at_a_few_places_and_a_new_case_everywhere(world: 
     assert not torch.equal(first, other)
     everywhere = make_sample_batch(full_sample(store, cohort, sample, few, few.folds[0]), few, ())
     assert everywhere.crops["scan"].shape[2] == 36
+    positions = set()
     for number in range(8):
         crops = read_sample(store, table[0], schema, SampleDraw(("run", number), True)).crops["scan"]
         # The plane `fl` shows the tumour alone; everything else in it is zero before it is normalized.
-        assert (crops[0, 0, :, 1].flatten(1).std(1) > 0).any(), "one place has a part of the tumour"
+        shown = crops[0, 0, :, 1].flatten(1).std(1) > 0
+        assert shown.any(), "one place has a part of the tumour"
+        positions.add(str(crops[0, 0, int(shown.long().argmax()), 1].numpy().tobytes()))
+    assert len(positions) > 4, "shifted at random: never the truth alone"
 
 
 def test_only_pooled_tasks_need_crops_and_batches_pad_them(world: World) -> None:

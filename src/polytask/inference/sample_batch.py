@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,8 +19,13 @@ from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_cent
 from polytask.prepare.window import find_view_frame, pad_around
 
 
-def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
-    """Make a batch of this one sample, mirrored along `axes`, without patches and targets."""
+def make_sample_batch(
+    sample: FullSample, plan: Plan, axes: Sequence[int], cropped: Collection[str] | None = None
+) -> Batch:
+    """Make a batch of this one sample, mirrored along `axes`, without patches and targets.
+
+    It has the crops of the images `cropped` (None: of all that have `roi`).
+    """
     whole: dict[str, Tensor] = {}
     for name, image in plan.shared.images.items():
         if image.field == "patch":
@@ -38,13 +44,8 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
             for a in arrays
         ]
         whole[name] = torch.stack(views)[None]
-    crops = {
-        n: _make_crops(sample, n, i, select_mirror_axes(plan, n, axes))
-        for n, i in plan.shared.images.items()
-        if i.roi
-    }
     bags = {name: stack_bags(slides, plan.shared.slides[name]) for name, slides in sample.bags.items()}
-    return Batch(
+    batch = Batch(
         subjects=(sample.subject,),
         visits=(sample.visits,),
         visit_known=torch.from_numpy(sample.visit_known)[None],
@@ -57,8 +58,20 @@ def make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Ba
         targets={},
         bags={n: b[0][None] for n, b in bags.items()},
         bag_known={n: b[1][None] for n, b in bags.items()},
-        crops={n: c[0] for n, c in crops.items()},
-        crop_known={n: c[1] for n, c in crops.items()},
+    )
+    with_crops = [n for n, i in plan.shared.images.items() if i.roi] if cropped is None else cropped
+    return add_sample_crops(batch, sample, plan, axes, with_crops) if with_crops else batch
+
+
+def add_sample_crops(
+    batch: Batch, sample: FullSample, plan: Plan, axes: Sequence[int], images: Iterable[str]
+) -> Batch:
+    """Add the crops of some images, or the places from which the network chooses them, to a batch of this sample."""
+    crops = {
+        n: _make_crops(sample, n, plan.shared.images[n], select_mirror_axes(plan, n, axes)) for n in images
+    }
+    return replace(
+        batch, crops={n: c[0] for n, c in crops.items()}, crop_known={n: c[1] for n, c in crops.items()}
     )
 
 
@@ -71,7 +84,10 @@ def select_mirror_axes(plan: Plan, image: str, axes: Sequence[int]) -> tuple[int
 
 
 def _make_crops(sample: FullSample, name: str, plan: ImagePlan, axes: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Cut the places from which crops are chosen, as in training: `[1, V, G, C, *size]`, and known `[1, V, G]`."""
+    """Cut the places of crops: `[1, V, G, C, *size]`, and known `[1, V, G]`.
+
+    These are the places of the sample, which the table named or a predicted mask gave; else the whole grid.
+    """
     size = compute_crop_size(plan)
     tiles: list[Tensor | None] = []
     for slot, array in enumerate(sample.images[name]):
@@ -86,7 +102,8 @@ def _make_crops(sample: FullSample, name: str, plan: ImagePlan, axes: Sequence[i
             ]
             for place in sample.places.get(name, [()] * len(sample.visits))[slot]
         ]
-        centers = list_tile_centers(shape, size) if is_grid(plan) else list_named_centers(places, shape)
+        grid = is_grid(plan) and not places
+        centers = list_tile_centers(shape, size) if grid else list_named_centers(places, shape)
         tiles.append(cut_tiles(image, centers, size))
     values, known = stack_tiles(tiles, count_input_planes(plan), size)
     return values[None], known[None]

@@ -5,7 +5,7 @@ Pooled tasks read the view of the whole image; voxel tasks are computed in slidi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
@@ -15,7 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.inference.sample_batch import make_sample_batch, mirror_axes, select_mirror_axes
+from polytask.inference.crop_places import find_crop_choosers, find_crop_places
+from polytask.inference.sample_batch import (
+    add_sample_crops,
+    make_sample_batch,
+    mirror_axes,
+    select_mirror_axes,
+)
 from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
 from polytask.model.network import Network, SideOutputs
@@ -23,6 +29,7 @@ from polytask.model.vector_encoders import Condition
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
+from polytask.prepare.finding_places import Place
 from polytask.prepare.mirrored_channels import order_mirrored_planes
 from polytask.tasks.heads_and_losses import make_autocast
 from polytask.tasks.task import Prediction
@@ -137,35 +144,58 @@ def _predict_mirrored(
     pooled_only: bool,
 ) -> Predictions:
     """Predict one sample, mirrored along `axes`; the predictions are mirrored back."""
-    batch, windows = make_sample_batch(sample, plan, axes).to(device), find_window_sizes(sample, plan)
-    predictions = _predict_from_views(network, sample, plan, list(windows), batch, axes)
-    if pooled_only:
-        return predictions
-    present = _list_present_slots(sample)
+    batch = make_sample_batch(sample, plan, axes, cropped=()).to(device)
+    windows, choosers = find_window_sizes(sample, plan), find_crop_choosers(network)
+    # Masks come first: they say where the crops of visit and subject tasks lie.
+    masks: Predictions = {}
     for image, window in windows.items():
-        names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
-        if not names:
+        if pooled_only and image not in choosers:
             continue
-        count = choose_window_batch(network.spec.images[image], window, len(names), device)
-        condition = network.make_condition(batch)
-        mirrored = select_mirror_axes(plan, image, axes)
-        for slot in present:
-            array = sample.images[image][slot]
-            if array is None:
-                continue
-            row = None if condition is None else condition.take(torch.tensor([slot], device=device))
-            outputs = blend_windows(
-                partial(run_voxel_windows, network, image, row),
-                mirror_axes(torch.from_numpy(array).to(device), mirrored),
-                window,
-                overlap,
-                count,
-            )
+        places: list[tuple[Place, ...]] = [() for _ in sample.visits]
+        for slot, outputs in _compute_in_windows(network, sample, plan, image, window, batch, overlap, axes):
             for name, output in outputs.items():
-                predictions.setdefault(name, {})[slot] = _move_to_cpu(
-                    network.tasks[name].decode(mirror_axes(output, mirrored)[None])
-                )
-    return predictions
+                masks.setdefault(name, {})[slot] = _move_to_cpu(network.tasks[name].decode(output[None]))
+            if image in choosers:
+                places[slot] = find_crop_places(network, plan, image, outputs[choosers[image]])
+        if image in choosers:
+            sample = replace(sample, places=sample.places | {image: places})
+    if network.pooled and network.spec.crops:
+        batch = add_sample_crops(batch, sample, plan, axes, network.spec.crops).to(device)
+    predictions = _predict_from_views(network, sample, plan, list(windows), batch, axes)
+    return predictions if pooled_only else predictions | masks
+
+
+def _compute_in_windows(
+    network: Network,
+    sample: FullSample,
+    plan: Plan,
+    image: str,
+    window: Sequence[int],
+    batch: Batch,
+    overlap: float,
+    axes: Sequence[int],
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """Compute the voxel tasks of an image; yield (visit slot, task → output `[K, *space]`, mirrored back)."""
+    names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
+    if not names:
+        return
+    device = batch.visit_known.device
+    count = choose_window_batch(network.spec.images[image], window, len(names), device)
+    condition = network.make_condition(batch)
+    mirrored = select_mirror_axes(plan, image, axes)
+    for slot in _list_present_slots(sample):
+        array = sample.images[image][slot]
+        if array is None:
+            continue
+        row = None if condition is None else condition.take(torch.tensor([slot], device=device))
+        outputs = blend_windows(
+            partial(run_voxel_windows, network, image, row),
+            mirror_axes(torch.from_numpy(array).to(device), mirrored),
+            window,
+            overlap,
+            count,
+        )
+        yield slot, {name: mirror_axes(output, mirrored) for name, output in outputs.items()}
 
 
 def find_window_sizes(sample: FullSample, plan: Plan) -> dict[str, tuple[int, ...]]:

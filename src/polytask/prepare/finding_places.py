@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from polytask.cohort.cohort import Cohort
@@ -82,15 +83,23 @@ def parse_place_cell(cell: str, path: Path, grid: Grid, count: int, where: str) 
     from polytask.images.formats import read_image_file
 
     mask = read_image_file(path, dims=grid.dims)
-    labels, part_count = ndimage.label((mask.array != 0).any(axis=0))
-    sizes = np.bincount(labels.reshape(-1), minlength=part_count + 1)[1:]
-    largest = np.argsort(-sizes, kind="stable")[:count] + 1
-    boxes = ndimage.find_objects(labels)
-    middles = [[(axis.start + axis.stop - 1) / 2 for axis in boxes[label - 1]] for label in largest.tolist()]
+    middles = list_component_middles((mask.array != 0).any(axis=0).astype(np.float32), count)
     return [
         _ensure_inside(transfer_place(middle, mask.grid, grid), grid, f"{where}: a finding in {cell}")
         for middle in middles
     ]
+
+
+def list_component_middles(probability: npt.NDArray[np.float32], count: int) -> list[Place]:
+    """List the middles of the boxes around the components of a mask `[*space]`: its voxels of at least a half.
+
+    At most `count`, the one with the largest sum of probabilities first, so that size counts, and then how sure it is.
+    """
+    labels, part_count = ndimage.label(probability >= 0.5)
+    sums = np.bincount(labels.reshape(-1), probability.reshape(-1), minlength=part_count + 1)[1:]
+    boxes = ndimage.find_objects(labels)
+    largest = np.argsort(-sums, kind="stable")[:count].tolist()
+    return [tuple((axis.start + axis.stop - 1) / 2 for axis in boxes[part]) for part in largest]
 
 
 def transfer_place(place: Sequence[float], grid: Grid, other: Grid) -> Place:

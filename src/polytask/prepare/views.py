@@ -25,6 +25,9 @@ from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_cent
 from polytask.prepare.window import ViewWindow, find_view_frame, make_view_window
 from polytask.tasks.target import Target
 
+PLACE_JITTER = 0.25
+"""Largest shift of a place from a known structure in training, along each axis, as a share of the crop."""
+
 
 @dataclass(frozen=True)
 class DrawnImage:
@@ -129,25 +132,29 @@ def make_crop_views(images: Sequence[DrawnImage], name: str, schema: BatchSchema
 def _draw_crop_centers(image: DrawnImage, plan: ImagePlan, size: Sequence[int]) -> list[tuple[int, ...]]:
     """Find the middle voxels of the places that a step looks at; none where it looks at the whole grid.
 
-    The table names them, or the plan's number of places is drawn from the grid. One of these then lies at a known
-    structure of the task that chooses crops: what is there is predicted, not looked up.
+    The table names them, or the plan's number of places is drawn from the grid. One of these then lies about a known
+    structure of the task that chooses crops, as prediction has places on components of the mask. It is shifted at
+    random, and the network reads it only if it predicts the structure there, or by chance as any other place.
     """
     assert plan.roi is not None
     if not is_grid(plan):
         return list_named_centers(image.prepared.places, image.prepared.grid.shape)
     centers = list_tile_centers(image.prepared.grid.shape, size)
-    if plan.roi.places is None or image.intensity is None or len(centers) <= plan.roi.places:
+    if plan.roi.places is None or image.intensity is None:
         return []
-    random = make_generator(*image.key, "places")
-    chosen = random.choice(len(centers), plan.roi.places, replace=False)
     task = plan.roi.task
     points = image.case.points[task] if task and image.case.known(task) else ()
+    if len(centers) <= plan.roi.places and not len(points):
+        return []
+    random = make_generator(*image.key, "places")
+    chosen = random.choice(len(centers), min(plan.roi.places, len(centers)), replace=False)
+    places = [centers[number] for number in sorted(chosen.tolist())]
     if len(points):
         point = np.asarray(points[int(random.integers(len(points)))])[1:]
-        nearest = int((np.abs(np.array(centers) - point) / np.asarray(size)).max(axis=1).argmin())
-        if nearest not in chosen:
-            chosen[0] = nearest
-    return [centers[number] for number in sorted(chosen.tolist())]
+        shift = random.uniform(-PLACE_JITTER, PLACE_JITTER, len(size)) * np.asarray(size)
+        # Which place it replaces is drawn too: which places are looked at beside it must not depend on the order.
+        places[int(random.integers(len(places)))] = tuple(int(v) for v in np.rint(point + shift))
+    return places
 
 
 def _render_view(

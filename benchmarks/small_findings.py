@@ -1,13 +1,15 @@
-"""What crops at full resolution gain where the class is the texture of a lesion 8 voxels across.
+"""What crops at full resolution gain where the class is in a finding of a few voxels.
 
-    python benchmarks/small_findings.py [--seeds 3] [--subjects 300] [--steps 320] [--rows FILE] [--json]
+    python benchmarks/small_findings.py [--seeds 3] [--steps 240] [--rows FILE] [--json]
+    python benchmarks/small_findings.py --source nsclc --data DIR [--seeds 3] [--steps 240] [--rows FILE] [--json]
 
-Each seed makes a cohort of 3D volumes of 40³ voxels. Each has one bright ball, 8 voxels across, anywhere; inside it the
-values are even, or blocks of 2³ voxels lie above and below the same mean: that is the class. Duller balls are no
-lesions. The whole view has a third of the resolution: the lesion is under 3 voxels there, and its texture averages out.
-Three arms differ in `roi` alone, at the same number of steps, on the same fold: `view` reads the view, `attention` also
-16 of 27 crops that the attention of the class task chooses, `task` 2 crops where the network's own lesion mask is
-surest, of 8 places in training (what the plan chooses by itself).
+`phantom`: each seed makes a cohort of 3D volumes of 28³ voxels. Each has one bright ball, 8 voxels across, anywhere;
+inside it the values are even, or blocks of 2³ voxels lie above and below the same mean: that is the class. Duller balls
+are no lesions. `nsclc`: volumes of 28³ voxels put together from pieces of real lung CT, with one small tumor or none
+(`_pasted_findings.py`); that is the class. The whole view has a third of the resolution: there the texture averages
+out, and a tumor is 2 to 5 voxels long. Three arms differ in `roi` alone, at the same number of steps, on the same
+fold: `view` reads the view, `attention` also 6 of 8 crops that the class task itself chooses, `task` 2 crops on the
+largest parts of the network's own lesion mask, of 4 places in training (what the plan chooses by itself).
 Reported: AUC on the held-out part, and the gain over `view`: mean over the seeds with its 95 % interval (Student's t).
 """
 
@@ -17,6 +19,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -25,7 +28,9 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-SIZE, LESION_RADIUS, DECOYS = 40, 4.0, 3
+from _pasted_findings import write_tumor_cohort
+
+SIZE, LESION_RADIUS, DECOYS = 28, 4.0, 2
 HEADER = {
     "polytask": 1,
     "name": "small findings",
@@ -37,17 +42,24 @@ HEADER = {
 }
 ARMS = {
     "view": "null",
-    "attention": "{attention: 16, size: [16, 16, 16]}",
-    "task": "{task: lesion, crops: 2, places: 8, size: [16, 16, 16]}",
+    "attention": "{attention: 6, size: [16, 16, 16]}",
+    "task": "{task: lesion, crops: 2, places: 4, size: [16, 16, 16]}",
 }
 EPOCHS = 8
+CLASS_TASKS = {"phantom": "texture", "nsclc": "finding"}
+SOURCE_SETTINGS = {
+    "phantom": ("images.scan.spacing=[1,1,1]", "images.scan.view_spacing=[3,3,3]"),
+    "nsclc": (
+        "images.scan.spacing=[2,2,2]",
+        "images.scan.view_spacing=[6,6,6]",
+        "images.scan.crop.rule=none",
+    ),
+}
 SETTINGS = (
     "images.scan.field=both",
-    "images.scan.spacing=[1,1,1]",
-    "images.scan.view=[16,16,16]",
-    "images.scan.view_spacing=[3,3,3]",
+    "images.scan.view=[12,12,12]",
     "images.scan.patch=[16,16,16]",
-    "images.scan.patches=2",
+    "images.scan.patches=1",
     "images.scan.foreground=0.5",
     "images.scan.widths=[8,16,32]",
     "images.scan.blocks=[1,1,1]",
@@ -112,31 +124,38 @@ def write_texture_cohort(folder: Path, subjects: int, seed: int) -> Path:
     return folder
 
 
-def measure_seed(chosen: argparse.Namespace, seed: int) -> dict[str, dict[str, float]]:
-    """Train every arm on a cohort of its own seed; return arm → AUC, Dice of the lesion, and seconds."""
+def measure_arms(
+    chosen: argparse.Namespace, seed: int, arms: Sequence[str]
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Train arms on a cohort of its own seed; yield (arm, its AUC, Dice of the lesion, and seconds)."""
     from polytask.evaluation import evaluate
     from polytask.plan.work_folder import plan_into
     from polytask.prepare import prepare
     from polytask.training import train
 
     length = (f"training.epochs={EPOCHS}", f"training.steps_per_epoch={max(1, chosen.steps // EPOCHS)}")
-    found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         cohort, work = Path(folder) / "cohort", Path(folder) / "work"
-        write_texture_cohort(cohort, chosen.subjects, seed)
-        plan_into(cohort, work, folds=3, settings=(*SETTINGS, *length))
+        if chosen.source == "nsclc":
+            write_tumor_cohort(cohort, chosen.data, chosen.subjects, seed)
+        else:
+            write_texture_cohort(cohort, chosen.subjects, seed)
+        settings = (*SETTINGS, *SOURCE_SETTINGS[chosen.source], *length)
+        plan_into(cohort, work, folds=3, seed=seed, settings=settings)
         prepare(work)
-        for arm in chosen.arms.split(","):
+        for arm in arms:
             started = time.process_time()
             run = train(work, name=arm, seed=seed, device="cpu", overrides=(f"images.scan.roi={ARMS[arm]}",))
             seconds = time.process_time() - started
             metrics = evaluate(run.folder, device="cpu", resamples=100).metrics
-            found[arm] = {
-                "auc": float(metrics["texture"]["auc"].estimate),
-                "dice": float(metrics["lesion"]["dice"].estimate),
-                "seconds": seconds,
-            }
-    return found
+            yield (
+                arm,
+                {
+                    "auc": float(metrics[CLASS_TASKS[chosen.source]]["auc"].estimate),
+                    "dice": float(metrics["lesion"]["dice"].estimate),
+                    "seconds": seconds,
+                },
+            )
 
 
 def summarize_gain(values: list[float]) -> dict[str, float]:
@@ -155,28 +174,37 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--subjects", type=int, default=300)
-    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--source", choices=list(CLASS_TASKS), default="phantom")
+    parser.add_argument("--data", type=Path, help="folder of the crops of lung CT: images/, masks/")
+    parser.add_argument("--subjects", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument(
-        "--rows", type=Path, help="keep finished seeds in this file, and do not train them again"
+        "--rows", type=Path, help="keep finished arms in this file, and do not train them again"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
+    if chosen.source == "nsclc" and not (chosen.data and (chosen.data / "masks").is_dir()):
+        parser.error(f"--source nsclc needs --data DIR with images/ and masks/; {chosen.data} has none")
     rows = json.loads(chosen.rows.read_text()) if chosen.rows and chosen.rows.exists() else []
-    for seed in range(len(rows), chosen.seeds):
-        rows.append(measure_seed(chosen, seed))
-        if chosen.rows:
-            chosen.rows.write_text(json.dumps(rows))
+    for seed in range(chosen.seeds):
+        rows += [{}] * (seed + 1 - len(rows))
+        missing = [arm for arm in chosen.arms.split(",") if arm not in rows[seed]]
+        for arm, values in measure_arms(chosen, seed, missing) if missing else ():
+            rows[seed] = rows[seed] | {arm: values}
+            if chosen.rows:
+                chosen.rows.write_text(json.dumps(rows))
         if not chosen.json:
             words = [
                 f"{a} AUC {v['auc']:.3f} Dice {v['dice']:.2f} {v['seconds']:.0f} s"
-                for a, v in rows[-1].items()
+                for a, v in rows[seed].items()
             ]
             print(f"seed {seed}: {'; '.join(words)}", flush=True)
     arms = [arm for arm in chosen.arms.split(",") if arm != "view" and "view" in rows[0]]
     gains = {
-        arm: summarize_gain([row[arm]["auc"] - row["view"]["auc"] for row in rows if "view" in row])
+        arm: summarize_gain(
+            [row[arm]["auc"] - row["view"]["auc"] for row in rows if {"view", arm} <= set(row)]
+        )
         for arm in arms
     }
     if chosen.json:

@@ -17,7 +17,6 @@ from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
 from polytask.inference.crop_places import find_crop_places
 from polytask.inference.sample_prediction import predict_sample
-from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.roi_plan import RoiPlan
 from polytask.plan.work_folder import plan_into
@@ -132,7 +131,7 @@ def test_places_named_by_a_column_are_needed_at_prediction_too(tmp_path: Path) -
 def test_crops_of_a_new_case_lie_on_the_predicted_mask(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two crops around the places that the mask gives, mirrored where the pass is; nothing is scored again."""
     run = work / "runs" / "task"
-    predictor, plan = Predictor.load(run), read_plan(run)
+    predictor, plan = Predictor.load(run), Plan.read(run)
     plan.shared.augmentation.flip = (True, True)
     cohort = Cohort.read(work.parent / "cohort")
     (sample,) = cohort.samples([cohort.cases[0].subject])
@@ -163,7 +162,7 @@ def test_crops_of_a_new_case_lie_on_the_predicted_mask(work: Path, monkeypatch: 
 
 def test_the_largest_part_of_the_mask_decides_what_pooled_tasks_read(work: Path) -> None:
     run = work / "runs" / "task"
-    predictor, plan = Predictor.load(run), read_plan(run)
+    predictor, plan = Predictor.load(run), Plan.read(run)
     network = predictor.members[0].networks[0]
     output = torch.full((network.tasks["lesion"].outputs, 32, 32), -9.0)
     output[0] = 0.0

@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz.document_files import find_document_files, mutate_bundles
 from tests.fuzz.reader_client import BAD_OUTCOMES, MutationTally, ReaderClient, try_mutations
 
-FAST_DOCUMENT_MUTATIONS, SLOW_DOCUMENT_MUTATIONS = 100, 3_000
+FAST_DOCUMENT_MUTATIONS, SLOW_DOCUMENT_MUTATIONS = 60, 3_000
 FAST_MODEL_MUTATIONS = 40
 """Exported models take longer; a hundred others are tried by `tests/predict/test_changed_bundles.py`."""
 TOLERATED_DOCUMENTS = {"record", "log", "touched"}

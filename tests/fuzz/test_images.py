@@ -10,7 +10,7 @@ import pytest
 from tests.fuzz.image_kinds import ImageKind, make_kinds
 from tests.fuzz.reader_client import ReaderClient, try_mutations
 
-FAST_IMAGE_MUTATIONS, SLOW_IMAGE_MUTATIONS = 200, 3_000
+FAST_IMAGE_MUTATIONS, SLOW_IMAGE_MUTATIONS = 120, 3_000
 
 
 @pytest.fixture(scope="module")

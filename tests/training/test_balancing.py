@@ -274,9 +274,8 @@ def test_a_killed_run_goes_on_with_what_its_rule_remembers(work: Path, rule: str
 
 
 INTERACTING = ["training.balance.cut=parameters", "model.sharing=ctan"]
-SOON = ("famo", "gradnorm", "graddrop")
-"""Of the rules those that share each another thing between processes: losses, norms, gradients. `equal`, which shares
-nothing, is tried in `test_processes.py`."""
+SOON = ("equal", "famo", "gradnorm", "graddrop")
+"""Of the rules those that share each another thing between processes: nothing, losses, norms, gradients."""
 
 
 def test_two_processes_equal_one(work: Path, tmp_path: Path) -> None:

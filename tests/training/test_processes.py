@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -15,7 +16,9 @@ from polytask.training.run import train
 SAME = ["training.epochs=2", "training.batch=4", "model.dropout=0", "model.source_dropout=0"]
 
 
-def test_two_processes_equal_one(work: Path) -> None:
+@pytest.mark.slow
+def test_two_processes_of_the_command_equal_one(work: Path) -> None:
+    """Four steps of the verb; `test_balancing.py` does the same with the function, under several rules."""
     train(work, name="one", overrides=SAME)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "polytask", "train", str(work), "--name", "two", "--device", "cpu"]

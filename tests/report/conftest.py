@@ -31,6 +31,14 @@ def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def voxel_pictures_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages with the pictures of masks and doses alone, of which each shows a patient."""
+    monkeypatch.setattr("polytask.report.training_plots.make_training_pictures", lambda material: [])
+    for form in set(PICTURES_BY_ANSWER_FORM) - {"masks", "field"}:
+        monkeypatch.setitem(PICTURES_BY_ANSWER_FORM, form, lambda material, name: [])
+
+
+@pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run's folder of its own."""
     return finished(tmp_path, dims=2).folder

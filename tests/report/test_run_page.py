@@ -120,6 +120,7 @@ def test_the_same_material_gives_the_same_page(flat: ReportMaterial, text: str) 
     assert render_run_page(flat) == text
 
 
+@pytest.mark.usefixtures("voxel_pictures_only")
 def test_three_dimensions(solid: ReportMaterial) -> None:
     found = Reader(render_run_page(solid))
     assert "The patient's right is at the left." in found.text
@@ -145,6 +146,7 @@ def renamed(material: ReportMaterial, old: str, new: str) -> ReportMaterial:
     return replace(material, answers=changed, evaluation=replace(found, created="2026-01-02T04:00"))
 
 
+@pytest.mark.usefixtures("voxel_pictures_only")
 def test_ids_sites_and_names_are_escaped(flat: ReportMaterial, tmp_path: Path) -> None:
     cases = flat.answers.voxel["lesion"]
     worst = cases.ids[int(np.argmin(cases.column("dice")))][0]

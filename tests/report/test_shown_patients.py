@@ -16,6 +16,7 @@ from polytask.tasks import make_task
 from tests.evaluation.worlds import items
 
 
+@pytest.mark.usefixtures("voxel_pictures_only")
 def test_a_patient_has_every_answer(flat: ReportMaterial) -> None:
     """Every task that was answered for the subject, and the picture of every mask."""
     found = select_patients(flat)

@@ -16,6 +16,7 @@ from polytask.model.network_inputs import (
     NetworkInputs,
     hide_sources,
     mark_partly_read_rows,
+    restore_pyramid_rows,
     restore_rows,
     restore_visits,
     select_known_rows,
@@ -117,7 +118,7 @@ class Network(nn.Module):
         Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
         """
         present = select_known_rows(inputs, self.unread)
-        rows_read = mark_partly_read_rows(self.partly_read, inputs.visit_known, present)
+        rows_read = mark_partly_read_rows(self.partly_read, inputs, self.unread)
         source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0, self.unread)
         outputs: dict[str, TaskOutput] = {}
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
@@ -223,9 +224,9 @@ class Network(nn.Module):
             if task in answers and task in self.chain.upstream:
                 levels, decoded = answers[task]
                 handed = self.voxels.make_handed_down_map(task, levels, decoded, self.spec.stop_gradient)
-                maps[task] = restore_rows(handed, mine)
+                maps[task] = restore_rows(handed, mine, x.shape[0])
         outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
-        whole = {t: [f if f is None else restore_rows(f, rows.get(t)) for f in pyramids[t]] for t in pooled}
+        whole = {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}
         return outputs, whole, maps
 
     def _make_image_tokens(
@@ -270,7 +271,7 @@ class Network(nn.Module):
         known = torch.stack([token.known for token in rests_on.values()]).any(0)
         if self.tasks[upstream].level == "subject":
             values = values[:, None].expand(-1, visits.shape[1], -1)
-            known = known[:, self.slots[upstream]].any(1, keepdim=True) & visits
+            known = torch.stack([known[:, s] for s in self.slots[upstream]], 1).any(1, keepdim=True) & visits
         else:
             values = values.unflatten(0, visits.shape)
         return Token((self.embeddings[f"{task} {upstream}"](values),), known)

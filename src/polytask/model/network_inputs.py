@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from polytask.errors import PolytaskError
 from polytask.model.building_blocks import pool_mean_max
+from polytask.tasks.heads_and_losses import index_rows
 
 DAYS_PER_YEAR = 365.25
 
@@ -80,14 +82,28 @@ class CompleteInputs:
 def select_known_rows(inputs: NetworkInputs, unread: Sequence[int] = ()) -> Tensor | slice:
     """Select which of the `B·V` visit slots are encoded: a mask, or a slice of everything for `CompleteInputs`.
 
-    The mask leaves out visits that are not known, and the slots `unread`, which no task reads. The slice is the same
-    for every input. So the network has one graph, which can be exported, and nothing is copied.
+    The mask leaves out visits that are not known, and the slots `unread`, which no task reads. On a device it is
+    replaced by the positions of what it selects, or by a slice if that is everything. The slice of `CompleteInputs` is
+    the same for every input: so the network has one graph, which can be exported, and nothing is copied.
     """
     if isinstance(inputs, CompleteInputs):
         return slice(None)
-    read = mark_read_visits(inputs.visit_known, unread)
+    chosen, device = choose_encoded_rows(inputs, unread), inputs.visit_known.device
+    if device.type == "cpu":
+        return chosen
+    return slice(None) if bool(chosen.all()) else index_rows(chosen, device)
+
+
+def choose_encoded_rows(inputs: NetworkInputs, unread: Sequence[int]) -> Tensor:
+    """Choose which of the `B·V` visit slots are encoded, bool in host memory: so no device is waited for.
+
+    The number of rows that an encoder gets must be known before it runs.
+    """
+    visits: Tensor | None = getattr(inputs, "host_visit_known", None)
+    visits = inputs.visit_known if visits is None else visits
+    read = mark_read_visits(visits, unread)
     # An encoder cannot run on an empty batch. Where only unread visits exist, no task reads what it computes of them.
-    return (read if not unread or bool(read.any()) else inputs.visit_known).flatten()
+    return (read if not unread or bool(read.any()) else visits).flatten()
 
 
 def mark_read_visits(known: Tensor, unread: Sequence[int]) -> Tensor:
@@ -95,39 +111,44 @@ def mark_read_visits(known: Tensor, unread: Sequence[int]) -> Tensor:
     if not unread:
         return known
     read = known.clone()
-    read[:, list(unread)] = False
+    for slot in unread:
+        read[:, slot] = False
     return read
 
 
 def mark_partly_read_rows(
-    slots: Mapping[str, Sequence[int]], known: Tensor, present: Tensor | slice
+    slots: Mapping[str, Sequence[int]], inputs: NetworkInputs, unread: Sequence[int]
 ) -> dict[str, Tensor]:
     """Mark for each task which of the N encoded rows it reads, `[N]`; tasks that read all or none are left out.
 
+    On a device it is the positions of these rows. For `CompleteInputs` every row is read, so that a network has one
+    graph.
+
     Args:
         slots: task → the visit slots that it reads, for tasks that do not read all of them.
-        known: which visits are known `[B, V]`.
-        present: the rows of `B·V` that are encoded; of a slice every row is read, so that a network has one graph.
+        unread: as in `select_known_rows`.
     """
-    if isinstance(present, slice):
-        return {}
     rows: dict[str, Tensor] = {}
+    if isinstance(inputs, CompleteInputs) or not slots:
+        return rows
+    chosen, device = choose_encoded_rows(inputs, unread), inputs.visit_known.device
     for task, own in slots.items():
-        reads = torch.zeros_like(known)
+        reads = torch.zeros(inputs.visit_known.shape, dtype=torch.bool)
         reads[:, list(own)] = True
-        mine = reads.flatten()[present]
+        mine = reads.flatten()[chosen]
         # An encoder cannot run on an empty batch: then it computes rows that the task does not read.
         if bool(mine.any()) and not bool(mine.all()):
-            rows[task] = mine
+            rows[task] = index_rows(mine, device)
     return rows
 
 
 def restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
     """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
-    if isinstance(present, slice) or bool(present.all()):
+    if isinstance(present, slice) or (present.dtype == torch.bool and bool(present.all())):
         return maps.reshape(*shape, *maps.shape[1:])
-    full = maps.new_zeros((present.numel(), *maps.shape[1:]))
-    return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
+    rows = present.nonzero()[:, 0] if present.dtype == torch.bool else present
+    full = maps.new_zeros((prod(shape), *maps.shape[1:]))
+    return full.index_put((rows,), maps).reshape(*shape, *maps.shape[1:])
 
 
 def select_separate_tasks(
@@ -147,9 +168,16 @@ def take_rows(maps: Tensor, rows: Tensor | None) -> Tensor:
     return maps if rows is None else maps[rows]
 
 
-def restore_rows(maps: Tensor, rows: Tensor | None) -> Tensor:
-    """Put maps of the marked rows back among all N, zero elsewhere."""
-    return maps if rows is None else restore_visits(maps, rows, rows.shape)
+def restore_rows(maps: Tensor, rows: Tensor | None, count: int) -> Tensor:
+    """Put maps of the marked rows back among all `count`, zero elsewhere."""
+    return maps if rows is None else restore_visits(maps, rows, (count,))
+
+
+def restore_pyramid_rows(
+    pyramid: Sequence[Tensor | None], rows: Tensor | None, count: int
+) -> list[Tensor | None]:
+    """Put the maps of each level back, as `restore_rows` does; levels that were not computed stay None."""
+    return [None if level is None else restore_rows(level, rows, count) for level in pyramid]
 
 
 def hide_sources(inputs: NetworkInputs, rate: float, unread: Sequence[int] = ()) -> dict[str, Tensor]:

@@ -226,6 +226,8 @@ class PooledBranch(nn.Module):
         width: embedding width.
     """
 
+    slot_index: Tensor
+
     def __init__(
         self,
         task: Task,
@@ -239,7 +241,8 @@ class PooledBranch(nn.Module):
     ):
         super().__init__()
         self.subject = task.level == "subject"
-        self.slots = list(visits)
+        # A buffer moves along to a device; a list would be copied there in every step. It is no part of the weights.
+        self.register_buffer("slot_index", torch.tensor(list(visits), dtype=torch.long), persistent=False)
         visit_fusion = visit_fusion if len(visits) >= MIN_FUSION_VISITS[visit_fusion] else "concat"
         self.pairs = MIN_FUSION_VISITS[visit_fusion] > 1
         """Whether images are compared between neighboring visits."""
@@ -276,13 +279,13 @@ class PooledBranch(nn.Module):
     def _embed_source(self, embed: SourceEmbedding, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one source as `[N, width]`, with a flag `[N]` whether it is present."""
         if self.subject:
-            maps = [m[:, self.slots] for m in token.maps]
-            known = token.known[:, self.slots]
+            maps = [m[:, self.slot_index] for m in token.maps]
+            known = token.known[:, self.slot_index]
             visits = maps[0] if isinstance(embed, SideBySideVisits) else maps
             compared = self.pairs and not isinstance(embed, SideBySideVisits)
             # A comparison of visits needs both of a pair: one known visit alone is not enough.
             usable = known[:, 1:] & known[:, :-1] if compared else known
-            return embed(visits, known, day[:, self.slots]), usable.any(1)
+            return embed(visits, known, day[:, self.slot_index]), usable.any(1)
         deepest = token.maps[-1].flatten(0, 1)
         pooled = pool_mean_max(deepest) if deepest.dim() > 2 else deepest
         return embed(pooled), token.known.flatten()

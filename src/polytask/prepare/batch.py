@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from polytask.tasks.target import Target
+from polytask.tasks.target import Target, copy_to_device
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Batch:
         bag_known: per slide input bool `[B, V, P]`; a slide without any known patch is missing.
         crops: per image input with `roi` `[B, V, G, C, *size]`, the G places from which the tasks choose crops.
         crop_known: per image input with `roi` bool `[B, V, G]`, False where padded.
+        host_visit_known: `visit_known` in host memory, for a batch on a device; see `Target`.
     """
 
     subjects: tuple[str, ...]
@@ -47,25 +48,32 @@ class Batch:
     bag_known: dict[str, Tensor] = field(default_factory=dict)
     crops: dict[str, Tensor] = field(default_factory=dict)
     crop_known: dict[str, Tensor] = field(default_factory=dict)
+    host_visit_known: Tensor | None = None
 
-    def to(self, device: torch.device) -> Batch:
-        """Copy all tensors of the batch to another device."""
+    def to(self, device: torch.device, pinned: bool = False) -> Batch:
+        """Copy all tensors of the batch to another device, through `pinned` memory if that shall not hold up the
+        host."""
 
         def move(d: dict[str, Tensor]) -> dict[str, Tensor]:
-            return {k: v.to(device, non_blocking=True) for k, v in d.items()}
+            return {k: copy_to_device(v, device, pinned) for k, v in d.items()}
 
         return replace(
             self,
-            visit_known=self.visit_known.to(device),
-            day=self.day.to(device),
+            visit_known=copy_to_device(self.visit_known, device, pinned),
+            day=copy_to_device(self.day, device, pinned),
             whole=move(self.whole),
             patch=move(self.patch),
             channel_known=move(self.channel_known),
             tables=move(self.tables),
             table_known=move(self.table_known),
-            targets={k: t.to(device) for k, t in self.targets.items()},
+            targets={k: t.to(device, pinned) for k, t in self.targets.items()},
             bags=move(self.bags),
             bag_known=move(self.bag_known),
             crops=move(self.crops),
             crop_known=move(self.crop_known),
+            host_visit_known=None if device.type == "cpu" else self.get_host_visits(),
         )
+
+    def get_host_visits(self) -> Tensor:
+        """Return which visits are known, bool `[B, V]`, in host memory."""
+        return self.visit_known if self.host_visit_known is None else self.host_visit_known

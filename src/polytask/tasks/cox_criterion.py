@@ -5,24 +5,54 @@ Below the criterion stand Efron's partial likelihood, term by term, and how its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Self
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from polytask.tasks.heads_and_losses import disable_autocast, make_absent_loss
+from polytask.tasks.heads_and_losses import (
+    HostCopy,
+    disable_autocast,
+    get_host_target,
+    index_rows,
+    make_absent_loss,
+)
 from polytask.tasks.target import Target
 
 
-def hash_subject_names(subjects: Sequence[str], device: torch.device) -> Tensor:
+def hash_subject_names(subjects: Sequence[str]) -> Tensor:
     """Hash subject names to 64-bit ids `[N]`, so that no name is stored in a checkpoint."""
     # Python's own hash differs from process to process; these ids must agree between ranks and after a resume.
     codes = [
         int.from_bytes(blake2b(s.encode(), digest_size=8).digest(), "big", signed=True) for s in subjects
     ]
-    return torch.tensor(codes, dtype=torch.int64, device=device)
+    return torch.tensor(codes, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class RiskSubjects:
+    """The subjects of the risk sets of a step, in host memory: those of the step, then those of the buffer.
+
+    Args:
+        known: bool `[N]`, which of our own subjects have a known time.
+        ids: `[s]`, the known subjects of the step, of all processes in the order of their ranks.
+        times: `[s, 2]`, their times and events.
+        buffer: `[b, 3]`, the rows (score, time, event) of older subjects.
+    """
+
+    known: Tensor
+    ids: Tensor
+    times: Tensor
+    buffer: Tensor
+
+    def list_times(self) -> tuple[Tensor, Tensor]:
+        """List the times and the events `[s + b]` of all of them."""
+        both = torch.cat([self.times, self.buffer[:, 1:]])
+        return both[:, 0], both[:, 1]
 
 
 class CoxCriterion(nn.Module):
@@ -39,6 +69,9 @@ class CoxCriterion(nn.Module):
     - Several processes: each returns 1/world of the value and of the count, with the full gradient of its own scores,
       so that sums over processes are right. `count` and `forward` are then collective calls: every process calls both
       in every step, even without a known item of its own.
+    - Devices: the buffer stays in host memory, because who is in a risk set decides the shapes of what is computed.
+      Only scores and the weights of the risk sets lie on the device; the new scores are on their way back while the
+      backward pass runs, and `update` waits for them.
     """
 
     ids: Tensor
@@ -51,7 +84,11 @@ class CoxCriterion(nn.Module):
         self.register_buffer("ids", torch.zeros(capacity, dtype=torch.int64))
         self.register_buffer("rows", torch.zeros(capacity, 3))
         self.register_buffer("filled", torch.zeros(1, dtype=torch.int64))
-        self.pending: list[tuple[Tensor, Tensor]] = []
+        self.pending: list[tuple[Tensor, Tensor, HostCopy]] = []
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Leave the buffer where it is when the criteria of a network are moved to a device."""
+        return self
 
     def buffer_state(self) -> dict[str, Tensor]:
         """Copy the content of the buffer: `ids [n]` and `rows [n, 3]` (score, time, event), newest first."""
@@ -64,57 +101,52 @@ class CoxCriterion(nn.Module):
         self.ids[:n], self.rows[:n] = state["ids"][:n], state["rows"][:n]
         self.filled.fill_(n)
 
-    def _join_step_and_buffer(self, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, int, int]:
-        """Join step and buffer; return (ids, rows (score, time, event), start of our own rows, size of the step)."""
-        lower_ids, higher_ids = gather_other_rows(ids)
-        lower, higher = gather_other_rows(rows)
-        step_ids, step = torch.cat([lower_ids, ids, higher_ids]), torch.cat([lower, rows, higher])
+    def _join_step_and_buffer(self, target: Target, subjects: Sequence[str]) -> RiskSubjects:
+        """Join the known subjects of the step and those of the buffer."""
+        target = get_host_target(target)
+        known = target.known.bool().cpu()
+        own_ids = hash_subject_names([s for s, k in zip(subjects, known.tolist(), strict=True) if k])
+        own_times = target.value.cpu()[known].float()
+        lower_ids, higher_ids = gather_other_rows(own_ids)
+        lower, higher = gather_other_rows(own_times)
+        ids, times = torch.cat([lower_ids, own_ids, higher_ids]), torch.cat([lower, own_times, higher])
         n = int(self.filled)
         # The step has a newer score of a subject that is also in the buffer; nobody may be twice in a risk set.
-        older = ~torch.isin(self.ids[:n], step_ids)
-        union_ids = torch.cat([step_ids, self.ids[:n][older]])
-        return union_ids, torch.cat([step, self.rows[:n][older]]), len(lower), len(step)
-
-    def _select_known(self, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        known = target.known.bool()
-        device = known.device
-        names = [s for s, k in zip(subjects, known.tolist(), strict=True) if k]
-        return known, hash_subject_names(names, device), target.value[known].float()
+        older = ~torch.isin(self.ids[:n], ids)
+        return RiskSubjects(known, ids, times, self.rows[:n][older])
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
         """Count the events of step and buffer with somebody else at risk, divided by the number of processes; 0 when
         nobody in the step has a known time."""
-        known, ids, value = self._select_known(target, subjects)
-        _, rows, _, step = self._join_step_and_buffer(
-            ids, torch.cat([torch.zeros_like(value[:, :1]), value], dim=1)
-        )
-        index, _ = compute_efron_weights(rows[:, 1], rows[:, 2])
-        events = torch.tensor(float(len(index)), device=known.device)
-        return events / find_rank_and_world()[1] if step else torch.zeros_like(events)
+        joined = self._join_step_and_buffer(target, subjects)
+        index, _ = compute_efron_weights(*joined.list_times())
+        events = torch.tensor(float(len(index)))
+        return events / find_rank_and_world()[1] if len(joined.ids) else torch.zeros_like(events)
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Compute (sum, count) of the loss from `output [N, 1]`, the log hazard ratios."""
         with disable_autocast(output):
-            known, ids, value = self._select_known(target, subjects)
-            scores = output[known].float().squeeze(1)
-            union_ids, rows, start, step = self._join_step_and_buffer(
-                ids, torch.cat([scores.detach()[:, None], value], dim=1)
-            )
+            device, joined = output.device, self._join_step_and_buffer(target, subjects)
+            step = len(joined.ids)
+            scores = output[index_rows(joined.known, device)].float().squeeze(1)
+            # The scores of others are detached; only our own have a gradient.
+            lower, higher = gather_other_rows(scores)
+            of_step = torch.cat([lower, scores, higher])
             # Only kept here: the buffer changes in `update`, after the optimizer, so that all micro-batches of a step
             # see the same buffer and an evaluation changes nothing.
             if self.training and torch.is_grad_enabled():
-                self.pending.append((union_ids[:step], rows[:step]))
-            index, log_weights = compute_efron_weights(rows[:, 1], rows[:, 2])
+                self.pending.append((joined.ids, joined.times, HostCopy(of_step)))
+            index, log_weights = compute_efron_weights(*joined.list_times())
             if not step or not len(index):
                 return make_absent_loss(output)
-            own = slice(start, start + len(scores))
-            # `rows` is detached; our own scores are put back in with their gradient.
-            union = torch.cat([rows[: own.start, 0], scores, rows[own.stop :, 0]])
+            union = torch.cat([of_step, joined.buffer[:, 0].to(device, non_blocking=True)])
+            events = len(index)
+            index, log_weights = (t.to(device, non_blocking=True) for t in (index, log_weights))
             constant = torch.logsumexp(log_weights, dim=1).sum()
-            total = compute_efron_terms(union, index, log_weights).sum() / constant * len(index)
+            total = compute_efron_terms(union, index, log_weights).sum() / constant * events
             world, scale = find_rank_and_world()[1], len(union) / step
             value_part = total.detach() / world
-            count = torch.tensor(float(len(index)), device=output.device) / world
+            count = torch.tensor(float(events)) / world
             # The second term is 0 in value and adds only the gradient, scaled.
             return value_part + scale * (total - total.detach()), count
 
@@ -127,7 +159,9 @@ class CoxCriterion(nn.Module):
         """
         if not self.pending:
             return
-        new_ids, new = (torch.cat(parts) for parts in zip(*self.pending, strict=True))
+        new_ids = torch.cat([ids for ids, _, _ in self.pending])
+        rows = [torch.cat([scores.wait()[:, None], times], 1) for _, times, scores in self.pending]
+        new = torch.cat(rows)
         self.pending.clear()
         fine = new[:, 0].isfinite()
         new_ids, new = new_ids[fine], new[fine]
@@ -187,8 +221,9 @@ def gather_other_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     rows = rows.detach()
     if world == 1:
         return rows[:0], rows[:0]
-    sizes = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
-    dist.all_gather(sizes, torch.tensor([len(rows)], dtype=torch.int64, device=rows.device))
+    # In host memory, so that no process waits for its device.
+    sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(world)]
+    dist.all_gather(sizes, torch.tensor([len(rows)], dtype=torch.int64))
     counts = [int(s.item()) for s in sizes]
     # all_gather needs the same shape everywhere, so that rows are padded to the longest and cut again afterwards.
     padded = rows.new_zeros((max(counts), *rows.shape[1:]))

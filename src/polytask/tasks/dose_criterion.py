@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from polytask.tasks.heads_and_losses import (
     compute_level_weights,
     disable_autocast,
+    find_output_device,
+    get_host_target,
+    index_rows,
     list_output_levels,
     make_absent_loss,
     shrink_to_grid,
@@ -46,41 +49,41 @@ class DoseCriterion(nn.Module):
     def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Compute (sum, count) of the loss from `output [N, 1, *space]`, or from a list of them, finest first."""
         outputs = list_output_levels(output)
-        is_counted = self._find_counted_images(target)
+        host, device = get_host_target(target), find_output_device(outputs)
+        is_counted = self._find_counted_images(host)
         if not bool(is_counted.any()):
             return make_absent_loss(outputs)
-        value = target.value[is_counted]
+        rows = index_rows(is_counted, device)
+        value = target.value[rows]
         if target.region is None:
             region = torch.ones(value.shape, dtype=torch.bool, device=value.device)
         else:
-            region = target.region[is_counted].bool()
+            region = target.region[rows].bool()
         # Unknown voxels may be NaN: NaN · 0 is NaN, so they are replaced, not only multiplied by the region.
         value = torch.where(region, value, torch.zeros_like(value)).float() / self.scale
         with disable_autocast(outputs):
-            total = torch.zeros((), device=is_counted.device)
+            total = torch.zeros((), device=device)
             for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):
                 space = level.shape[2:]
                 inside = shrink_to_grid(region, space).flatten(1)
-                error = (level[is_counted].float()[:, 0] - shrink_to_grid(value, space)).flatten(1).abs()
+                error = (level[rows].float()[:, 0] - shrink_to_grid(value, space)).flatten(1).abs()
                 total = total + weight * ((error * inside).sum(1) / inside.sum(1).clamp_min(1)).sum()
-            if self.dvh > 0 and target.structures is not None:
-                drawn = outputs[0][is_counted].float()[:, 0]
-                total = total + self.dvh * self._histograms(
-                    drawn, value, region, target.structures[is_counted]
-                )
+            if self.dvh > 0 and host.structures is not None:
+                drawn = outputs[0][rows].float()[:, 0]
+                masks = host.structures[is_counted].bool()
+                if host.region is not None:
+                    masks = masks & host.region[is_counted].bool()[:, None]
+                total = total + self.dvh * self._histograms(drawn, value, masks)
             return total / self.constant, is_counted.sum().float()
 
-    def _histograms(self, drawn: Tensor, value: Tensor, region: Tensor, structures: Tensor) -> Tensor:
+    def _histograms(self, drawn: Tensor, value: Tensor, masks: Tensor) -> Tensor:
+        """Sum the distances of `[n, *space]` over the images; `masks [n, S, *space]` are in host memory."""
         total = drawn.new_zeros(())
-        for i in range(len(drawn)):
-            masks = [m for m in structures[i].bool() & region[i] if bool(m.any())]
-            if masks:
-                total = (
-                    total
-                    + torch.stack(
-                        [compute_histogram_distance(drawn[i][m], value[i][m]) for m in masks]
-                    ).mean()
-                )
+        for own, truth, structures in zip(drawn.flatten(1), value.flatten(1), masks.flatten(2), strict=True):
+            inside = [index_rows(m, drawn.device) for m in structures if bool(m.any())]
+            if inside:
+                distances = [compute_histogram_distance(own[voxels], truth[voxels]) for voxels in inside]
+                total = total + torch.stack(distances).mean()
         return total
 
     def update(self) -> None:

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from polytask.tasks.heads_and_losses import disable_autocast, make_absent_loss
+from polytask.tasks.heads_and_losses import (
+    disable_autocast,
+    get_host_target,
+    index_rows,
+    make_absent_loss,
+)
 from polytask.tasks.target import Target
 
 
@@ -16,7 +21,7 @@ def mark_hazard_intervals(value: Tensor, bins: Sequence[float]) -> tuple[Tensor,
     """Mark (at risk, event), bool `[n, M]`, from `value [n, 2]` (time, event). The same in torch as
     `kinds.step_curves.discretize_follow_up`, which explains who is at risk."""
     time, event = value[:, :1], value[:, 1:] > 0
-    right = torch.tensor(list(bins), device=value.device)
+    right = torch.tensor(list(bins)).to(value.device, non_blocking=True)
     left = torch.cat([torch.zeros_like(right[:1]), right[:-1]])
     happened = ((time > left) | (left == 0)) & (time <= right) & event
     passed = torch.where(event, time > right, time >= (left + right) / 2)
@@ -37,11 +42,12 @@ class HazardCriterion(nn.Module):
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Compute (sum, count) of the loss from `output [N, M]`, the log-odds of the hazards."""
-        count = self.count(target, subjects)
+        host = get_host_target(target)
+        count = self.count(host, subjects)
         if not bool(count > 0):
             return make_absent_loss(output)
         with disable_autocast(output):
-            known = target.known.bool()
+            known = index_rows(host.known.bool(), output.device)
             logits = output[known].float()
             at_risk, happened = mark_hazard_intervals(target.value[known].float(), self.bins)
             # log σ and not log(σ): the latter is −∞ for a very small hazard.

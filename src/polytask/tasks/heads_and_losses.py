@@ -134,7 +134,8 @@ def weigh_classes(
     """Make a loss per item: the weight of its class (a list with one number for each) times its `loss`."""
 
     def weigh_loss(output: Tensor, value: Tensor) -> Tensor:
-        return torch.tensor(list(weights), device=output.device)[value.long()] * loss(output, value)
+        numbers = torch.tensor(list(weights)).to(output.device, non_blocking=True)
+        return numbers[value.long()] * loss(output, value)
 
     return weigh_loss
 
@@ -152,13 +153,15 @@ class ItemCriterion(nn.Module):
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Compute (sum, count) of the loss from `output [N, outputs]`; only known items take part."""
-        known = target.known.bool()
+        host = get_host_target(target)
+        known = host.known.bool()
         if not bool(known.any()):
             return make_absent_loss(output)
         with disable_autocast(output):
+            rows = index_rows(known, output.device)
             # Selected before the loss, not masked after it: an unknown value may be anything, and NaN · 0 is NaN.
-            terms = self.loss(output[known].float(), target.value[known])
-            return terms.sum() / self.constant, self.count(target, subjects)
+            terms = self.loss(output[rows].float(), target.value[rows])
+            return terms.sum() / self.constant, self.count(host, subjects)
 
     def update(self) -> None:
         """Do nothing: this loss has no state."""
@@ -188,3 +191,34 @@ def shrink_to_grid(x: Tensor, space: Sequence[int]) -> Tensor:
 def find_output_device(output: Tensor | Sequence[Tensor]) -> torch.device:
     """Find the device on which an output lies."""
     return output.device if isinstance(output, Tensor) else output[0].device
+
+
+def get_host_target(target: Target) -> Target:
+    """Return the copy of a target whose numbers can be read without waiting for a device."""
+    return target if target.host is None else target.host
+
+
+def index_rows(chosen: Tensor, device: torch.device) -> Tensor:
+    """Make an index that selects the `chosen` elements (bool, in host memory) from tensors on `device`.
+
+    On a CPU that is the mask itself. Elsewhere it is their positions `[n]` along one axis: a mask would have to be
+    counted there, and the host would wait for it.
+    """
+    return chosen if device.type == "cpu" else chosen.nonzero()[:, 0].to(device, non_blocking=True)
+
+
+class HostCopy:
+    """Numbers on their way from a device to host memory. The work that comes after them need not be waited for."""
+
+    def __init__(self, numbers: Tensor):
+        self._numbers, self._arrival = numbers.detach(), None
+        if numbers.device.type == "cuda":
+            self._numbers = torch.empty_like(numbers, device="cpu", pin_memory=True)
+            self._numbers.copy_(numbers.detach(), non_blocking=True)
+            self._arrival = torch.cuda.current_stream(numbers.device).record_event()
+
+    def wait(self) -> Tensor:
+        """Wait until the numbers have arrived, and return them in host memory."""
+        if self._arrival is not None:
+            self._arrival.synchronize()
+        return self._numbers.cpu()

@@ -22,7 +22,13 @@ from polytask.tasks.confusion import (
     compute_sensitivity,
     compute_specificity,
 )
-from polytask.tasks.heads_and_losses import disable_autocast, make_absent_loss, make_linear_head
+from polytask.tasks.heads_and_losses import (
+    disable_autocast,
+    get_host_target,
+    index_rows,
+    make_absent_loss,
+    make_linear_head,
+)
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.target import Target
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
@@ -41,17 +47,22 @@ class LabelCriterion(nn.Module):
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Compute (sum, count) of the loss from `output [N, L]`, one logit per label."""
-        known = target.known.bool()
+        host = get_host_target(target)
+        known = host.known.bool()
         if not bool(known.any()):
             return make_absent_loss(output)
         with disable_autocast(output):
-            present, missing = torch.tensor(self.weights, device=output.device)
-            value = target.value[known].float()
+            present, missing = torch.tensor(self.weights).to(output.device, non_blocking=True)
+            pairs = index_rows(known.flatten(), output.device)
+            value = target.value.flatten()[pairs].float()
             weight = torch.where(
-                value > 0.5, present.expand(known.shape)[known], missing.expand(known.shape)[known]
+                value > 0.5,
+                present.expand(known.shape).flatten()[pairs],
+                missing.expand(known.shape).flatten()[pairs],
             )
-            terms = weight * binary_cross_entropy_with_logits(output[known].float(), value, reduction="none")
-            return terms.sum() / self.constant, self.count(target, subjects)
+            logits = output.flatten()[pairs].float()
+            terms = weight * binary_cross_entropy_with_logits(logits, value, reduction="none")
+            return terms.sum() / self.constant, self.count(host, subjects)
 
     def update(self) -> None:
         """Do nothing: this loss has no state."""

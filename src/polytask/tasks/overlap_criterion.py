@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from polytask.tasks.heads_and_losses import (
     compute_level_weights,
     disable_autocast,
+    find_output_device,
+    get_host_target,
+    index_rows,
     list_output_levels,
     make_absent_loss,
     shrink_to_grid,
@@ -31,7 +35,12 @@ def compute_dice_terms(overlap: Tensor, predicted: Tensor, truth: Tensor, expect
 
 
 def compute_exclusive_terms(
-    output: Tensor, value: Tensor, known: Tensor, region: Tensor, fractions: Tensor
+    output: Tensor,
+    value: Tensor,
+    known: Tensor,
+    region: Tensor,
+    fractions: Tensor,
+    all_known: bool | None = None,
 ) -> Tensor:
     """Compute the loss per image `[n]` of labels that exclude each other.
 
@@ -44,6 +53,7 @@ def compute_exclusive_terms(
         known: whether each label is known in the image `[n, K]`.
         region: where the answer counts `[n, *s]`.
         fractions: usual share of the voxels of each label `[K]`.
+        all_known: whether `known` is true everywhere; read from it by default.
     """
     log_p = output.flatten(2).log_softmax(1)
     inside = region.flatten(1)
@@ -53,7 +63,7 @@ def compute_exclusive_terms(
     # A voxel with a label that is unknown in this image becomes background: the value must not be read.
     label = label * named.gather(1, label)
     judged = log_p
-    if not bool(known.all()):
+    if not (bool(known.all()) if all_known is None else all_known):
         merged = ~named
         merged[:, 0] = True
         background = log_p.masked_fill(~merged[:, :, None], float("-inf")).logsumexp(1, keepdim=True)
@@ -108,22 +118,27 @@ class OverlapCriterion(nn.Module):
         Targets are shrunk to the coarser levels by picking voxels.
         """
         outputs = list_output_levels(output)
-        is_counted = self._find_counted_images(target)
+        host, device = get_host_target(target), find_output_device(outputs)
+        is_counted = self._find_counted_images(host)
         if not bool(is_counted.any()):
             return make_absent_loss(outputs)
-        terms_of = compute_exclusive_terms if self.exclusive else compute_overlapping_terms
-        value, known = target.value[is_counted], target.known[is_counted].bool()
+        terms_of: Callable[..., Tensor] = compute_overlapping_terms
+        if self.exclusive:
+            all_known = bool(host.known[is_counted].all())
+            terms_of = partial(compute_exclusive_terms, all_known=all_known)
+        rows = index_rows(is_counted, device)
+        value, known = target.value[rows], target.known[rows].bool()
         with disable_autocast(outputs):
-            fractions = torch.tensor(self.fractions, device=is_counted.device)
-            total = torch.zeros((), device=is_counted.device)
+            fractions = torch.tensor(self.fractions).to(device, non_blocking=True)
+            total = torch.zeros((), device=device)
             for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):
                 space = level.shape[2:]
                 if target.region is None:
-                    region = torch.ones((len(value), *space), dtype=torch.bool, device=is_counted.device)
+                    region = torch.ones((len(value), *space), dtype=torch.bool, device=device)
                 else:
-                    region = shrink_to_grid(target.region[is_counted].bool(), space)
+                    region = shrink_to_grid(target.region[rows].bool(), space)
                 # Indexing copies, so the usual case of a batch with every image known keeps the array as it is.
-                judged = level if bool(is_counted.all()) else level[is_counted]
+                judged = level if bool(is_counted.all()) else level[rows]
                 terms = terms_of(judged.float(), shrink_to_grid(value, space), known, region, fractions)
                 total = total + weight * terms.sum()
             return total / self.constant, is_counted.sum().float()

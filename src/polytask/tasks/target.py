@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -26,23 +26,34 @@ class Target:
 
     In a batch the first axes are `[B]` (subject level), `[B, V]` (visit level) or `[B, V(, P)]` (voxel level).
     `structures`, bool `[N, S, *space]`, is given with a dose whose loss compares dose-volume histograms; a structure
-    that is empty or unknown in an item is skipped.
+    that is empty or unknown in an item is skipped. `host` is the same target in host memory, for a target on a device:
+    what decides which items are computed is read there, so that nobody waits for the device.
     """
 
     value: Tensor
     known: Tensor
     region: Tensor | None = None
     structures: Tensor | None = None
+    host: Target | None = field(default=None, kw_only=True)
 
-    def to(self, device: torch.device) -> Target:
-        """Copy all tensors to another device."""
+    def to(self, device: torch.device, pinned: bool = False) -> Target:
+        """Copy all tensors to another device, through `pinned` memory if the copy shall not hold up the host."""
 
         def move(x: Tensor | None) -> Tensor | None:
-            return None if x is None else x.to(device, non_blocking=True)
+            return None if x is None else copy_to_device(x, device, pinned)
 
         return Target(
-            self.value.to(device, non_blocking=True),
-            self.known.to(device, non_blocking=True),
+            copy_to_device(self.value, device, pinned),
+            copy_to_device(self.known, device, pinned),
             move(self.region),
             move(self.structures),
+            host=None if device.type == "cpu" else self.host or self,
         )
+
+
+def copy_to_device(tensor: Tensor, device: torch.device, pinned: bool = False) -> Tensor:
+    """Copy a tensor in host memory to a device without waiting for what runs there.
+
+    A pinned source lets the copy run beside other work; without it the host waits until the tensor has been read.
+    """
+    return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)

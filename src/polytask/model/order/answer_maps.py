@@ -40,7 +40,7 @@ def make_entropy_map(task: Task, output: Tensor) -> Tensor:
     # At exactly 0 or 1 the entropy would be 0 · −∞ = NaN.
     p = task.decode(output)["p"].clamp(1e-6, 1 - 1e-6)
     if getattr(task, "exclusive", False):
-        count = torch.tensor(float(p.shape[1]), device=p.device)
+        count = torch.full((), float(p.shape[1]), device=p.device)
         return -(p * p.log()).sum(1, keepdim=True) / count.log()
-    bits = -(p * p.log() + (1 - p) * (1 - p).log()) / torch.tensor(2.0, device=p.device).log()
+    bits = -(p * p.log() + (1 - p) * (1 - p).log()) / torch.full((), 2.0, device=p.device).log()
     return bits.mean(1, keepdim=True)

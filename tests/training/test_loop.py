@@ -15,10 +15,11 @@ import torch
 from polytask.plan.plan_schema import BalancePlan
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import DataWorkerError
+from polytask.training.device_speedups import NO_SPEEDUPS, DeviceSpeedups
+from polytask.training.fitting import make_optimizer
 from polytask.training.interrupt import StopSignal, TrainingInterrupted
 from polytask.training.loop import (
     FitServices,
-    RunningMeans,
     add_gradient_norm,
     agree_on_stop,
     evaluate_on_tune,
@@ -30,6 +31,7 @@ from polytask.training.loop import (
     update_average,
 )
 from polytask.training.schedule import Schedule
+from polytask.training.step import launch_step
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
 ALL = [[True, True]] * 3
@@ -91,20 +93,6 @@ def test_a_skill_that_no_task_defines_still_leaves_a_checkpoint() -> None:
     around: Any = SimpleNamespace(tune=lambda: (float("nan"), {}), keep_best=lambda: kept.append(1))
     evaluate_on_tune(state, around, 0)
     assert kept == [1]
-
-
-def test_means_are_over_finite_losses_and_presence_is_over_all_steps() -> None:
-    sums = RunningMeans()
-    for losses in ({"a": 1.0, "b": 4.0}, {"a": 3.0}, {"a": float("nan")}, {}):
-        sums.add(losses)
-    assert sums.means() == {"a": 2.0, "b": 4.0}
-    assert sums.present(["a", "b", "c"]) == {"a": 0.75, "b": 0.25, "c": 0.0}
-    again = RunningMeans()
-    again.load(sums.as_dict())
-    again.add({"b": 0.0})
-    assert again.means() == {"a": 2.0, "b": 2.0}
-    assert again.present(["b"]) == {"b": 0.4}
-    assert sums.present(["b"]) == {"b": 0.25}, "what was kept stays as it was"
 
 
 def test_batches_are_accumulated_in_groups_and_the_last_may_be_short() -> None:
@@ -193,6 +181,7 @@ class World:
         self.data = Data(self.settings.steps_per_epoch * self.settings.accumulation)
         self.skills = iter(skills)
         self.kept: list[tuple[str, int]] = []
+        self.alone = ALONE
 
     def run(self) -> None:
         def keep(what: str) -> None:
@@ -201,7 +190,7 @@ class World:
         around = FitServices(
             settings=self.settings,
             seed=0,
-            world=ALONE,
+            world=self.alone,
             tune=lambda: (next(self.skills), {"grade": {"kappa": 0.5}}),
             keep_best=lambda: keep("best"),
             keep_last=lambda: keep("last"),
@@ -310,6 +299,82 @@ def test_a_skipped_step_is_told_and_logged() -> None:
     assert len(world.watcher.said) == 1
     assert world.watcher.said[0].startswith("step 0: loss of grade, type is not finite")
     assert world.log.find("skipped") == [(1, world.watcher.said[0])]
+
+
+def make_sick(batch: Batch) -> Batch:
+    return replace(batch, tables={k: torch.full_like(v, float("nan")) for k, v in batch.tables.items()})
+
+
+def run_levers(levers: DeviceSpeedups, sick: Sequence[int], stop_after: int = 0, **changes: Any) -> World:
+    """A training whose batches with these numbers are not finite; it may be stopped and resumed once."""
+    world = World(epochs=2, ema=0.5, clip=0.1, **changes)
+    world.alone = replace(ALONE, speedups=levers)
+    if world.settings.optimizer == "sgd" and levers.fused_optimizer:
+        world.state.optimizer = make_optimizer(world.state.network, world.settings, fused=True)
+    well = world.data.batches
+
+    def batches(epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        for number, batch in enumerate(well(epoch, start_step), start_step):
+            if stop_after and (epoch, number) == (0, stop_after * world.settings.accumulation - 1):
+                world.asked.signal = 15  # asked for while this batch is read
+            yield make_sick(batch) if number in sick else batch
+
+    world.data.batches = batches  # type: ignore[method-assign]
+    if stop_after:
+        with pytest.raises(TrainingInterrupted, match=f"after step {stop_after}"):
+            world.run()
+        world.asked.signal = 0
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "accumulation", "sick", "stop_after"),
+    [("adamw", 1, (1, 2), 0), ("adamw", 2, (0,), 2), ("sgd", 1, (0, 3), 0)],
+)
+def test_steps_under_way_end_in_the_same_weights_and_the_same_log(
+    optimizer: str, accumulation: int, sick: Sequence[int], stop_after: int
+) -> None:
+    """The device skips steps by itself: neither weights nor moments nor counters of the optimizer move."""
+    changes: dict[str, Any] = {"optimizer": optimizer, "accumulation": accumulation}
+    waiting = run_levers(NO_SPEEDUPS, sick, stop_after, **changes)
+    ahead = run_levers(DeviceSpeedups(False, False, True, 3), sick, stop_after, **changes)
+    assert waiting.state.skipped == ahead.state.skipped == 2 * len(sick)
+    assert waiting.state.in_a_row == ahead.state.in_a_row
+    for name, weight in waiting.state.network.state_dict().items():
+        torch.testing.assert_close(ahead.state.network.state_dict()[name], weight, rtol=1e-6, atol=1e-7)
+    for parameter, twin in zip(
+        waiting.state.network.parameters(), ahead.state.network.parameters(), strict=True
+    ):
+        own, other = waiting.state.optimizer.state.get(parameter), ahead.state.optimizer.state[twin]
+        for name, value in (own or {}).items():
+            torch.testing.assert_close(other[name], value, rtol=1e-5, atol=1e-7)
+    for key in ("losses", "skipped", "loss", "present", "common"):
+        assert [step for step, _ in ahead.log.find(key)] == [step for step, _ in waiting.log.find(key)]
+    assert ahead.log.find("skipped") == waiting.log.find("skipped")
+    assert ahead.kept == waiting.kept
+
+
+def test_a_step_is_read_when_enough_others_have_been_launched() -> None:
+    world = World(epochs=1)
+    world.alone = replace(ALONE, speedups=DeviceSpeedups(steps_ahead=2))
+    told: list[tuple[int, int]] = []
+    world.watcher.step = lambda step, losses: told.append((step, world.state.step))  # type: ignore[method-assign]
+    world.run()
+    assert told == [(1, 3), (2, 4), (3, 4), (4, 4)], "the last ones before the evaluation on tune"
+
+
+def test_a_rule_that_reads_losses_has_no_steps_under_way() -> None:
+    world = World(epochs=1, balance=BalancePlan(rule="uncertainty", log_every=0))
+    world.alone = replace(ALONE, speedups=DeviceSpeedups(steps_ahead=2))
+    launched: list[bool] = []
+    world.watcher.step = lambda step, losses: None  # type: ignore[method-assign]
+    step = launch_step(world.state, list(world.data.batches(0))[:1], world.alone, 1e-3, "float32", 0.0)
+    launched.append(step.result is None)
+    plain = World(epochs=1)
+    step = launch_step(plain.state, list(plain.data.batches(0))[:1], world.alone, 1e-3, "float32", 0.0)
+    launched.append(step.result is None)
+    assert launched == [False, True]
 
 
 def test_a_look_at_the_gradients_is_logged_when_there_is_one() -> None:

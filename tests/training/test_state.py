@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from polytask.errors import PolytaskError
+from polytask.training.device_speedups import DeviceSpeedups
+from polytask.training.fitting import make_optimizer, place_network
 from polytask.training.schedule import Schedule
-from polytask.training.state import load_weights, put_weights, read_state, save_weights
+from polytask.training.state import (
+    load_weights,
+    match_gradient_layout,
+    put_weights,
+    read_state,
+    save_weights,
+    step_where_finite,
+)
 from polytask.training.step import take_step
 from polytask.training.tensor_files import save_tensors
 from tests.model.worlds import inputs_of, network_of, tasks_of, total
@@ -118,3 +128,59 @@ def test_a_damaged_counter_or_optimizer_is_one_line(tmp_path: Path) -> None:
     save_tensors(tmp_path / "optimiser.safetensors", {"x": torch.zeros(1)})
     with pytest.raises(PolytaskError, match="a damaged checkpoint"):
         state_of().load(tmp_path, "a plan")
+
+
+def test_a_step_that_does_not_count_leaves_weights_moments_and_counters() -> None:
+    for settings in (settings_of(), settings_of(optimizer="sgd")):
+        state = state_of(["grade"])
+        optimizer = make_optimizer(state.network, settings, fused=True)
+        parameters = list(state.network.parameters())
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)
+        weights = [p.clone() for p in parameters]
+        step_where_finite(optimizer, torch.tensor([1.0, float("nan")]))
+        assert all(torch.equal(a, b) for a, b in zip(weights, parameters, strict=True))
+        values = [v for own in optimizer.state.values() for v in own.values()]
+        assert values, "the first step makes the state"
+        assert not any(v.any() for v in values), "as if there had been no step"
+        step_where_finite(optimizer, torch.tensor([1.0, 2.0]))
+        fresh = make_optimizer(state_of(["grade"]).network, settings)
+        for parameter in (twins := [p for g in fresh.param_groups for p in g["params"]]):
+            parameter.grad = torch.ones_like(parameter)
+        fresh.step()
+        moved = [p for g in optimizer.param_groups for p in g["params"]]
+        for own, twin in zip(moved, twins, strict=True):
+            torch.testing.assert_close(own, twin)
+
+
+def test_a_checkpoint_fits_any_memory_layout(tmp_path: Path) -> None:
+    """Moments of weights with the channels last are written as all others are, and laid out anew when they are read."""
+    plain, last = state_of(), state_of()
+    place_network(last.network, replace(ALONE, speedups=DeviceSpeedups(channels_last=True)))
+    turned = [p for p in last.network.parameters() if not p.is_contiguous()]
+    assert turned
+    batch = batch_of({"grade": ALL, "type": ALL})
+    for folder in ("plain", "last"):
+        (tmp_path / folder).mkdir()
+    take_step(plain, [batch], ALONE, 1e-3, "float32", 1.0)
+    plain.average = {k: v.clone() for k, v in plain.network.state_dict().items()}
+    plain.save(tmp_path / "plain", "a plan")
+    last.load(tmp_path / "plain", "a plan")
+    for parameter in turned:
+        assert last.optimizer.state[parameter]["exp_avg"].stride() == parameter.stride()
+        assert not parameter.is_contiguous()
+    last.save(tmp_path / "last", "a plan")
+    for name in ("model", "optimiser", "average"):
+        files = [(tmp_path / folder / f"{name}.safetensors").read_bytes() for folder in ("plain", "last")]
+        assert files[0] == files[1]
+
+
+def test_a_gradient_is_laid_out_as_its_weight() -> None:
+    weight = torch.nn.Parameter(torch.zeros(4, 3, 2, 2).contiguous(memory_format=torch.channels_last))
+    gradient = torch.arange(48.0).view(4, 3, 2, 2)
+    weight.grad, without = gradient, torch.nn.Parameter(torch.zeros(2))
+    match_gradient_layout([weight, without])
+    assert weight.grad is not None
+    assert weight.grad.stride() == weight.stride() != gradient.stride()
+    assert torch.equal(weight.grad, gradient)
+    assert without.grad is None

@@ -13,12 +13,8 @@ from polytask.plan.plan_schema import BalancePlan
 from polytask.tasks import make_task
 from polytask.tasks.target import Target
 from polytask.training.balancing import BalancedBackward
-from polytask.training.step import (
-    MAX_SKIPPED_IN_A_ROW,
-    flatten_target,
-    take_step,
-    unpack_structure_masks,
-)
+from polytask.training.state import MAX_SKIPPED_IN_A_ROW
+from polytask.training.step import flatten_target, take_step
 from tests.model.worlds import FIELDS
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
@@ -142,28 +138,6 @@ def test_parts_of_a_step_are_told_in_order() -> None:
 
 def test_twenty_skipped_steps_in_a_row_are_too_many() -> None:
     assert MAX_SKIPPED_IN_A_ROW == 20
-
-
-@pytest.mark.parametrize("patched", [False, True])
-def test_every_label_of_a_label_map_becomes_a_mask_of_its_own(patched: bool) -> None:
-    value = torch.tensor([[0, 1, 2], [3, 3, 1]], dtype=torch.uint8)
-    value = value.view(1, 2, 1, 3) if patched else value.view(1, 2, 3)
-    known = torch.tensor([[[True, True, True], [True, True, False]]])
-    masks = unpack_structure_masks(Target(value, known, torch.ones_like(value, dtype=torch.bool)), patched)
-    expected = [[[0, 1, 0], [0, 0, 1], [0, 0, 0]], [[0, 0, 1], [0, 0, 0], [0, 0, 0]]]
-    assert masks.shape == ((2, 1, 3, 3) if patched else (2, 3, 3))
-    assert masks.view(2, 3, 3).int().tolist() == expected, (
-        "the third structure of the second visit is unknown"
-    )
-
-
-@pytest.mark.parametrize("patched", [False, True])
-def test_overlapping_masks_stay_as_they_are_where_they_are_known(patched: bool) -> None:
-    value = torch.tensor([[[0, 1, 1], [1, 1, 0]]], dtype=torch.uint8)
-    value = value.view(1, 1, 1, 2, 3) if patched else value.view(1, 1, 2, 3)
-    region = torch.ones((1, 1, 1, 3) if patched else (1, 1, 3), dtype=torch.bool)
-    masks = unpack_structure_masks(Target(value, torch.tensor([[[True, False]]]), region), patched)
-    assert masks.view(2, 3).int().tolist() == [[0, 1, 1], [0, 0, 0]]
 
 
 def test_visits_come_one_after_another_and_padded_ones_are_unknown() -> None:

@@ -56,13 +56,14 @@ def count(
 
     def batches() -> Iterator[Any]:
         while True:
-            batch: Any = SimpleNamespace(patch={})
-            batch.to = lambda device, same=batch: same
-            yield batch
+            yield SimpleNamespace()
 
     nothing: Any = SimpleNamespace(eval=lambda: None, train=lambda: None)
     state: Any = SimpleNamespace(network=Network(), criteria=nothing, structures={})
     monkeypatch.setattr(time_budget, "time", clock)
+    monkeypatch.setattr(
+        time_budget, "place_batch", lambda state, batch, device: SimpleNamespace(batch=batch, targets={})
+    )
     settings = settings_of(**{"steps_per_epoch": 16, **changes})
     found = find_step_budget(minutes, state, batches(), clock.run_tune, settings, ALONE)
     assert found.spent == pytest.approx(clock.now)

@@ -161,6 +161,14 @@ class BalancedBackward:
         return self.site is None
 
     @property
+    def reads_nothing(self) -> bool:
+        """Whether this step reads no number of the losses or gradients before it is over."""
+        rule = self.balancer.rule.reads if len(self.balancer.tasks) > 1 else "nothing"
+        return (
+            rule == "nothing" and not self.memory and not self.logs_gradients and not self.learns_after_step
+        )
+
+    @property
     def learns_after_step(self) -> bool:
         """Whether the rule wants the losses after the step too."""
         return len(self.balancer.tasks) > 1 and isinstance(self.balancer.rule, LearningRule)
@@ -194,7 +202,7 @@ class BalancedBackward:
         present = np.array([names.index(t) for t in tasks], np.int64)
         scale = np.array([ratio[t] for t in tasks])
         values = np.ones(len(tasks))
-        if self.site is not None or self.balancer.rule.reads != "nothing":
+        if self.site is not None or (self.balancer.rule.reads != "nothing" and len(names) > 1):
             means = self.world.total(torch.stack([losses[t].detach() for t in tasks]).float())
             values = means.cpu().double().numpy() * scale
         epoch = self.step // self.balancer.steps_per_epoch

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-MAX_STEPS_AHEAD = 8
+MAX_STEPS_AHEAD = 4
 """How many steps the host may launch before it reads what the first of them did."""
 
 

@@ -44,7 +44,7 @@ class World:
     def share_number(self, number: int) -> int:
         """Return the whole number of the first process in all of them."""
         # The others add 0. In int64, because a float32 holds no more than 24 bits of it.
-        return int(self.total(torch.tensor(number if self.chief else 0, device=self.device)))
+        return int(self.total(torch.tensor(number if self.chief else 0)))
 
     def wait(self) -> None:
         """Wait until every process has reached this line."""
@@ -114,7 +114,8 @@ def join_world(device: str | None = None) -> Iterator[World]:
     if place.type == "cuda":
         torch.cuda.set_device(place)
     if started:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        # Numbers in host memory are summed there, so that no process waits for its device.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
     try:
         yield World(dist.get_rank() if size > 1 else 0, size, place, choose_speedups(place))
     finally:

@@ -30,7 +30,7 @@ from polytask.training.loop import FitServices, TrainingReporter, run_training_l
 from polytask.training.moving_end import EndEstimate, MovingEnd, read_end_estimates
 from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
-from polytask.training.state import FitState, save_weights
+from polytask.training.state import FitState, save_weights, start_momentum
 from polytask.training.survival_learning import lacks_learned_survival, learn_survival
 from polytask.training.time_budget import find_step_budget
 from polytask.training.tune_evaluation import TuneEvaluator
@@ -80,7 +80,6 @@ def fit_network(
     saved = run.find_last_checkpoint(name)
     if saved:
         state.load(saved, context.plan_hash)
-        state.network.to(world.device)
     if state.finished and not extend:
         # A version that was killed after its last step may not have come this far.
         if world.chief and lacks_learned_survival(context, name):
@@ -142,7 +141,7 @@ def make_state(context: RunContext, name: str) -> FitState:
     network = make_network(make_network_spec(plan, fold, header), tasks, stable_hash(context.seed, "weights"))
     if run.record["init"] and run.find_last_checkpoint(name) is None:
         copy_matching_weights(network, Path(str(run.record["init"])))
-    network.to(context.world.device)
+    place_network(network, context.world)
     if plan.shared.training.compile:
         # Loads the compiler, which few runs need.
         from polytask.training.compiled_network import compile_network
@@ -158,7 +157,7 @@ def make_state(context: RunContext, name: str) -> FitState:
         and isinstance(spec := header.tasks[n], VoxelSpec)
         and spec.judging_masks
     }
-    optimizer = make_optimizer(network, settings)
+    optimizer = make_optimizer(network, settings, context.world.speedups.fused_optimizer)
     balancer = Balancer.of(network, settings, stable_hash(context.seed, "balance"))
     refuse_endless_warmup(balancer, settings, steps)
     return FitState(network, optimizer, criteria, balancer, Schedule.of(settings, steps), judging_masks)
@@ -177,8 +176,20 @@ def refuse_endless_warmup(balancer: Balancer, settings: TrainingPlan, steps: int
         )
 
 
-def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Optimizer:
-    """Build the optimizer that the plan names.
+def place_network(network: Network, world: World) -> None:
+    """Put a network on the device of a training, its convolutions with the channels as the last axis if the levers of
+    `world` say so. A checkpoint does not depend on that layout."""
+    network.to(world.device)
+    if world.speedups.channels_last:
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.Conv3d):
+                deep = isinstance(module, torch.nn.Conv3d)
+                layout = torch.channels_last_3d if deep else torch.channels_last
+                module.weight.data = module.weight.data.contiguous(memory_format=layout)
+
+
+def make_optimizer(network: Network, settings: TrainingPlan, fused: bool = False) -> torch.optim.Optimizer:
+    """Build the optimizer that the plan names. With `fused`, SGD too updates all its weights in one kernel.
 
     Weight decay applies to matrices and kernels only, not to biases, queries and shares, whatever their shape. The
     `factor` of a group multiplies its learning rate.
@@ -195,7 +206,9 @@ def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Opti
         for (decays, factor), parameters in sorted(kinds.items(), key=lambda item: item[0], reverse=True)
     ]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.rate, momentum=0.99, nesterov=True)
+        sgd = torch.optim.SGD(groups, lr=settings.rate, momentum=0.99, nesterov=True, fused=fused or None)
+        start_momentum(sgd)
+        return sgd
     return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
 
 

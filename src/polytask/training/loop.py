@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
 from polytask.plan.plan_schema import TrainingPlan
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import DataWorkerError
+from polytask.training.batch_feed import feed_batches
 from polytask.training.distributed import World
 from polytask.training.gradient_log import SharedSampleCounts
 from polytask.training.interrupt import StopSignal, TrainingInterrupted
 from polytask.training.moving_end import MovingEnd
 from polytask.training.run_log import RunLog
+from polytask.training.running_means import RunningMeans
 from polytask.training.state import FitState
-from polytask.training.step import take_step
+from polytask.training.step import LaunchedStep, PlacedBatch, StepResult, launch_step
 
 
 class BatchSource(Protocol):
@@ -90,64 +92,34 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         started, begun, stop_number = time.perf_counter(), state.step, 0
-        sums, norms, common = RunningMeans(), RunningMeans(), SharedSampleCounts(list(state.network.tasks))
-        if state.epoch_sums:  # saved within this epoch
-            sums.load(state.epoch_sums["losses"])
-            norms.load(state.epoch_sums["norms"])
-            # Every step is counted in both, so the steps are saved only once.
-            common.counts, common.steps = list(state.epoch_sums["common"]), sums.steps
+        record = EpochRecord(state, services)
         state.network.train()
-        micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
+        micro_batches = feed_batches(data.batches(epoch, within * every), state, world)
         rate = state.schedule.rate(state.step)
-
-        # The defaults bind the objects of this epoch; a closure would see those of a later one.
-        def keep_within(
-            sums: RunningMeans = sums, norms: RunningMeans = norms, common: SharedSampleCounts = common
-        ) -> None:
-            state.epoch_sums = {"losses": sums.as_dict(), "norms": norms.as_dict(), "common": common.counts}
-            services.keep_last()
-
         for batches in save_when_readers_die(
-            islice(group_batches(micro_batches, every), per_epoch - within), state, services, keep_within
+            islice(group_batches(micro_batches, every), per_epoch - within), state, services, record.keep
         ):
             rate = state.schedule.rate(state.step)
             # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
             # drawn.
             torch.manual_seed(stable_hash(services.seed, "step", state.step, world.rank))
-            result = take_step(state, batches, world, rate, settings.precision, settings.clip)
+            record.add(launch_step(state, batches, world, rate, settings.precision, settings.clip))
             update_average(state, settings.ema)
-            sums.add(result.losses)
-            norms.add({NORM_KEY: result.norm})
-            common.add(result.together)
-            services.reporter.step(state.step, result.losses)
-            if services.log and state.step % max(1, state.schedule.end // LOGGED_STEPS) == 0:
-                logged = add_gradient_norm(result.losses, result.norm, state.network.tasks)
-                line = {"losses": logged, GRADIENT_NORM_KEY: result.norm}
-                services.log.write(state.step, line, board=False)  # too slow for every step
-            if result.gradient_summary and services.log:
-                services.log.write(state.step, {"gradients": result.gradient_summary})
-            if result.skip_message:
-                services.reporter.say(result.skip_message)
-                if services.log:
-                    services.log.write(state.step, {"skipped": result.skip_message})
-            if services.moving_end and services.moving_end.move_end():
-                services.reporter.move_end(state.schedule.end)
+            if services.moving_end and services.moving_end.is_due():
+                record.read_steps()  # seconds count when the device has done what they were for
+                if services.moving_end.move_end():
+                    services.reporter.move_end(state.schedule.end)
             stop_number = agree_on_stop(services.stop_signal, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.
             if state.step >= state.schedule.end:
                 break
             if stop_number and state.step % per_epoch:
-                keep_within()
+                record.keep()
                 raise TrainingInterrupted(stop_number, state.step)
+        record.read_steps()
         ends = state.step >= state.schedule.end
-        norm = norms.means().get(NORM_KEY, float("nan"))
-        entry: dict[str, object] = {"epoch": epoch, "rate": rate}
-        entry["loss"] = add_gradient_norm(sums.means(), norm, state.network.tasks)
-        entry[GRADIENT_NORM_KEY] = norm
-        entry["present"] = sums.present(state.network.tasks)
-        if common.pairs:
-            entry["common"] = common.shares()
+        entry: dict[str, object] = {"epoch": epoch, "rate": rate, **record.summarize()}
         entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, state.step - begun)
         if ends or (epoch + 1) % settings.tune_every == 0:
             entry["tune"] = evaluate_on_tune(state, services, epoch)
@@ -183,8 +155,11 @@ def has_run_out_of_patience(patience: int, stale: int) -> bool:
 
 
 def save_when_readers_die(
-    groups: Iterator[list[Batch]], state: FitState, services: FitServices, keep: Callable[[], None]
-) -> Iterator[list[Batch]]:
+    groups: Iterator[list[Batch | PlacedBatch]],
+    state: FitState,
+    services: FitServices,
+    keep: Callable[[], None],
+) -> Iterator[list[Batch | PlacedBatch]]:
     """Yield the batches. When the process that reads them dies, the steps so far are saved first."""
     try:
         yield from groups
@@ -198,7 +173,7 @@ def save_when_readers_die(
         raise
 
 
-def group_batches(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+def group_batches(batches: Iterable[Batch | PlacedBatch], size: int) -> Iterator[list[Batch | PlacedBatch]]:
     """Group the batches into lists of `size`, which one step accumulates."""
     source = iter(batches)
     while group := list(islice(source, size)):
@@ -210,7 +185,7 @@ def agree_on_stop(stop_signal: StopSignal, world: World) -> int:
     own = stop_signal.signal
     if world.size == 1:
         return own
-    total = world.total(torch.tensor(float(own), device=world.device))
+    total = world.total(torch.tensor(float(own)))  # in host memory: no device is waited for
     return own or int(total)
 
 
@@ -237,39 +212,61 @@ def add_gradient_norm(losses: Mapping[str, float], norm: float, tasks: Iterable[
     return dict(losses) if NORM_KEY in tasks else {**losses, NORM_KEY: norm}
 
 
-class RunningMeans:
-    """Running means of the losses that were present."""
+class EpochRecord:
+    """What the steps of an epoch did, for the log, the reporter and the checkpoint.
 
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
-        self.there: dict[str, int] = {}
-        self.steps = 0
+    Steps are read in their order. The last few may still be under way on a device (`DeviceSpeedups.steps_ahead`).
+    """
 
-    def add(self, losses: Mapping[str, float]) -> None:
-        """Add the losses of one step."""
-        self.steps += 1
-        for name, value in losses.items():
-            self.there[name] = self.there.get(name, 0) + 1
-            # A loss that is not finite would stay in the sum for ever; its task was there all the same.
-            if not isfinite(value):
-                continue
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + 1
+    def __init__(self, state: FitState, services: FitServices):
+        self.state, self.services = state, services
+        self.sums, self.norms = RunningMeans(), RunningMeans()
+        self.common = SharedSampleCounts(list(state.network.tasks))
+        self.under_way: deque[LaunchedStep] = deque()
+        if state.epoch_sums:  # saved within this epoch
+            self.sums.load(state.epoch_sums["losses"])
+            self.norms.load(state.epoch_sums["norms"])
+            # Every step is counted in both, so the steps are saved only once.
+            self.common.counts, self.common.steps = list(state.epoch_sums["common"]), self.sums.steps
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for a checkpoint within an epoch."""
-        return vars(self)
+    def add(self, step: LaunchedStep) -> None:
+        """Add a step that was launched, and read those that have been under way for long enough."""
+        self.under_way.append(step)
+        self.read_steps(self.services.world.speedups.steps_ahead)
 
-    def load(self, saved: Mapping[str, Any]) -> None:
-        """Continue from what `as_dict` returned."""
-        self.sums, self.counts, self.there = (dict(saved[key]) for key in ("sums", "counts", "there"))
-        self.steps = int(saved["steps"])
+    def read_steps(self, left: int = 0) -> None:
+        """Read the steps under way, all but the last `left`, and report them."""
+        while len(self.under_way) > left:
+            step = self.under_way.popleft()
+            self._report(step.number + 1, step.read())
 
-    def means(self) -> dict[str, float]:
-        """Return the mean of each loss by name."""
-        return {name: self.sums[name] / self.counts[name] for name in self.sums}
+    def _report(self, number: int, result: StepResult) -> None:
+        state, services = self.state, self.services
+        self.sums.add(result.losses)
+        self.norms.add({NORM_KEY: result.norm})
+        self.common.add(result.together)
+        services.reporter.step(number, result.losses)
+        if services.log and number % max(1, state.schedule.end // LOGGED_STEPS) == 0:
+            logged = add_gradient_norm(result.losses, result.norm, state.network.tasks)
+            line = {"losses": logged, GRADIENT_NORM_KEY: result.norm}
+            services.log.write(number, line, board=False)  # too slow for every step
+        if result.gradient_summary and services.log:
+            services.log.write(number, {"gradients": result.gradient_summary})
+        if result.skip_message:
+            services.reporter.say(result.skip_message)
+            if services.log:
+                services.log.write(number, {"skipped": result.skip_message})
 
-    def present(self, tasks: Iterable[str]) -> dict[str, float]:
-        """Return for each task the share of the steps in which it had something to learn from."""
-        return {task: self.there.get(task, 0) / max(1, self.steps) for task in tasks}
+    def keep(self) -> None:
+        """Save the state within the epoch."""
+        self.read_steps()
+        sums, norms = self.sums.as_dict(), self.norms.as_dict()
+        self.state.epoch_sums = {"losses": sums, "norms": norms, "common": self.common.counts}
+        self.services.keep_last()
+
+    def summarize(self) -> dict[str, object]:
+        """Return what the log keeps of the epoch's losses."""
+        tasks, norm = self.state.network.tasks, self.norms.means().get(NORM_KEY, float("nan"))
+        loss = add_gradient_norm(self.sums.means(), norm, tasks)
+        entry = {"loss": loss, GRADIENT_NORM_KEY: norm, "present": self.sums.present(tasks)}
+        return entry | ({"common": self.common.shares()} if self.common.pairs else {})

@@ -133,13 +133,16 @@ class MovingEnd:
         if self.log and 0 not in self.logged:
             self.log.write(0, {TIME_BUDGET_SECTION: asdict(estimate)})
 
+    def is_due(self) -> bool:
+        """Whether this step is one after which the end is estimated again."""
+        within = self.state.step % max(1, self.state.schedule.end // ESTIMATES_PER_TRAINING)
+        return not (self.state.step % self.settings.steps_per_epoch and within)
+
     def move_end(self) -> bool:
         """Estimate the end again if this step is one that asks for it. Returns whether the end has moved."""
         state, before = self.state, self.state.schedule.end
         # Every process comes to the same answer, so all of them take part in `share_number`.
-        if state.step % self.settings.steps_per_epoch and state.step % max(
-            1, before // ESTIMATES_PER_TRAINING
-        ):
+        if not self.is_due():
             return False
         end = self.world.share_number(self._find_estimate().end if self.world.chief else 0)
         state.schedule = state.schedule.move_end(state.step, end)

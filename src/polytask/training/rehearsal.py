@@ -60,8 +60,7 @@ class Rehearsal:
         """Take one training step, at a learning rate that hardly changes the weights."""
         settings, world = self.context.plan.shared.training, self.context.world
         self.state.network.train()
-        moved = [batch.to(world.device)]
-        return take_step(self.state, moved, world, 1e-6, settings.precision, settings.clip, lap)
+        return take_step(self.state, [batch], world, 1e-6, settings.precision, settings.clip, lap)
 
     def tune(self) -> None:
         """Run one evaluation on the tune part."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from polytask.documents.document_errors import shorten_message
 from polytask.documents.json_reader import read_json_object
@@ -23,6 +24,9 @@ from polytask.training.balancing import Balancer
 from polytask.training.checkpoint_form import find_checkpoint_problem
 from polytask.training.schedule import Schedule
 from polytask.training.tensor_files import load_tensors, save_tensors, sha256
+
+MAX_SKIPPED_IN_A_ROW = 20
+"""The run stops after this many skipped steps in a row."""
 
 
 @dataclass
@@ -66,6 +70,22 @@ class FitState:
         *("step", "best", "best_epoch", "stale", "skipped", "in_a_row", "finished", "settings"),
         *("pace", "epoch_sums"),
     )
+
+    def record_skipped_step(self, step: int, losses: Mapping[str, float], subjects: Iterable[str]) -> str:
+        """Count a skipped step and say why it was skipped; raise if too many in a row were."""
+        self.skipped += 1
+        self.in_a_row += 1
+        bad = [n for n, v in losses.items() if not isfinite(v)]
+        message = (
+            f"step {step}: {'loss of ' + ', '.join(bad) if bad else 'gradient'} is not finite; "
+            f"subjects {', '.join(subjects)}; step skipped ({self.skipped} so far)"
+        )
+        if self.in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            raise PolytaskError(
+                f"{message}; {self.in_a_row} in a row: stopped. Lower training.rate, set training.precision to "
+                "float32, or look at these subjects with `polytask check`"
+            )
+        return message
 
     def save(self, folder: Path, plan_hash: str) -> None:
         """Write the whole state into a new folder."""
@@ -111,7 +131,10 @@ class FitState:
                 f"{folder}: a damaged checkpoint ({shorten_message(error)}); restore it, or train the run again"
             ) from None
         average = folder / "average.safetensors"
-        self.average = load_tensors(average) if average.exists() else None
+        self.average = None
+        if average.exists():
+            own = self.network.state_dict()
+            self.average = {k: v.to(own[k].device) for k, v in load_tensors(average).items()}
         self.schedule = Schedule(**stored["schedule"])
         for key in self.COUNTERS:
             if stored.get(key) is not None:  # checkpoints of earlier versions lack some
@@ -181,3 +204,48 @@ def _load_optimizer_state(optimizer: Optimizer, tensors: dict[str, Tensor]) -> N
         state.setdefault(int(index), {})[name] = value
     # The groups are those of the new optimizer: only its state comes from the file.
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    start_momentum(optimizer)
+    match_memory_layout(optimizer)
+
+
+def match_gradient_layout(parameters: Iterable[Tensor]) -> None:
+    """Lay each gradient out in memory as its weight is, which a fused step requires. Sums over processes or tasks may
+    have lost the layout."""
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is not None and gradient.stride() != parameter.stride():
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)
+
+
+def step_where_finite(optimizer: Optimizer, numbers: Tensor) -> None:
+    """Take the step of a fused optimizer unless one of the numbers is not finite, without reading them.
+
+    Gradient scalers say in `found_inf` that a step does not count. The kernel of a fused optimizer then leaves weights,
+    moments and counters as they are.
+    """
+    vars(optimizer)["found_inf"] = 1 - numbers.isfinite().all().float()
+    optimizer.step()
+    del vars(optimizer)["found_inf"]
+
+
+def start_momentum(optimizer: Optimizer) -> None:
+    """Give each weight of a fused SGD a momentum of zero where it has none yet.
+
+    Torch would take uninitialized memory for the momentum of a first step that does not count. A first step from zero
+    is the same as torch's own first step.
+    """
+    if not (isinstance(optimizer, SGD) and optimizer.defaults["fused"]):
+        return
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+
+
+def match_memory_layout(optimizer: Optimizer) -> None:
+    """Lay the state of each weight out in memory as the weight itself is, which a fused step requires.
+
+    A checkpoint is always laid out in the same way, whatever device wrote it.
+    """
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if value is not None and value.shape == parameter.shape and value.stride() != parameter.stride():
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

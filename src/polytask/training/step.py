@@ -6,30 +6,42 @@ The order: flat targets and counts, forward passes, losses, weighted backward pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
-from polytask.errors import PolytaskError
 from polytask.model.network import Network
 from polytask.prepare.batch import Batch
-from polytask.tasks.heads_and_losses import make_autocast
+from polytask.tasks.heads_and_losses import HostCopy, get_host_target, make_autocast
 from polytask.tasks.target import Target
 from polytask.tasks.task import Task
 from polytask.training.balancing import BalancedBackward
 from polytask.training.distributed import World
 from polytask.training.gradient_log import GradientSummary
+from polytask.training.losses_after_step import recompute_losses
 from polytask.training.overlapped_sum import OverlappedSum
-from polytask.training.state import FitState
+from polytask.training.state import FitState, match_gradient_layout, step_where_finite
+from polytask.training.structure_masks import unpack_structure_masks
 
-MAX_SKIPPED_IN_A_ROW = 20
-"""The run stops after this many skipped steps in a row."""
 BatchTargets = Mapping[str, tuple[Target, list[str]]]
 RecordLap = Callable[[str], None]
 """Called with the name of each part of a step when that part is done."""
+
+
+@dataclass(frozen=True)
+class PlacedBatch:
+    """A batch on the device of the training, with the flat target of each task and the ids of its items.
+
+    `known`, bool `[T, B]` in host memory, says whether anything of a task is known of a sample.
+    """
+
+    batch: Batch
+    targets: BatchTargets
+    known: Tensor
 
 
 @dataclass(frozen=True)
@@ -51,54 +63,93 @@ class StepResult:
     skip_message: str = ""
 
 
+@dataclass
+class LaunchedStep:
+    """A step that a device may still be computing, with the `number` of steps before it and the tasks that were
+    `present`. `numbers` are the mean loss of every task, then the length of the gradient."""
+
+    state: FitState
+    passes: BalancedBackward
+    number: int
+    numbers: HostCopy
+    present: Sequence[str]
+    together: list[list[float]]
+    subjects: Sequence[str]
+    result: StepResult | None = None
+
+    def read(self, update: Callable[[dict[str, float]], None] = lambda losses: None) -> StepResult:
+        """Wait for the numbers and return what the step did. Steps must be read in their order. `update` moves the
+        weights if the step counts, where the device has not done so by itself."""
+        if self.result is None:
+            # One transfer to the CPU for all numbers: each one alone would wait for the device.
+            *means, norm = self.numbers.wait().tolist()
+            values = dict(zip(self.state.network.tasks, means, strict=True))
+            losses = {n: values[n] for n in self.present}
+            summary, message = None, ""
+            if all(map(isfinite, [*means, norm])):
+                update(losses)
+                self.state.in_a_row = 0
+                summary = self.passes.commit_step()
+            else:
+                message = self.state.record_skipped_step(self.number, values, self.subjects)
+            self.result = StepResult(losses, norm, self.together, summary, message)
+        return self.result
+
+
 def ignore_lap(part: str) -> None:
     """Record no times: the default of `take_step`."""
 
 
 def take_step(
     state: FitState,
-    batches: Sequence[Batch],
+    batches: Sequence[Batch | PlacedBatch],
     world: World,
     rate: float,
     precision: str,
     clip: float,
     lap: RecordLap = ignore_lap,
 ) -> StepResult:
+    """Take one step and wait for its result; see `launch_step`."""
+    return launch_step(state, batches, world, rate, precision, clip, lap).read()
+
+
+def launch_step(
+    state: FitState,
+    batches: Sequence[Batch | PlacedBatch],
+    world: World,
+    rate: float,
+    precision: str,
+    clip: float,
+    lap: RecordLap = ignore_lap,
+) -> LaunchedStep:
     """Accumulate over `batches`, balance the tasks, clip, update.
 
     Counts come first: the mean of a task divides by its count over all processes and micro-batches. A task whose count
     is zero is absent: no loss, no gradient, no change of state. The step is Σ weight · loss / T over the tasks that are
     present; the balancing rule gives the weights, for each micro-batch by itself.
+
+    The result is there at the end, unless the levers of `world` allow steps to be under way
+    (`DeviceSpeedups.steps_ahead`) and the balancing rule reads no numbers: then nothing is read from a device here.
     """
     network, tasks = state.network, state.network.tasks
     passes = BalancedBackward.of(state.balancer, state.step, world)
-    targets = [
-        {
-            name: flatten_target(
-                batch, task, _reads_patches(network, batch, name), state.structures.get(name)
-            )
-            for name, task in tasks.items()
-        }
-        for batch in batches
-    ]
+    placed = [b if isinstance(b, PlacedBatch) else place_batch(state, b, world.device) for b in batches]
     # All processes must know the total counts before the first backward pass: each loss is divided by them.
-    counts, together = _count_known_targets(state, batches, targets, world)
+    counts, together = _count_known_targets(state, placed, world)
     counts_by_batch = [dict(zip(tasks, row, strict=True)) for row in counts.tolist()]
     step_count = {name: sum(row[name] for row in counts_by_batch) for name in tasks}
     present = {n: count for n, count in zip(tasks, counts.sum(0), strict=True) if step_count[n] > 0}
-    losses = {name: counts.new_zeros(()) for name in tasks}
+    losses = {name: torch.zeros((), device=world.device) for name in tasks}
     parameters = [p for p in network.parameters() if p.requires_grad]
     overlapped_sum = None
     lap("targets")
-    for number, (batch, batch_targets, batch_count) in enumerate(
-        zip(batches, targets, counts_by_batch, strict=True), 1
-    ):
+    for number, (item, batch_count) in enumerate(zip(placed, counts_by_batch, strict=True), 1):
         with make_autocast(precision, world.device):
-            outputs = network(batch, passes.cut())
+            outputs = network(item.batch, passes.cut())
         lap("forward")
         scaled_losses = {}
         for name, count in present.items():
-            loss, _ = state.criteria[name](outputs[name], *batch_targets[name])
+            loss, _ = state.criteria[name](outputs[name], *item.targets[name])
             losses[name] = losses[name] + loss.detach() / count
             scaled_losses[name] = loss / count
             lap(f"loss {name}")
@@ -119,94 +170,78 @@ def take_step(
         means = world.total(means)
     # The norm is wanted for the log even when nothing is clipped: an infinite limit changes no gradient.
     norm = clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
-    # One transfer to the CPU for all numbers: each one alone would wait for the device.
-    *loss_means, length = torch.cat([means, norm.reshape(1)]).tolist()
-    values = dict(zip(tasks, loss_means, strict=True))
-    gradient_summary, skip_message = None, ""
-    if all(map(isfinite, [*loss_means, length])):
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        state.optimizer.step()
-        state.in_a_row = 0
+    if world.speedups.channels_last:
+        match_gradient_layout(parameters)
+    numbers = torch.cat([means, norm.reshape(1)])
+    subjects = sorted({s for item in placed for s in item.batch.subjects})
+    step = LaunchedStep(state, passes, state.step, HostCopy(numbers), list(present), together, subjects)
+
+    def update(losses: dict[str, float]) -> None:
+        _move_weights(state.optimizer, rate)
         if passes.learns_after_step:
-            passes.learn_from_step(
-                {n: values[n] for n in present},
-                _recompute_losses(state, batches, targets, present, world, precision),
-            )
-        gradient_summary = passes.commit_step()
+            passes.learn_from_step(losses, recompute_losses(state, placed, present, world, precision))
+
+    if world.speedups.steps_ahead and passes.reads_nothing and state.optimizer.defaults.get("fused"):
+        _move_weights(state.optimizer, rate, where_finite=numbers)
     else:
-        skip_message = _record_skipped_step(state, values, batches)
+        step.read(update)
     for name in tasks:
         # After a skipped step too: scores that a risk-set buffer has not taken in yet must not wait for the next step.
         state.criteria[name].update()
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
     lap("optimiser")
-    losses_of_present = {n: v for n, v in values.items() if n in present}
-    return StepResult(losses_of_present, length, together, gradient_summary, skip_message)
+    return step
+
+
+def place_batch(state: FitState, batch: Batch, device: torch.device, pinned: bool = False) -> PlacedBatch:
+    """Flatten the targets of a batch in host memory, and copy them and the batch to a device. What a step must know
+    before it computes, which items are known and how many, stays in host memory too."""
+    network, tasks = state.network, state.network.tasks
+    targets = {
+        name: flatten_target(batch, task, _reads_patches(network, batch, name), state.structures.get(name))
+        for name, task in tasks.items()
+    }
+    size = len(batch.subjects)
+    known = torch.stack([batch.targets[n].known.reshape(size, -1).any(1) for n in tasks])
+    if device.type == "cpu":
+        return PlacedBatch(batch, targets, known)
+    moved = {name: (target.to(device, pinned), ids) for name, (target, ids) in targets.items()}
+    return PlacedBatch(replace(batch, targets={}).to(device, pinned), moved, known)
+
+
+def _move_weights(optimizer: Optimizer, rate: float, where_finite: Tensor | None = None) -> None:
+    """Take the step of the optimizer. With `where_finite`, weights and optimizer stay as they are if one of these
+    numbers is not finite."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    if where_finite is None:
+        optimizer.step()
+    else:
+        step_where_finite(optimizer, where_finite)
 
 
 def _count_known_targets(
-    state: FitState, batches: Sequence[Batch], targets: Sequence[BatchTargets], world: World
+    state: FitState, placed: Sequence[PlacedBatch], world: World
 ) -> tuple[Tensor, list[list[float]]]:
-    """Count what is known, over all processes.
+    """Count what is known, over all processes, in host memory.
 
     Returns the counts `[batches, tasks]`, and `[tasks, tasks]`: in how many batches some sample has both tasks known.
     """
-    tasks = list(state.network.tasks)
-    rows = [[state.criteria[n].count(*target[n]).float() for n in tasks] for target in targets]
-    counts = torch.stack([torch.stack(row) for row in rows])
-    together = counts.new_zeros(len(tasks), len(tasks))
-    for batch in batches:
-        size = len(batch.subjects)
-        known = torch.stack([batch.targets[n].known.reshape(size, -1).any(1) for n in tasks]).to(counts)
+    rows = []
+    for item in placed:
+        host = {n: (get_host_target(target), ids) for n, (target, ids) in item.targets.items()}
+        rows.append(torch.stack([state.criteria[n].count(*host[n]).float() for n in state.network.tasks]))
+    counts = torch.stack(rows)
+    together = counts.new_zeros(len(state.network.tasks), len(state.network.tasks))
+    for item in placed:
+        known = item.known.to(counts)
         together += (known @ known.T > 0).to(counts)
     message = torch.cat([counts.flatten(), together.flatten()])
     if world.size > 1:
         message = world.total(message)
     totals = message[: counts.numel()].view_as(counts)
     return totals, message[counts.numel() :].view_as(together).tolist()
-
-
-@torch.no_grad()
-def _recompute_losses(
-    state: FitState,
-    batches: Sequence[Batch],
-    targets: Sequence[BatchTargets],
-    present: Mapping[str, Tensor],
-    world: World,
-    precision: str,
-) -> dict[str, float]:
-    """Compute the losses of the same samples after the step, under the same dropout. Criteria do not remember these
-    scores."""
-    # The seed was set before the step: setting it again repeats the dropout masks.
-    torch.manual_seed(torch.initial_seed())
-    state.criteria.eval()
-    total = torch.zeros(len(present), device=world.device)
-    for batch, target in zip(batches, targets, strict=True):
-        with make_autocast(precision, world.device):
-            outputs = state.network(batch)
-        total += torch.stack([state.criteria[n](outputs[n], *target[n])[0] / c for n, c in present.items()])
-    state.criteria.train()
-    return dict(zip(present, world.total(total).tolist(), strict=True))
-
-
-def _record_skipped_step(state: FitState, losses: dict[str, float], batches: Sequence[Batch]) -> str:
-    """Count a skipped step and say why it was skipped; raise if too many in a row were."""
-    state.skipped += 1
-    state.in_a_row += 1
-    bad = [n for n, v in losses.items() if v != v or abs(v) == float("inf")]
-    subjects = sorted({s for b in batches for s in b.subjects})
-    message = (
-        f"step {state.step}: {'loss of ' + ', '.join(bad) if bad else 'gradient'} is not finite; "
-        f"subjects {', '.join(subjects)}; step skipped ({state.skipped} so far)"
-    )
-    if state.in_a_row >= MAX_SKIPPED_IN_A_ROW:
-        raise PolytaskError(
-            f"{message}; {state.in_a_row} in a row: stopped. Lower training.rate, set training.precision to "
-            "float32, or look at these subjects with `polytask check`"
-        )
-    return message
 
 
 def _reads_patches(network: Network, batch: Batch, task: str) -> bool:
@@ -260,19 +295,3 @@ def _select_known_visits(items: Tensor, present: Tensor) -> Tensor:
     """
     flat = items.flatten(0, 1)
     return flat if bool(present.all()) else flat[present]
-
-
-def unpack_structure_masks(target: Target, patched: bool) -> Tensor:
-    """Make bool masks `[B·V(, P), K, *space]` from a segmentation target `[B, V(, P), …]`; unknown structures are
-    empty."""
-    assert target.region is not None
-    value, known = target.value.flatten(0, 1), target.known.flatten(0, 1)
-    lead = 1 + patched
-    # Exclusive structures share one map of labels; overlapping ones have a plane each.
-    if target.value.dim() == target.region.dim():
-        labels = torch.arange(1, known.shape[-1] + 1, device=value.device)
-        masks = value.unsqueeze(lead) == labels.view(*[1] * lead, -1, *[1] * (value.dim() - lead))
-    else:
-        masks = value > 0
-    flags = known.view(known.shape[0], *[1] * patched, known.shape[1], *[1] * (masks.dim() - lead - 1))
-    return masks & flags

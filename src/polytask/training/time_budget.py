@@ -16,7 +16,7 @@ from polytask.tasks.heads_and_losses import make_autocast
 from polytask.training.distributed import World
 from polytask.training.moving_end import EndEstimate, find_affordable_end
 from polytask.training.state import FitState
-from polytask.training.step import flatten_target
+from polytask.training.step import place_batch
 
 MIN_TIMED_PASSES, MAX_TIMED_PASSES = 4, 40
 """How many passes are timed, at least and at most."""
@@ -49,8 +49,8 @@ def find_step_budget(
         )
 
     def timed(count: int) -> list[float]:
-        moved = (batch.to(world.device) for batch in islice(batches, count))
-        return [_time_training_pass(state, batch, settings.precision, world) for batch in moved]
+        chosen = islice(batches, count)
+        return [_time_training_pass(state, batch, settings.precision, world) for batch in chosen]
 
     first = timed(2)
     more = TIMING_BUDGET_SHARE * minutes * 60 / max(mean(first[-1]), 1e-3)
@@ -67,6 +67,12 @@ def find_step_budget(
     return EndEstimate(max(1, steps), every, spent, per_step, per_tune)
 
 
+def wait_for_device(device: torch.device) -> None:
+    """Wait until a device has done all its work; a clock would otherwise read only how long it took to ask for it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def _time_tune_evaluation(state: FitState, tune: Callable[[], object]) -> float:
     """Measure the seconds of one evaluation on tune."""
     started = time.perf_counter()
@@ -77,18 +83,19 @@ def _time_tune_evaluation(state: FitState, tune: Callable[[], object]) -> float:
 
 def _time_training_pass(state: FitState, batch: Batch, precision: str, world: World) -> float:
     """Measure the seconds of one forward and backward pass. Criteria in eval mode do not remember its scores."""
+    wait_for_device(world.device)
     started = time.perf_counter()
+    placed = place_batch(state, batch, world.device)
     network = state.network.train()
     state.criteria.eval()
     with make_autocast(precision, world.device):
-        outputs = network(batch)
+        outputs = network(placed.batch)
     total = torch.zeros((), device=world.device)
-    for name, task in network.tasks.items():
-        patched = network.spec.voxel_image.get(name) in batch.patch
-        target, items = flatten_target(batch, task, patched, state.structures.get(name))
-        loss, count = state.criteria[name](outputs[name], target, items)
+    for name in network.tasks:
+        loss, count = state.criteria[name](outputs[name], *placed.targets[name])
         total = total + (loss / count if count > 0 else loss * 0)
     if total.requires_grad:
         total.backward()
     state.criteria.train()
+    wait_for_device(world.device)
     return time.perf_counter() - started

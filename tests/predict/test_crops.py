@@ -17,6 +17,7 @@ from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
 from polytask.inference.crop_places import find_crop_places
 from polytask.inference.sample_prediction import predict_sample
+from polytask.model.crop_reader import CropSpec
 from polytask.plan.plan_schema import Plan
 from polytask.plan.roi_plan import RoiPlan
 from polytask.plan.work_folder import plan_into
@@ -43,15 +44,17 @@ SETTINGS = (
     "training.epochs=1",
     "training.steps_per_epoch=2",
 )
-SOURCES = {"attention": "{attention: 3, size: [8, 8]}", "task": "{task: lesion, crops: 2, size: [8, 8]}"}
+SOURCES = {"attention": "{attention: 3, size: [8, 8]}", "task": "{below: 99, crops: 2, size: [8, 8]}"}
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A 2D phantom with all kinds of task and two visits, and a run for each source of crops."""
+    """A 2D phantom with all kinds of task and two visits, and a run for each source of crops. In its folds the lesion
+    is the smallest finding, and chooses them."""
     folder = tmp_path_factory.mktemp("crops")
     make_phantom(folder / "cohort", subjects=14, size=32, dims=2, seed=3)
-    plan_into(folder / "cohort", folder / "work", folds=3, settings=SETTINGS)
+    roi = f"images.scan.roi={SOURCES['task']}"
+    plan_into(folder / "cohort", folder / "work", folds=3, settings=(*SETTINGS, roi))
     prepare(folder / "work", jobs=1)
     for source, roi in SOURCES.items():
         train(folder / "work", name=source, overrides=[f"images.scan.roi={roi}"])
@@ -164,6 +167,7 @@ def test_the_largest_part_of_the_mask_decides_what_pooled_tasks_read(work: Path)
     run = work / "runs" / "task"
     predictor, plan = Predictor.load(run), Plan.read(run)
     network = predictor.members[0].networks[0]
+    assert network.spec.crops["scan"] == CropSpec(2, "lesion")
     output = torch.full((network.tasks["lesion"].outputs, 32, 32), -9.0)
     output[0] = 0.0
     output[1, 4:12, 20:26] = 9.0

@@ -49,8 +49,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     torch.set_num_threads(threads)
 
 
+def leave_out_pictures(guide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make reports without drawings, which take half of a guide's time; those of the README are complete.
+
+    Every drawing has its test in `tests/report`; a guide shows that its commands are right."""
+    if guide.stem == "README" or "polytask report" not in guide.read_text(encoding="utf-8"):
+        return
+    from polytask.report.pictures_by_form import PICTURES_BY_ANSWER_FORM
+
+    monkeypatch.setattr("polytask.report.training_plots.make_training_pictures", lambda material: [])
+    monkeypatch.setattr("polytask.report.run_page.select_patients", lambda material: [])
+    for form in PICTURES_BY_ANSWER_FORM:
+        monkeypatch.setitem(PICTURES_BY_ANSWER_FORM, form, lambda material, name: [])
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_guide(guide: Path, folder: Path, place: Path) -> None:
+def test_guide(guide: Path, folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_out_pictures(guide, monkeypatch)
     for start in built(starts_of(guide), place):
         shutil.copytree(start, folder, dirs_exist_ok=True)
     names: dict[str, Any] = {"__name__": "__main__"}

@@ -80,5 +80,8 @@ def test_runs_of_earlier_versions_keep_their_hash() -> None:
     """A value that they did not have counts only once it is set."""
     plan = Plan.parse(EARLY_PLAN, "plan")
     assert plan_hash(plan, 0) == EARLY_HASH
+    for image in plan.shared.images.values():
+        image.topology = "full"
+    assert plan_hash(plan, 0) == EARLY_HASH, "the name of a topology decides nothing; strides and widths do"
     plan.shared.augmentation.flip_2d = (True, False)
     assert plan_hash(plan, 0) != EARLY_HASH

@@ -1,6 +1,6 @@
 """What each lever of a device gains: steps a second against a training without any, peak memory, images a second.
 
-    python benchmarks/gpu.py [--device cuda] [--size 96] [--steps 30] [--rounds 3] [--minutes 8] [--levers copies,bf16]
+    python benchmarks/gpu.py [--device cuda] [--size 96] [--steps 30] [--rounds 3] [--minutes 7] [--levers copies,bf16]
                              [--work WORK] [--json]
 
 Levers: pinned asynchronous copies (`copies`), `channels_last`, the fused optimizer (`fused`, with SGD, because AdamW is
@@ -8,7 +8,7 @@ always fused), no host synchronization (`no_sync`), `compile`, `bf16`, and `all`
 all tasks, or the folder of --work, with the real loop and loader, and takes turns with its baseline. Before the first
 measured step of an arm come three that are not counted, in which it compiles. Prediction is measured in sliding windows
 of half the edge of an image, one at a time and in batches. A lever that a device lacks is reported as "not on this
-device". No arm begins after --minutes; on a GPU all of it fits into them.
+device". No arm begins after --minutes, so that all of it takes at most about a minute more.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=96, help="edge of the phantom in voxels")
     parser.add_argument("--steps", type=int, default=30, help="measured steps of an arm and round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=8.0, help="no arm begins after so many minutes")
+    parser.add_argument("--minutes", type=float, default=7.0, help="no arm begins after so many minutes")
     parser.add_argument("--levers", default=",".join(LEVERS), help="levers to measure, e.g. copies,bf16")
     parser.add_argument("--work", type=Path, help="a prepared work folder in place of the phantom")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")

@@ -45,7 +45,7 @@ from polytask.training.schedule import Schedule
 
 RATE = 1e-6
 UNCOUNTED_STEPS = 3
-ABSENT = "not on this device"
+ABSENT, LATE = "not on this device", "not measured, because the time was over"
 PLAIN = ("training.precision=float32", "training.compile=false")
 
 
@@ -176,7 +176,7 @@ def measure_levers(
     sides: dict[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {}
     for name in names:
         lever = LEVERS[name]
-        if not lever.devices or device.type in lever.devices:
+        if has_lever(device, lever):
             sides[name_baseline(lever)] = (lever.base, {})
             sides[name] = ((*lever.base, *lever.changes), lever.speedups)
     speeds: dict[str, list[float]] = {name: [] for name in sides}
@@ -206,9 +206,11 @@ def measure_prediction(work: Path, device: torch.device, rounds: int) -> dict[st
     count = choose_window_batch(spec, window, len(tasks), device)
     image = torch.randn((spec.planes, *[2 * edge for edge in window]), device=device)
     forward = partial(run_voxel_windows, network, name, None)
-    speeds: dict[str, list[float]] = {"one window at a time": [], f"{count} windows at once": []}
+    labels = ["one window at a time", *([f"{count} windows at once"] if count > 1 else [])]
+    speeds: dict[str, list[float]] = {label: [] for label in labels}
     with torch.inference_mode():
         for turn in range(rounds + 1):
+            # Where one window at a time is chosen there is only one side.
             for label, windows in zip(speeds, (1, count), strict=False):
                 synchronize(device)
                 started = time.perf_counter()
@@ -219,12 +221,19 @@ def measure_prediction(work: Path, device: torch.device, rounds: int) -> dict[st
     return {label: median(values) for label, values in speeds.items()}
 
 
-def make_lever_document(name: str, figures: Mapping[str, ArmFigures]) -> dict[str, Any]:
+def has_lever(device: torch.device, lever: Lever) -> bool:
+    """Whether a lever exists on a device."""
+    return not lever.devices or device.type in lever.devices
+
+
+def make_lever_document(name: str, device: torch.device, figures: Mapping[str, ArmFigures]) -> dict[str, Any]:
     """Describe one lever: its speed, its gain in each round, and its memory against the baseline's."""
+    if not has_lever(device, LEVERS[name]):
+        return {"lever": name, "result": ABSENT}
     base = figures.get(name_baseline(LEVERS[name]))
     own = figures.get(name)
     if base is None or own is None:
-        return {"lever": name, "result": ABSENT}
+        return {"lever": name, "result": LATE}
     gains = [a / b for a, b in zip(own.steps_per_second, base.steps_per_second, strict=False)]
     return {
         "lever": name,
@@ -282,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with nullcontext(chosen.work) if chosen.work else make_phantom_work(12, chosen.size) as work:
         figures = measure_levers(work, device, chosen.levers, chosen.steps, chosen.rounds, deadline)
         prediction = measure_prediction(work, device, chosen.rounds)
-    rows = [make_lever_document(name, figures) for name in chosen.levers]
+    rows = [make_lever_document(name, device, figures) for name in chosen.levers]
     if chosen.json:
         sides = {name: asdict(side) for name, side in figures.items()}
         content = {"device": str(device), "levers": rows, "sides": sides, "images_per_second": prediction}

@@ -28,5 +28,7 @@ def test_levers_of_a_gpu_are_named_as_absent_and_others_are_measured(
     assert set(content["sides"]) == {"base none", "bf16"}
     assert all(speed > 0 for speed in content["images_per_second"].values())
     assert gpu.format_lever(rows["copies"]) == "copies: not on this device"
+    late = gpu.make_lever_document("bf16", gpu.choose_device("cpu"), {})
+    assert late["result"] == "not measured, because the time was over"
     with pytest.raises(SystemExit):
         gpu.main([*tiny, "--levers", "magic"])

@@ -103,7 +103,8 @@ class EndlessBatches:
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Go on where the last call stopped."""
-        return self.source
+        # A generator of its own: the loop closes it at the end, and the source goes on with the next call.
+        return (batch for batch in self.source)
 
     @staticmethod
     def _repeat_epochs(loader: Loader) -> Iterator[Batch]:

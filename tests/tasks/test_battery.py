@@ -69,6 +69,15 @@ def test_every_kind_has_a_world() -> None:
     assert {WORLDS[name]().task.kind for name in WORLDS} == set(KINDS)
 
 
+def test_a_head_has_the_outputs_that_the_task_names(world: World) -> None:
+    head = world.task.head(FEATURES, world.dims)
+    assert head(features_of(world)).shape[1] == world.task.outputs
+
+
+def test_a_task_without_a_constant_loss_has_its_plain_loss(world: World) -> None:
+    assert type(world.task).__dataclass_fields__["constant"].default == 1.0
+
+
 def test_sum_and_count(world: World) -> None:
     target = partly_known(world.target)
     criterion = world.task.criterion()

@@ -67,6 +67,8 @@ def test_measures_by_hand() -> None:
         {"p": p}, truth, np.array([[True, True], [False, False], [False, True], [True, True]])
     )
     assert (found["n"], found["n.u"], found["n.v"], found["auc.v"]) == (3, 2, 3, 1.0)
+    found = TASK.metrics({"p": p}, np.array([[1, 1], [0, 1], [0, 1], [0, 0]]), np.ones((4, 2), bool))
+    assert (found["sensitivity.u"], found["specificity.u"]) == (1.0, 2 / 3)
 
 
 def test_skill_is_twice_the_area_minus_one() -> None:

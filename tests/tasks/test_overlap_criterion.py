@@ -125,6 +125,19 @@ def test_image_without_a_voxel_that_counts_is_absent() -> None:
     assert criterion(torch.zeros(4, 3, *SPACE), target, ["a"] * 4)[1] == 1
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_region_that_no_coarse_level_shows_costs_nothing_there(exclusive: bool) -> None:
+    criterion = OverlapCriterion([0.2, 0.1], exclusive, 1.0)
+    region = torch.zeros(1, *SPACE, dtype=torch.bool)
+    region[0, 1, 1] = True
+    value = torch.zeros(1, *SPACE) if exclusive else torch.zeros(1, 2, *SPACE)
+    outputs = [torch.zeros(1, 2 + exclusive, *s, requires_grad=True) for s in (SPACE, (3, 3))]
+    alone, _ = criterion(outputs[:1], Target(value, ALL[:1], region), ["a"])
+    both, _ = criterion(outputs, Target(value, ALL[:1], region), ["a"])
+    assert both.item() == pytest.approx(alone.item() * 2 / 3)
+    assert all(g.isfinite().all() for g in torch.autograd.grad(both, outputs))
+
+
 def test_dice_of_sums_by_hand() -> None:
     def find(overlap: float, predicted: float, truth: float, expected: float) -> float:
         return float(compute_dice_terms(*(torch.tensor(x) for x in (overlap, predicted, truth, expected))))

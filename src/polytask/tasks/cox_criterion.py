@@ -191,7 +191,7 @@ def compute_efron_weights(times: Tensor, events: Tensor) -> tuple[Tensor, Tensor
     tied = (at[None, :] == at[:, None]).tril(-1).sum(1)
     size = (at[None, :] == at[:, None]).sum(1)
     same = (times[None, :] == at[:, None]) & (events > 0)[None, :]
-    weights = at_risk.float() - same.float() * (tied / size.clamp_min(1))[:, None].float()
+    weights = at_risk.float() - same.float() * (tied / size)[:, None].float()
     counted = at_risk.sum(1) > 1
     return index[counted], weights[counted].log()
 

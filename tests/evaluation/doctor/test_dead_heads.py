@@ -71,6 +71,7 @@ def test_the_remedy_is_of_who_made_it_so() -> None:
     assert "its weight was set to 0:" in find_dead(by_hand=0.0)[0].remedy
     assert find_dead(weight=1e-4)[0].remedy.startswith("the rule equal gives it no weight")
     assert find_dead()[0].remedy.startswith("units that are always 0 do not recover")
+    assert find_dead(by_hand=1e-3)[0].remedy.startswith("units that are always 0 do not recover")
     assert find_dead(by_hand=0.5)[0].remedy.startswith("units that are always 0 do not recover")
 
 
@@ -89,5 +90,6 @@ def test_of_networks_of_their_own_the_whole_gradients_are_compared() -> None:
     assert found.evidence == {"loss": 1.0, "gradient": 0.0, "weight": 1.0, "share": 1.0, "seen": 4}
     assert "in 4 of 4 epochs" in found.says
     assert not find_dead_alone(0.1)
+    assert find_dead_alone(0.8e-3), "compared with the other networks alone, not with itself"
     assert not find_dead_alone(0.0, epochs=3)
     assert not find_dead_alone(0.0, other=0.0)

@@ -30,6 +30,15 @@ def test_little_is_said_of_a_short_training() -> None:
     assert find_seldom(0.1, steps=20)
 
 
+def test_a_short_training_hides_no_longer_one() -> None:
+    courses = tuple(
+        TrainingCurves.of(task, [task], [{"step": steps, "loss": {task: 0.5}, "present": {task: 0.1}}])
+        for task, steps in (("size", 10), ("grade", 40))
+    )
+    found = find_rare_tasks(replace(World(tasks=("size", "grade")).chart(), courses=courses))
+    assert [f.tasks for f in found] == [("grade",)]
+
+
 @pytest.mark.parametrize(
     ("share", "asked", "remedy"),
     [

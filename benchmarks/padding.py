@@ -7,7 +7,7 @@ Each seed makes a cohort of noisy phantoms in volumes like those of the Decathlo
 the largest 48×64×48 (times `--scale`). `--content organs`: the mask is that of kidneys and bladder, in much noise, and
 the class is a rim of fluid around the cavity; `lesion`: lesion and nodes, and whether the lesion has a dark core. Arms:
 
-    view, batch      mask and class: views padded to the largest case of the cohort, or to that of the batch (planned)
+    view, batch      mask and class: views padded to the largest case of the cohort, or to that of the batch
     whole, patch     the mask alone: the padded whole view, or a patch of the typical case (planned)
 
 All arms of a seed get the same processor time of training steps: `--seconds`, at the mean seconds of a step measured in

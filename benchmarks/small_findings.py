@@ -1,7 +1,7 @@
 """What crops at full resolution gain where the class is in a finding of a few voxels.
 
-    python benchmarks/small_findings.py [--seeds 3] [--steps 240] [--rows FILE] [--json]
-    python benchmarks/small_findings.py --source nsclc --data DIR [--seeds 3] [--steps 240] [--rows FILE] [--json]
+    python benchmarks/small_findings.py [--seeds 3] [--steps 480] [--rows FILE] [--json]
+    python benchmarks/small_findings.py --source nsclc --data DIR [--seeds 3] [--steps 480] [--rows FILE] [--json]
 
 `phantom`: each seed makes a cohort of 3D volumes of 28³ voxels. Each has one bright ball, 8 voxels across, anywhere;
 inside it the values are even, or blocks of 2³ voxels lie above and below the same mean: that is the class. Duller balls
@@ -176,8 +176,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--source", choices=list(CLASS_TASKS), default="phantom")
     parser.add_argument("--data", type=Path, help="folder of the crops of lung CT: images/, masks/")
-    parser.add_argument("--subjects", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--subjects", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=480)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument(
         "--rows", type=Path, help="keep finished arms in this file, and do not train them again"

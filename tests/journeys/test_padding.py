@@ -30,7 +30,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
     first, *rows = (cohort / "cases.csv").read_text(encoding="utf-8").splitlines()
     lines = [f"{first},kind", *(f"{row},{'ab'[number % 2]}" for number, row in enumerate(rows))]
     (cohort / "cases.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return cohort.parent, follow(cohort, "scan", "[8,16,16]")
+    return cohort.parent, follow(cohort, "scan", "[8,16,16]", "images.scan.padding=batch")
 
 
 def read_chances(out: Path) -> dict[str, str]:

@@ -50,7 +50,9 @@ def test_a_view_that_is_mostly_padding_says_what_batch_would_do() -> None:
         plan = plan_sizes([(edge, edge, 48)] * 9 + [(48, 48, 48)] * 3)
         assert scan(plan).padding is None
         assert plan.shared.why[PATH].startswith(said)
-        assert ("`batch` would make steps quicker, but masks were worse" in plan.shared.why[PATH]) == (edge == 40)
+        assert ("`batch` would make steps quicker, but masks were worse" in plan.shared.why[PATH]) == (
+            edge == 40
+        )
 
 
 def test_a_network_for_the_batch_is_that_of_the_typical_case() -> None:

@@ -45,6 +45,12 @@ def test_unknown_items_do_not_count_and_nothing_known_is_not_defined() -> None:
     assert np.isnan(list(nothing.values())).all()
 
 
+def test_one_number_is_put_out_and_a_loss_without_a_constant_is_the_plain_one() -> None:
+    assert TASK.outputs == TASK.head(4, 0)(torch.zeros(1, 4)).shape[1] == 1
+    output, target = torch.zeros(1, 1), Target(torch.tensor([3.0]), torch.tensor([True]))
+    assert float(TASK.criterion()(output, target, ["a"])[0]) == 2.5, "3 − ½ of smooth L1"
+
+
 def test_skill_is_r2_and_the_error_beside_a_constants_where_the_truth_does_not_vary() -> None:
     assert TASK.skill({"r2": 0.25, "mae": 9.0}) == 0.25
     assert TASK.skill({"r2": float("nan"), "mae": 0.5}) == 0.75, "1 − 0.5 / 2"

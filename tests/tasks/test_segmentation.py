@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from polytask.tasks.segmentation import Segmentation
+from polytask.tasks.target import Target
 
 ONE = Segmentation("m", ("a", "b"), exclusive=True, fractions=(0.2, 0.3))
 MANY = Segmentation("m", ("a", "b"), exclusive=False, fractions=(0.2, 0.75))
@@ -26,6 +27,18 @@ def test_a_head_starts_at_the_shares_of_training() -> None:
     assert begin(Segmentation("m", ("a", "b"), exclusive=True)) == pytest.approx([log(1 / 3)] * 3)
     assert begin(Segmentation("m", ("a",), exclusive=False)) == pytest.approx([0.0])
     assert (ONE.outputs, MANY.outputs) == (3, 2)
+
+
+def test_a_loss_without_a_constant_is_the_plain_one() -> None:
+    target = Target(torch.zeros(1, 2, 3, 3), torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 3, 3) > 0)
+    plain, half = (
+        float(task.criterion()(torch.zeros(1, 2, 3, 3), target, ["a"])[0])
+        for task in (
+            MANY,
+            Segmentation("m", ("a", "b"), exclusive=False, fractions=(0.2, 0.75), constant=2.0),
+        )
+    )
+    assert plain == pytest.approx(2 * half)
 
 
 def test_the_most_probable_label_is_answered_or_every_structure_of_one_half() -> None:

@@ -77,6 +77,24 @@ def test_the_probe_counts_the_operations_of_its_step(monkeypatch: pytest.MonkeyP
     )
 
 
+def test_a_step_for_which_the_clock_stood_still_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision_probe, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(precision_probe, "FULL_EDGE", 8)
+    # Two steps of the clock advance by one second, then two not at all, and so on.
+    clock = iter(range(10_000))
+    times = [0.0]
+
+    def read_clock() -> float:
+        number = next(clock)
+        times.append(times[-1] + (number % 2) * (number // 4 % 2 == 0))
+        return times[-1]
+
+    monkeypatch.setattr(precision_probe.time, "process_time", read_clock)
+    gain, speeds = precision_probe._measure_training_step("cpu")
+    assert gain == 1.0
+    assert all(0 < speed < float("inf") for speed in speeds.values())
+
+
 def test_mps_stays_in_float32() -> None:
     assert precision_probe.probe_precision("mps") == ("float32", 0.0)
 

@@ -14,7 +14,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polytask.training.loop import FitServices
+    from polytask.training.rehearsal import Rehearsal
+    from polytask.training.run_log import RunLog
 
 os.environ.setdefault(
     "GOMP_SPINCOUNT", "1000"
@@ -117,6 +122,35 @@ def print_and_exit(figures: Sequence[Ratio], as_json: bool, details: Mapping[str
         for name, value in (details or {}).items():
             print(f"  {name}: {value}")
     sys.exit(1 if missed else 0)
+
+
+def begin_bare_fit(rehearsal: Rehearsal, steps: int, rate: float, log: RunLog) -> FitServices:
+    """Set a rehearsal back to its first step, and return services for one epoch at a constant rate.
+
+    They evaluate nothing and keep no weights.
+    """
+    from polytask.training.interrupt import StopSignal
+    from polytask.training.loop import FitServices
+    from polytask.training.run import SilentReporter
+    from polytask.training.schedule import Schedule
+
+    state = rehearsal.state
+    state.step, state.finished = 0, False
+    state.schedule = Schedule("constant", rate, 0, 0, steps)
+    return FitServices(
+        settings=rehearsal.context.plan.shared.training.model_copy(
+            update={"steps_per_epoch": steps, "tune_every": 10**6, "patience": 0, "accumulation": 1}
+        ),
+        seed=0,
+        world=rehearsal.context.world,
+        tune=lambda: (0.0, {}),
+        keep_best=lambda: None,
+        keep_last=lambda: None,
+        finish=lambda: None,
+        log=log,
+        reporter=SilentReporter(),
+        stop_signal=StopSignal(),
+    )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from _measure import make_phantom_work
+from _measure import begin_bare_fit, make_phantom_work
 from polytask.inference.sample_prediction import run_voxel_windows
 from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
@@ -36,12 +36,9 @@ from polytask.prepare.loader import Loader
 from polytask.training.device_speedups import MAX_STEPS_AHEAD, NO_SPEEDUPS
 from polytask.training.distributed import choose_device
 from polytask.training.freed_memory import give_freed_memory_back
-from polytask.training.interrupt import StopSignal
-from polytask.training.loop import FitServices, run_training_loop
+from polytask.training.loop import run_training_loop
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
-from polytask.training.run import SilentReporter
 from polytask.training.run_log import RunLog
-from polytask.training.schedule import Schedule
 
 RATE = 1e-6
 UNCOUNTED_STEPS = 3
@@ -117,23 +114,7 @@ class EndlessBatches:
 def run_steps(rehearsal: Rehearsal, batches: EndlessBatches, steps: int, log: RunLog) -> float:
     """Train with the real loop, and return the seconds until the device has finished."""
     state, device = rehearsal.state, rehearsal.context.world.device
-    state.step, state.finished = 0, False
-    state.schedule = Schedule("constant", RATE, 0, 0, steps)
-    settings = rehearsal.context.plan.shared.training.model_copy(
-        update={"steps_per_epoch": steps, "tune_every": 10**6, "patience": 0, "accumulation": 1}
-    )
-    services = FitServices(
-        settings=settings,
-        seed=0,
-        world=rehearsal.context.world,
-        tune=lambda: (0.0, {}),
-        keep_best=lambda: None,
-        keep_last=lambda: None,
-        finish=lambda: None,
-        log=log,
-        reporter=SilentReporter(),
-        stop_signal=StopSignal(),
-    )
+    services = begin_bare_fit(rehearsal, steps, RATE, log)
     synchronize(device)
     started = time.perf_counter()
     run_training_loop(state, batches, services)

@@ -16,15 +16,20 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
-from _measure import CLOCKS, make_phantom_work, parse_options, print_and_exit, summarize_ratio, time_in_turns
+from _measure import (
+    CLOCKS,
+    begin_bare_fit,
+    make_phantom_work,
+    parse_options,
+    print_and_exit,
+    summarize_ratio,
+    time_in_turns,
+)
 from polytask.prepare.batch import Batch
 from polytask.tasks.heads_and_losses import make_autocast
-from polytask.training.interrupt import StopSignal
-from polytask.training.loop import FitServices, run_training_loop
+from polytask.training.loop import run_training_loop
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
-from polytask.training.run import SilentReporter
 from polytask.training.run_log import RunLog
-from polytask.training.schedule import Schedule
 from polytask.training.step import flatten_target
 
 BOUND = 1.03
@@ -44,25 +49,8 @@ class RepeatedBatches:
 
 def run_our_loop(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: RunLog) -> None:
     """Train one epoch of `steps` steps with our loop."""
-    state, plan = rehearsal.state, rehearsal.context.plan
-    state.step, state.finished = 0, False
-    state.schedule = Schedule("constant", RATE, 0, 0, steps)
-    settings = plan.shared.training.model_copy(
-        update={"steps_per_epoch": steps, "tune_every": 10**6, "patience": 0, "accumulation": 1}
-    )
-    around = FitServices(
-        settings=settings,
-        seed=0,
-        world=rehearsal.context.world,
-        tune=lambda: (0.0, {}),
-        keep_best=lambda: None,
-        keep_last=lambda: None,
-        finish=lambda: None,
-        log=log,
-        reporter=SilentReporter(),
-        stop_signal=StopSignal(),
-    )
-    run_training_loop(state, RepeatedBatches(batches), around)
+    services = begin_bare_fit(rehearsal, steps, RATE, log)
+    run_training_loop(rehearsal.state, RepeatedBatches(batches), services)
 
 
 def run_bare_loop(

@@ -18,7 +18,7 @@ SAME = ["training.epochs=2", "training.batch=4", "model.dropout=0", "model.sourc
 
 @pytest.mark.slow
 def test_two_processes_of_the_command_equal_one(work: Path) -> None:
-    """Four steps of the verb; `test_balancing.py` does the same with the function, under several rules."""
+    """Four steps of the verb; `test_balanced_training.py` does the same with the function, under several rules."""
     train(work, name="one", overrides=SAME)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "polytask", "train", str(work), "--name", "two", "--device", "cpu"]

@@ -205,6 +205,30 @@ def test_a_new_network_is_fitted_from_its_first_step_and_kept(
     assert learned == [""]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_weights_of_another_model_are_taken_at_the_first_start_and_never_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, again: bool
+) -> None:
+    """A run that goes on has its own weights; the other model may be gone by then."""
+    run = Saved(tmp_path, tmp_path / "last" if again else None)
+    run.record["init"] = str(tmp_path / "other")
+    taken: list[Path] = []
+    for name in ("make_tasks", "make_network_spec"):
+        monkeypatch.setattr(fitting, name, lambda *_: tasks_of("visit"))
+    monkeypatch.setattr(fitting, "make_network", lambda spec, tasks, seed: network_of(tasks, 2))
+    monkeypatch.setattr(fitting, "copy_matching_weights", lambda network, source: taken.append(source))
+    context: Any = SimpleNamespace(
+        run=run,
+        plan=SimpleNamespace(shared=SimpleNamespace(training=settings_of()), folds={0: None}),
+        cohort=SimpleNamespace(header=SimpleNamespace(tasks={})),
+        fold=0,
+        seed=0,
+        world=ALONE,
+    )
+    fitting.make_state(context, "")
+    assert taken == ([] if again else [tmp_path / "other"])
+
+
 def save_state(folder: Path, finished: bool) -> Path:
     state = state_of()
     state.step, state.finished, state.stale, state.settings = 8, finished, 3, {"tune_every": 5}

@@ -97,7 +97,7 @@ SETTINGS = (
         "3D mask and grade, preset single", (32, 40, 32), {"mask": MASK, "grade": GRADE}, preset="single"
     ),
     MemorySetting("3D preset cross_stitch", (32, 32, 32), MASK_AND_GRADES, preset="cross_stitch"),
-    MemorySetting("3D preset mtan", (32, 32, 32), MASK_AND_GRADES, preset="mtan"),
+    MemorySetting("3D preset mtan_light", (32, 32, 32), MASK_AND_GRADES, preset="mtan_light"),
     MemorySetting(
         "3D mtan, paper form, bf16",
         (32, 32, 32),

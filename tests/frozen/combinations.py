@@ -45,12 +45,14 @@ def describe_phantom(dims: int, visits: int = 1, tasks: str = "", *more: str) ->
     )
 
 
+LIGHT = ("--set", "model.form=light", "--set", "model.decoder=private")
+"""What `mtan` and `ctan` were before these names stood for the published forms."""
 KINDS_2D = describe_phantom(2)
 THREE_TASKS = describe_phantom(2, 1, "lesion,pattern,diameter")
 
 TEN_COMBINATIONS: dict[str, Combination] = {
     "kinds-3d": Combination(describe_phantom(3)),
-    "kinds-2d": Combination(KINDS_2D, ("--sharing", "mtan", "--balance", "pcgrad")),
+    "kinds-2d": Combination(KINDS_2D, ("--sharing", "mtan", *LIGHT, "--balance", "pcgrad")),
     "visits": Combination(describe_phantom(2, 2), ("--preset", "rpnet", "--balance", "famo")),
     "slides": Combination(
         describe_phantom(2, 1, "grade,pattern,os", "--slides"), ("--preset", "mmdls", "--balance", "uncertainty")
@@ -71,7 +73,7 @@ TEN_COMBINATIONS: dict[str, Combination] = {
     ),
     "study": Combination(
         THREE_TASKS,
-        study=("--sharing", "hard,mtan", "--folds", "2", "--seeds", "2", "--steps", "6", "--resamples", "50"),
+        study=("--sharing", "hard,cross_stitch", "--folds", "2", "--seeds", "2", "--steps", "6", "--resamples", "50"),
     ),
 }  # fmt: skip
 """Ten that every commit of a redesign runs."""
@@ -101,7 +103,12 @@ OTHER_COMBINATIONS: dict[str, Combination] = {
         f"rule-{rule}": Combination(THREE_TASKS, ("--balance", rule, *RULE_SETTINGS.get(rule, ())))
         for rule in RULES
     },
-    **{f"preset-{name}": Combination(KINDS_2D, ("--preset", name)) for name in PRESETS},
+    **{
+        f"preset-{name}": Combination(
+            KINDS_2D, ("--preset", name, *(LIGHT if name in ("ctan", "mtan") else ()))
+        )
+        for name in PRESETS
+    },
     **{
         f"visits-{name}": Combination(describe_phantom(2, 2, "response,lesion,grade"), ("--time", name))
         for name in FUSIONS

@@ -23,7 +23,7 @@ tasks:
 
 def test_the_presets_of_the_literature_are_there() -> None:
     named = {"single", "parallel", "interacted", "cascaded", "hybrid", "rpnet", "mmdls"}
-    assert named | {"ctan", "mtan", "cross_stitch", "mtmedformer"} <= set(PRESETS)
+    assert named | {"ctan", "mtan", "cross_stitch", "mtmedformer", "ctan_light", "mtan_light"} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -36,6 +36,30 @@ def test_every_preset_meets_the_phantom(name: str, phantom: Cohort, phantom_plan
         assert plan.shared.why[f"model.{key}"].startswith(f"preset {name}")
     assert bool(model.after) == bool(preset.after)
     assert bool(plan.shared.training.weights) == bool(preset.weights)
+
+
+def test_a_name_of_a_paper_is_its_published_form(phantom: Cohort, phantom_plan: Plan) -> None:
+    def choose(name: str) -> tuple[str, str, str]:
+        model = apply_preset(phantom_plan, name, phantom.header).shared.model
+        return model.sharing, model.form, model.decoder
+
+    assert choose("mtan")[:2] == ("mtan", "paper")
+    assert choose("mtan")[2] != "private", "the decoder has attention too"
+    assert choose("ctan") == ("ctan", "paper", "private")
+    assert choose("mtan_light") == ("mtan", "light", "private")
+    assert choose("ctan_light") == ("ctan", "light", "private")
+    for family in ("hybrid", "interacted"):
+        assert choose(family) == ("ctan", "light", "private"), "what these two computed before"
+
+
+def test_a_stored_plan_keeps_its_form(phantom_plan: Plan) -> None:
+    """Also one that names a preset of a version in which the name meant the light form, or names no form at all."""
+    content = phantom_plan.model_dump(mode="json")
+    content["shared"]["model"] |= {"preset": "mtan", "sharing": "mtan"}
+    assert Plan.model_validate(content).shared.model.form == "light"
+    del content["shared"]["model"]["form"], content["shared"]["model"]["decoder"]
+    model = Plan.model_validate(content).shared.model
+    assert (model.form, model.decoder) == ("light", "private")
 
 
 def test_rpnet_weighs_the_masks_of_each_visit_a_fifth(phantom: Cohort, phantom_plan: Plan) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.study.arms import Arm, list_arms
+from polytask.study.arms import Arm, keep_arms, list_arms
 from polytask.study.study_request import StudyRequest
 from polytask.study.workspace import Workspace
 
@@ -33,6 +33,51 @@ def test_a_preset_with_the_name_of_a_sharing_is_told_apart(prepared_once: Path) 
     ]
 
 
+def test_a_name_brings_its_form(prepared_once: Path) -> None:
+    ground = Workspace.read(prepared_once / "work")
+    arms = list_arms(
+        ("hard", "mtan", "mtan_light"), ("equal",), ("ctan",), ground.plan, ground.header(None), KNOWN
+    )
+    assert [(a.name, a.sharing, a.form, a.block) for a in arms] == [
+        ("single", "single", "", "single"),
+        ("hard", "hard", "", "hard"),
+        ("mtan", "mtan", "paper", "mtan"),
+        ("mtan_light", "mtan", "light", "mtan_light"),
+        ("preset-ctan", "ctan", "paper", "ctan"),
+    ]
+    forms = [a.plan(ground.plan, ground.header(None), ()).shared.model.form for a in arms]
+    assert forms == ["light", "light", "paper", "light", "paper"]
+    with pytest.raises(
+        PolytaskError, match=r"arm mtan: --set model\.form=light makes it mtan_light with equal"
+    ):
+        arms[2].plan(ground.plan, ground.header(None), ["model.form=light"])
+
+
+def test_arms_of_older_studies_stay_what_they_were(prepared_once: Path) -> None:
+    """Their names meant the light forms, and they stored no form."""
+    ground = Workspace.read(prepared_once / "work")
+    older = (Arm("single", "single"), Arm("mtan", "mtan"), Arm("preset-mtan", "mtan", "equal", "mtan"))
+    for arm in older[1:]:
+        model = arm.plan(ground.plan, ground.header(None), ()).shared.model
+        assert (model.sharing, model.form, model.decoder) == ("mtan", "light", "private")
+    paper = older[1].plan(ground.plan, ground.header(None), ["model.form=paper"]).shared.model
+    assert paper.form == "paper", "what the study set for all arms"
+    asked = list_arms(
+        ("mtan", "mtan_light"), ("equal", "famo"), ("mtan",), ground.plan, ground.header(None), KNOWN
+    )
+    kept = {a.name: a.form for a in keep_arms(asked, older)}
+    assert kept == {
+        "single": "",
+        "mtan": "",
+        "mtan+famo": "",
+        "mtan_light": "light",
+        "mtan_light+famo": "light",
+        "preset-mtan": "",
+        "preset-mtan+famo": "",
+    }
+    assert keep_arms(asked, ()) == asked
+
+
 def test_a_preset_brings_its_own_sharing(prepared_once: Path) -> None:
     ground = Workspace.read(prepared_once / "work")
     arms = list_arms((), ("equal",), ("cascaded",), ground.plan, ground.header(None), KNOWN)
@@ -51,7 +96,7 @@ def test_a_preset_that_does_not_fit_is_refused_before_anything_runs(prepared_onc
 
 def test_a_change_that_makes_it_another_arm_is_refused(prepared_once: Path) -> None:
     ground = Workspace.read(prepared_once / "work")
-    with pytest.raises(PolytaskError, match="makes it mtan with equal, another arm"):
+    with pytest.raises(PolytaskError, match="makes it mtan_light with equal, another arm"):
         Arm("hard", "hard").plan(ground.plan, ground.header(None), ["model.sharing=mtan"])
     with pytest.raises(PolytaskError, match=r"'equal' does not use training.weights; remove them"):
         Arm("hard", "hard").plan(ground.plan, ground.header(None), ["training.weights.lesion=0.5"])
@@ -61,6 +106,7 @@ def test_a_change_that_makes_it_another_arm_is_refused(prepared_once: Path) -> N
     ("wanted", "said"),
     [
         (StudyRequest(sharing=("hrad",)), "--sharing hrad: did you mean 'hard'"),
+        (StudyRequest(sharing=("mtan_lihgt",)), "--sharing mtan_lihgt: did you mean"),
         (StudyRequest(balance=("eqaul",)), "--balance eqaul: did you mean 'equal'"),
         (StudyRequest(presets=("mmdsl",)), "--preset mmdsl: did you mean 'mmdls'"),
         (StudyRequest(steps=5, minutes=1.0), "give one of them"),

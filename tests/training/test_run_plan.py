@@ -10,7 +10,8 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
-from polytask.training.run_plan import find_cohort_folder, plan_hash, require_member
+from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash, require_member
+from polytask.training.run_request import RunRequest
 
 
 def test_members_of_a_registry_are_chosen_by_name() -> None:
@@ -31,6 +32,31 @@ def test_the_cohort_lies_relative_to_the_work_folder(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError) as raised:
         find_cohort_folder(tmp_path / "work", lost, tmp_path / "run")
     assert str(raised.value).endswith(f"{tmp_path / 'run' / 'plan.yaml'}")
+
+
+@pytest.mark.parametrize(
+    ("request_", "form", "decoder"),
+    [
+        (RunRequest(sharing="mtan"), "paper", "private"),
+        (RunRequest(sharing="mtan_light"), "light", "private"),
+        (RunRequest(preset="ctan"), "paper", "private"),
+        (RunRequest(preset="ctan", sharing="hard"), "light", "private"),
+        (RunRequest(preset="ctan", sharing="mtan_light"), "light", "private"),
+        (RunRequest(sharing="mtan", overrides=("model.form=light",)), "light", "private"),
+        (RunRequest(overrides=("model.sharing=mtan",)), "light", "private"),
+    ],
+)
+def test_a_name_chooses_block_and_form(prepared: Path, request_: RunRequest, form: str, decoder: str) -> None:
+    model = make_run_plan(prepared, request_).shared.model
+    assert (model.form, model.decoder) == (form, decoder)
+    assert model.sharing in ("mtan", "ctan", "hard")
+
+
+def test_a_name_that_no_block_has_is_refused(prepared: Path) -> None:
+    with pytest.raises(PolytaskError, match="--sharing mtan_lihgt: did you mean"):
+        make_run_plan(prepared, RunRequest(sharing="mtan_lihgt"))
+    with pytest.raises(PolytaskError, match=r"two values: model\.sharing=mtan and model\.form=light"):
+        make_run_plan(prepared, RunRequest(overrides=("model.sharing=mtan_light",)))
 
 
 EARLY_PLAN: dict[str, Any] = {

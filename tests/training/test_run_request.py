@@ -69,3 +69,20 @@ def test_a_study_asks_for_the_run_of_its_arm() -> None:
     assert SPEC.make_run_request() == wanted
     of_preset = replace(SPEC, preset="mtan").make_run_request()
     assert of_preset == replace(wanted, preset="mtan", sharing=None), "a preset brings its own sharing"
+
+
+def test_the_run_of_an_arm_has_the_form_of_the_arm() -> None:
+    published = replace(SPEC, sharing="mtan", form="paper").make_run_request()
+    assert (published.sharing, published.overrides) == ("mtan", ("b=1",))
+    light = replace(SPEC, sharing="mtan", form="light").make_run_request()
+    assert (light.sharing, light.overrides) == ("mtan_light", ("b=1",))
+
+
+def test_the_run_of_an_older_study_is_the_same_run() -> None:
+    """Its identity has no form, and the names of its arm mean the light forms."""
+    assert "form" not in SPEC.identity()
+    assert replace(SPEC, form="light").identity()["form"] == "light"
+    older = replace(SPEC, sharing="mtan").make_run_request()
+    assert older.overrides == ("model.form=light", "b=1")
+    of_preset = replace(SPEC, sharing="mtan", preset="mtan").make_run_request()
+    assert of_preset.overrides == ("model.form=light", "model.decoder=private", "b=1")

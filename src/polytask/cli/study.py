@@ -23,7 +23,7 @@ def study(
     sharing: Annotated[
         str | None,
         typer.Option(
-            help="Sharing blocks to compare: hard,mtan,… (default: hard); single is always included."
+            help="Sharing blocks to compare: hard,mtan_light,… (default: hard); single is always included."
         ),
     ] = None,
     balance: Annotated[

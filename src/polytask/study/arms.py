@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
+from polytask.model.sharing_names import LIGHT, LIGHT_NAMES, find_block_and_form, has_forms, name_block_form
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
@@ -22,17 +23,25 @@ class Arm:
         name: `hard`, `hard+famo`, `mmdls`, `single`; a preset that has the name of a sharing block is `preset-ctan`.
         sharing, balance: the sharing block and the balancing rule the runs use. A preset brings its own.
         preset: name of the preset, "" without one.
+        form: form of a sharing block that has two. "" where it has one, and in studies that began when the names of
+            blocks and presets meant their light forms (`name_older_values`).
     """
 
     name: str
     sharing: str
     balance: str = "equal"
     preset: str = ""
+    form: str = ""
 
     @property
     def baseline(self) -> bool:
         """Whether this is the single-task baseline: one network per task, each with the steps of a joint network."""
         return self.name == BASELINE
+
+    @property
+    def block(self) -> str:
+        """The name of the sharing block in the form of this arm."""
+        return name_block_form(self.sharing, self.form)
 
     def plan(self, plan: Plan, header: Header, changes: Sequence[str]) -> Plan:
         """Make the plan of a run of this arm in the same way as `train` does.
@@ -40,17 +49,45 @@ class Arm:
         Raises:
             PolytaskError: the cohort or the plan lacks something this arm needs, or a change would make it another arm.
         """
-        named = [] if self.preset else [f"model.sharing={self.sharing}"]
+        named = [] if self.preset else [f"model.sharing={self.sharing}", f"model.form={self.form or LIGHT}"]
         start = apply_preset(plan, self.preset, header) if self.preset else plan
-        changed_plan = set_values(start, [*named, f"training.balance.rule={self.balance}", *changes])
+        own = (*named, *name_older_values(self.sharing, self.preset, self.form))
+        changed_plan = set_values(start, [*own, f"training.balance.rule={self.balance}", *changes])
         model, rule = changed_plan.shared.model, changed_plan.shared.training.balance.rule
         # Runs of one arm must be comparable, so a change may not turn an arm silently into another one.
-        if (model.sharing, rule) != (self.sharing, self.balance):
+        same_form = not self.form or model.form == self.form
+        if (model.sharing, rule) != (self.sharing, self.balance) or not same_form:
+            name = name_block_form(model.sharing, model.form)
             raise PolytaskError(
-                f"arm {self.name}: --set {' '.join(changes)} makes it {model.sharing} with {rule}, another arm; leave "
+                f"arm {self.name}: --set {' '.join(changes)} makes it {name} with {rule}, another arm; leave "
                 "out what changes sharing or balance"
             )
         return changed_plan
+
+
+def name_older_values(sharing: str, preset: str, form: str) -> tuple[str, ...]:
+    """Name the values that keep an arm of an older study what it was, as for `--set`.
+
+    Studies that began when `mtan` and `ctan` were the light forms stored no form with their arms.
+    """
+    if form or not has_forms(sharing):
+        return ()
+    return ("model.form=light", "model.decoder=private") if preset else ("model.form=light",)
+
+
+def keep_arms(arms: Sequence[Arm], stored: Sequence[Arm]) -> tuple[Arm, ...]:
+    """Let names of arms mean what they mean in the study that is continued."""
+    by_name = {arm.name: arm for arm in stored}
+    older = {(arm.sharing, arm.preset) for arm in stored if not arm.form and has_forms(arm.sharing)}
+    return tuple(
+        by_name[arm.name]
+        if arm.name in by_name
+        # Another balancing rule on an arm of an older study.
+        else replace(arm, form="")
+        if (arm.sharing, arm.preset) in older and arm.name.partition("+")[0] not in LIGHT_NAMES.values()
+        else arm
+        for arm in arms
+    )
 
 
 def list_arms(
@@ -64,14 +101,16 @@ def list_arms(
     """List every arm once, `single` first. Balancing does not apply to `single`: each of its networks has one task.
 
     Args:
-        sharing_names: names of all sharing blocks; a preset with one of these names gets the prefix `preset-`.
+        sharing_names: names of all sharing blocks and of their light forms; a preset with one of these names gets the
+            prefix `preset-`.
     """
     arms_by_name = {BASELINE: Arm(BASELINE, "single")}
     for member in sharing:
+        block, form = find_block_and_form(member)
         for rule in () if member == BASELINE else balance:
             name = member if rule == "equal" else f"{member}+{rule}"
             # The first definition of a name stays: repeated members on the command line add no second arm.
-            arms_by_name.setdefault(name, Arm(name, member, rule))
+            arms_by_name.setdefault(name, Arm(name, block, rule, form=form if has_forms(block) else ""))
     for preset in presets:
         if preset == BASELINE:
             continue
@@ -82,5 +121,6 @@ def list_arms(
                 continue  # what the preset brings by itself
             name = label if rule == "equal" else f"{label}+{rule}"
             balance_rule = own.training.balance.rule if rule == "equal" else rule
-            arms_by_name.setdefault(name, Arm(name, own.model.sharing, balance_rule, preset))
+            form = own.model.form if has_forms(own.model.sharing) else ""
+            arms_by_name.setdefault(name, Arm(name, own.model.sharing, balance_rule, preset, form))
     return tuple(arms_by_name.values())

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from polytask.errors import PolytaskError
+from polytask.model.sharing_names import LIGHT_NAMES
 from polytask.plan.machine import count_usable_cores
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.prepare.store_builder import check_store
-from polytask.study.arms import Arm, list_arms
+from polytask.study.arms import Arm, keep_arms, list_arms
 from polytask.study.margins import choose_default_margin, read_margins
 from polytask.study.study_budget import fix_step_budget
 from polytask.study.study_design import (
@@ -140,10 +141,13 @@ def _draft_continued_design(
     refuse_other_budget(design, request, location.folder)
     arms = design.arms
     if request.sharing is not None or request.balance is not None or request.presets:
-        own = dict.fromkeys(a.sharing for a in arms if not a.preset and not a.baseline)
+        own = dict.fromkeys(a.name.partition("+")[0] for a in arms if not a.preset and not a.baseline)
         sharing = request.sharing if request.sharing is not None else () if request.presets else tuple(own)
-        arms = _list_requested_arms(
-            workspace, sharing, request.balance or ("equal",), request.presets, design.tasks
+        arms = keep_arms(
+            _list_requested_arms(
+                workspace, sharing, request.balance or ("equal",), request.presets, design.tasks
+            ),
+            design.arms,
         )
     new = [arm for arm in arms if arm not in design.arms]
     # `single` is timed again with new arms: only times from the same rounds give a fair ratio.
@@ -180,9 +184,8 @@ def _list_requested_arms(
 ) -> tuple[Arm, ...]:
     from polytask.registries import load_registry
 
-    return list_arms(
-        sharing, balance, presets, workspace.plan, workspace.header(tasks), list(load_registry("sharing"))
-    )
+    names = [*load_registry("sharing"), *LIGHT_NAMES.values()]
+    return list_arms(sharing, balance, presets, workspace.plan, workspace.header(tasks), names)
 
 
 def _plan_arms(

@@ -74,7 +74,7 @@ def build_run_table(run: StudyRun) -> pa.Table:
     run_values = [
         run.name,
         run.arm.name,
-        run.arm.sharing,
+        run.arm.block,
         run.arm.balance,
         run.arm.preset,
         run.fold,

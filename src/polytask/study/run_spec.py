@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from polytask.study.arms import Arm
+from polytask.model.sharing_names import LIGHT, name_block_form
+from polytask.study.arms import Arm, name_older_values
 from polytask.study.study_design import StudyDesign
 from polytask.training.run_request import RunRequest
 
@@ -20,7 +21,7 @@ class RunSpec:
 
     Args:
         study: folder of the study. name: name of the run.
-        sharing, balance, preset: the values of the arm, see `Arm`.
+        sharing, balance, preset, form: the values of the arm, see `Arm`.
         tasks: names of the tasks, None = all. overrides: changed values of the plan.
     """
 
@@ -38,6 +39,7 @@ class RunSpec:
     device: str
     threads: int
     resamples: int
+    form: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
@@ -45,6 +47,9 @@ class RunSpec:
         # A study may be moved, and the number of resamples changes no weights: neither makes it another run.
         for key in ("study", "resamples"):
             values.pop(key)
+        # Runs of older studies have no form, and are still recognized.
+        if not self.form:
+            values.pop("form")
         values["tasks"] = None if self.tasks is None else list(self.tasks)
         values["overrides"] = list(self.overrides)
         return values
@@ -56,11 +61,11 @@ class RunSpec:
             fold=self.fold,
             seed=self.seed,
             preset=self.preset or None,
-            sharing=None if self.preset else self.sharing,
+            sharing=None if self.preset else name_block_form(self.sharing, self.form or LIGHT),
             balance=self.balance,
             steps=self.steps,
             tasks=self.tasks,
-            overrides=self.overrides,
+            overrides=(*name_older_values(self.sharing, self.preset, self.form), *self.overrides),
             device=self.device,
         )
 
@@ -107,4 +112,5 @@ def build_run_spec(design: StudyDesign, folder: Path, arm: Arm, fold: int, seed:
         device=design.device,
         threads=design.threads,
         resamples=design.resamples,
+        form=arm.form,
     )

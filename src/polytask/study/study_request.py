@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from polytask.errors import PolytaskError
+from polytask.model.sharing_names import LIGHT_NAMES
 
 SETTINGS_OF_THE_STUDY = {
     "model.sharing": "--sharing",
@@ -64,7 +65,8 @@ class StudyRequest:
         from polytask.training.run_plan import require_member
 
         for member in self.sharing or ():
-            require_member("sharing", member)
+            if member not in LIGHT_NAMES.values():
+                require_member("sharing", member)
         for member in self.balance or ():
             require_member("balance", member)
         from polytask.errors import suggest_word

@@ -8,6 +8,7 @@ from math import ceil
 import torch
 
 from polytask.cohort.header import Header
+from polytask.model.sharing_names import has_forms, name_block_form
 from polytask.plan.machine import GIB, Device, Machine, count_usable_cores, measure_host_memory
 from polytask.plan.plan_schema import Plan
 from polytask.plan.step_memory import predict_step_memory
@@ -42,16 +43,19 @@ def describe_memory_excess(
     need = predict_bytes(settings.batch)
     if need <= machine.budget:
         return ""
+    block = name_block_form(plan.shared.model.sharing, plan.shared.model.form)
     words = (
-        f"memory: a step of {settings.batch} samples with sharing {plan.shared.model.sharing} is predicted to need "
+        f"memory: a step of {settings.batch} samples with sharing {block} is predicted to need "
         f"{need / GIB:.3g} GiB, more than the {machine.budget / GIB:.3g} GiB that a step may fill on {machine}"
     )
     parts = [n for n in range(settings.batch - 1, 0, -1) if settings.batch % n == n % devices == 0]
     fitting = next((n for n in parts if predict_bytes(n) <= machine.budget), 0)
     if not fitting:
+        model = plan.shared.model
+        form = f" --set model.form={model.form}" if has_forms(model.sharing) else ""
         return (
             f"{words}; not even one sample fits: choose a lighter sharing block, or plan again with --set "
-            f"model.sharing={plan.shared.model.sharing} for a smaller patch or view"
+            f"model.sharing={model.sharing}{form} for a smaller patch or view"
         )
     steps = settings.accumulation * settings.batch // fitting
     return f"{words}; --set training.batch={fitting} --set training.accumulation={steps} gives the same step and fits"

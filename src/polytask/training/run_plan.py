@@ -14,6 +14,7 @@ from typing import Any
 from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import find_answer_form
+from polytask.model.sharing_names import LIGHT_NAMES, find_block_and_form
 from polytask.plan.old_names import restore_old_fold_keys, restore_old_shared_keys
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
@@ -91,7 +92,8 @@ def choose_fold_tasks(plan: Plan, fold: int, asked: Sequence[str] | None) -> lis
 def make_run_plan(work: Path, request: RunRequest) -> Plan:
     """Return the plan of the work folder with the changes that a request makes for its run.
 
-    A preset comes first, then single options override parts of it, then single values override both.
+    A preset comes first, then single options override parts of it, then single values override both. `--sharing`
+    chooses a block in the form that its name stands for; `--set model.sharing` changes that one value only.
     """
     plan = Plan.read(work)
     tasks = request.tasks
@@ -99,7 +101,12 @@ def make_run_plan(work: Path, request: RunRequest) -> Plan:
         header = read_header(find_cohort_folder(work, plan) / HEADER_FILE)
         chosen = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
         plan = apply_preset(plan, request.preset, header.model_copy(update={"tasks": chosen}))
+    sharing, form = find_block_and_form(request.sharing or plan.shared.model.sharing)
     values = {path: getattr(request, key) for key, path in OPTION_PATHS.items()}
+    if request.sharing:
+        # A name says which form it means. Where the plan has that form already, no reason needs to change.
+        changed = form != plan.shared.model.form
+        values |= {OPTION_PATHS["sharing"]: sharing, **({"model.form": form} if changed else {})}
     changes = [f"{path}={value}" for path, value in values.items() if value]
     changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in (request.after or {}).items()]
     plan = set_values(plan, [*changes, *request.overrides])
@@ -124,10 +131,18 @@ def require_member(registry_name: str, member: str) -> None:
     Raises:
         PolytaskError: with the nearest right name.
     """
-    if member not in load_registry(registry_name):
-        raise PolytaskError(
-            f"--{registry_name.replace('_', '-')} {member}: {suggest_word(member, list(load_registry(registry_name)))}"
-        )
+    names = list(load_registry(registry_name))
+    if member in names:
+        return
+    if registry_name == "sharing":
+        block, form = find_block_and_form(member)
+        if block in names:
+            raise PolytaskError(
+                f"{member} is a name for --sharing; in a plan it is two values: model.sharing={block} and "
+                f"model.form={form}"
+            )
+        names += LIGHT_NAMES.values()
+    raise PolytaskError(f"--{registry_name.replace('_', '-')} {member}: {suggest_word(member, names)}")
 
 
 def find_cohort_folder(work: Path, plan: Plan, plan_folder: Path | None = None) -> Path:

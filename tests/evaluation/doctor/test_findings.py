@@ -106,7 +106,7 @@ ILL: dict[str, tuple[World, str, tuple[str, ...], str]] = {
         World(against={("grade", "size"): 0.6}, rule="upgrad"),
         "conflict",
         ("grade", "size"),
-        "--sharing mtan",
+        "--sharing mtan_light",
     ),
     "no common samples": (
         World(rule="upgrad", together=False),

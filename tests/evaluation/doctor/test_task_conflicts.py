@@ -43,5 +43,5 @@ def test_the_share_and_the_median_are_told() -> None:
 
 def test_the_remedy_is_a_rule_or_features_of_their_own_or_a_split() -> None:
     assert "--balance upgrad; or train grade separately: --tasks size" in find_conflict([-0.3] * 5)[0].remedy
-    assert "--sharing mtan" in find_conflict([-0.3] * 5, rule="upgrad")[0].remedy
+    assert "--sharing mtan_light" in find_conflict([-0.3] * 5, rule="upgrad")[0].remedy
     assert "--sharing single" in find_conflict([-0.3] * 5, rule="upgrad", sharing="mtan")[0].remedy

@@ -47,5 +47,6 @@ def _suggest_conflict_remedy(chart: DoctorChart, a: str, b: str) -> str:
     if not chart.reads_gradients:
         return f"a rule whose step goes against neither: {chart.command} --balance upgrad; or {apart}"
     if chart.run.record["sharing"] == "hard":
-        return f"give each task features of its own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
+        own = f"{chart.command} --sharing mtan_light"
+        return f"give each task features of its own beside the shared ones: {own}; or {apart}"
     return f"{chart.command} --sharing single shows how each task does alone; or {apart}"

@@ -87,7 +87,7 @@ def build_arms_table(conclusions: Conclusions) -> ReportTable:
         states = [r.state for r in study.of_arm(arm.name)]
         counts = [TableCell(str(states.count(s)) or DASH) for s in ("done", "failed", "missing")]
         rule = TableCell(DASH if arm.baseline else arm.balance)
-        rows.append((arm.name, [TableCell(arm.sharing), rule, TableCell(arm.preset or DASH), *counts]))
+        rows.append((arm.name, [TableCell(arm.block), rule, TableCell(arm.preset or DASH), *counts]))
     return ReportTable("", ["arm", "sharing", "balance", "preset", "done", "failed", "missing"], rows)
 
 

@@ -66,17 +66,23 @@ def evaluate(
     hidden: Annotated[
         bool, typer.Option(help="On the held-out part, also evaluate with some inputs hidden.")
     ] = True,
-    every: Annotated[bool, typer.Option("--all", help="Show all metrics, also per site.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show all metrics, also per site and stratum.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the content of evaluation.json.")] = False,
 ) -> None:
     """Predict a part of the cohort (with --on: all of another cohort) and compute metrics with 95 % intervals and n,
-    in total and per site."""
+    in total, per site and per stratum."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from polytask.cli import print_json
     from polytask.cli.evaluation_extras import describe_extra_results, make_extra_tables
-    from polytask.cli.evaluation_table import list_evaluation_remarks, make_metrics_table
+    from polytask.cli.evaluation_table import (
+        list_evaluation_remarks,
+        make_metrics_table,
+        make_strata_table,
+    )
     from polytask.cli.progress_bar import make_transient_bar
     from polytask.errors import PolytaskError
     from polytask.evaluation.evaluate_run import evaluate as evaluate_run
@@ -141,8 +147,13 @@ def evaluate(
         console.print(verdict, style="bold", markup=False, highlight=False, soft_wrap=True)
     console.print(make_metrics_table(evaluation, every))
     if every:
-        for site in evaluation.sites:
-            console.print(make_metrics_table(evaluation, True, site))
+        for site, metrics in evaluation.sites.items():
+            console.print(make_metrics_table(evaluation, True, metrics, f"site {site}"))
+        for column, strata in evaluation.strata.items():
+            for stratum, result in strata.items():
+                console.print(make_metrics_table(evaluation, True, result.metrics, f"{column} {stratum}"))
+    for column in evaluation.strata:
+        console.print(make_strata_table(evaluation, column))
     for shown in make_extra_tables(evaluation):
         console.print(shown)
     for text in [*list_evaluation_remarks(evaluation), *describe_extra_results(evaluation)]:

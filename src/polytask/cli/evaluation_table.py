@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from polytask.evaluation.evaluation_result import Estimate, Evaluation
+    from polytask.evaluation.evaluation_result import Estimate, EstimatesByTask, Evaluation
 
 INTERVAL_METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
 """How the intervals of the table are computed, in the words of the first remark."""
 
 
-def make_metrics_table(evaluation: Evaluation, every: bool = False, site: str | None = None) -> Table:
+def make_metrics_table(
+    evaluation: Evaluation, every: bool = False, some: EstimatesByTask | None = None, where: str = ""
+) -> Table:
     """Make a table of task, metric, estimate, interval and n; the primary metric of each task comes first.
 
     Args:
         every: also show metrics of single classes, labels and structures (a dot in the name).
-        site: show the metrics of this site instead of those of all subjects.
+        some: show these metrics, of some of the subjects, instead of those of all.
+        where: which subjects these are, for the title.
     """
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    metrics = evaluation.metrics if site is None else evaluation.sites[site]
-    where = "" if site is None else f", site {site}"
+    metrics = evaluation.metrics if some is None else some
+    where = f", {where}" if where else ""
     part = f"at {evaluation.external['cohort']}" if evaluation.external else evaluation.part.replace("_", " ")
     shown = Table(
         title=Text(f"{evaluation.run}, {part}{where}: {len(evaluation.subjects)} subjects"),
@@ -47,8 +50,33 @@ def make_metrics_table(evaluation: Evaluation, every: bool = False, site: str | 
                 *format_estimate_cells(metrics[name][metric]),
                 end_section=k == len(plain),
             )
-    if site is None:
+    if some is None:
         shown.add_row("all", Text("mean skill", style="bold"), *format_estimate_cells(evaluation.mean_skill))
+    return shown
+
+
+def make_strata_table(evaluation: Evaluation, column: str) -> Table:
+    """Make a table of the primary metrics by stratum of a column, each with its difference from all other strata."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=Text(f"{evaluation.run}, by {column}"), box=SIMPLE, padding=(0, 1, 0, 0))
+    for head in ("task", "metric", column):
+        shown.add_column(Text(head))
+    for head in ("estimate", "95 % interval", "n", "difference from the others", "95 % interval"):
+        shown.add_column(head, justify="right")
+    for name, task in evaluation.tasks.items():
+        primary = str(task["primary"])
+        for k, (stratum, result) in enumerate(evaluation.strata[column].items()):
+            difference = result.differences[name]
+            shown.add_row(
+                *(Text(text if k == 0 else "") for text in (name, name_metric_with_unit(primary, task))),
+                Text(stratum),
+                *format_estimate_cells(result.metrics[name][primary]),
+                *format_estimate_cells(difference)[:2],
+                end_section=k == len(evaluation.strata[column]) - 1,
+            )
     return shown
 
 

@@ -22,6 +22,7 @@ from polytask.cohort.checks.odd_cells import check_cell_values
 from polytask.cohort.checks.paired_cells import check_paired_cells
 from polytask.cohort.checks.placement import check_nifti_forms, check_pixel_scales
 from polytask.cohort.checks.slide_contents import check_slides
+from polytask.cohort.checks.strata_cells import check_strata_cells
 from polytask.cohort.checks.structure_sizes import check_structure_sizes
 from polytask.cohort.checks.subject_agreement import check_subject_agreement
 from polytask.cohort.checks.visit_order import check_visit_order
@@ -34,6 +35,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "far_numbers": check_far_numbers,
     "pairs": check_paired_cells,
     "agreement": check_subject_agreement,
+    "strata": check_strata_cells,
     "order": check_visit_order,
     "counts": check_class_counts,
     "constant": check_constant_columns,

@@ -17,6 +17,7 @@ from polytask.cohort.input_specs import (
     TableInput,
     count_modality_planes,
 )
+from polytask.cohort.strata_columns import StrataColumns
 from polytask.errors import suggest_word
 from polytask.kinds import KINDS
 from polytask.kinds.class_words import list_answers
@@ -90,6 +91,7 @@ class Header(StrictModel):
     visits: Annotated[list[HeaderText], Field(min_length=1)] | None = None
     inputs: Annotated[dict[HeaderName, Input], Field(min_length=1)]
     tasks: dict[HeaderName, Task]
+    strata: StrataColumns = Field(default={})
 
     @property
     def images(self) -> dict[str, ImageInput]:
@@ -126,6 +128,10 @@ def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
     """List the broken rules between parts of a header, each as (key path, "what is wrong: what to do")."""
     yield from _list_name_violations(header)
     yield from _list_input_violations(header)
+    for column in header.strata:
+        if column in RESERVED_COLUMNS:
+            remedy = "results per site are given anyway" if column == "site" else "name another column"
+            yield "strata", f"{column!r} is a column with a fixed meaning: {remedy}"
     taken = header.input_columns
     # A column that is both input and target would let the model read the answer.
     for name, task in header.tasks.items():

@@ -94,11 +94,12 @@ def write_header(header: Header, path: Path) -> None:
 def make_canonical_text(header: Header) -> str:
     """Return the text of a header that is hashed: headers of equal meaning give equal text.
 
-    Titles are left out: they only change the words on a page, so a new title needs no new plan.
+    Titles and strata are left out: they only change what a page says and shows, so a new one needs no new plan.
     """
     content = header.model_dump(
         mode="json",
         exclude={
+            "strata": True,
             "tasks": {"__all__": TITLE_KEYS},
             "inputs": {"__all__": {"columns": {"__all__": TITLE_KEYS}}},
         },

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
+from polytask.cohort.subject_strata import read_subject_strata
 from polytask.errors import PolytaskError
 from polytask.evaluation.answer_collector import AnswerCollector
 from polytask.evaluation.baselines.judge_baselines import read_or_fit_baselines
@@ -39,6 +41,7 @@ from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.secondary_results import add_secondary_results
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
+from polytask.evaluation.strata_results import estimate_metrics_by_stratum
 from polytask.evaluation.untested_tasks import explain_untested_tasks
 from polytask.plan.plan_file import ensure_cohort
 from polytask.plan.plan_schema import Plan
@@ -67,7 +70,8 @@ def evaluate(
     specificity: Sequence[str] = (),
     hidden: bool = True,
 ) -> Evaluation:
-    """Evaluate a run on one part: metrics with 95 % intervals over subjects and with n, overall and per site.
+    """Evaluate a run on one part: metrics with 95 % intervals over subjects and with n, overall, per site
+    and per stratum (the header's `strata`).
 
     Writes into RUN (part `held_out`), RUN/tune or RUN/test: `predictions.csv`, `predictions/`, `cases.csv` (truth and
     answer by subject and visit), `answers.json` and `evaluation.json`. Touching the test part leaves a line in
@@ -116,6 +120,7 @@ def _evaluate_locked(
     predictor = Predictor.load(record.folder, device=device)
     # Tables are read before anything is predicted: a bad cell must not be found after an hour of work.
     other_answers = read_other_answers(answers, predictor.tasks, cohort)
+    strata = read_subject_strata(cohort, chosen.subjects)
     if sensitivity or specificity:
         choose_operating_points(
             record, predictor.tasks, sensitivity, specificity, tta, resamples, progress, device
@@ -124,7 +129,7 @@ def _evaluate_locked(
     # Noted before the prediction, so that a killed evaluation counts as a use of the test part as well.
     if part == "test":
         log_test_use(record, len(chosen.subjects))
-    ours = predict_part(predictor, cohort, chosen, tta, progress)
+    ours = replace(predict_part(predictor, cohort, chosen, tta, progress), strata=strata)
     evaluation = evaluate_answers(predictor.tasks, ours, record.record, part, resamples, progress)
     fold = int(record.record["fold"])
     baselines = read_or_fit_baselines(
@@ -257,4 +262,5 @@ def evaluate_answers(
         resamples=resamples,
         verdicts=explain_site_effects(site_effects),
         site_effects={n: e.as_dict() for n, e in site_effects.items()},
+        strata=estimate_metrics_by_stratum(tasks, shown, resamples, progress),
     )

@@ -161,6 +161,14 @@ class OtherAnswersForm(DocumentForm):
 MetricsForm = dict[str, dict[str, EstimateForm]]
 
 
+class StratumForm(DocumentForm):
+    """The results of one stratum."""
+
+    subjects: int
+    metrics: MetricsForm
+    differences: dict[str, EstimateForm]
+
+
 class EvaluationForm(DocumentForm):
     """The whole document; see `evaluation_result.Evaluation`."""
 
@@ -191,6 +199,7 @@ class EvaluationForm(DocumentForm):
     external: dict[str, Any] = {}
     hidden: MetricsForm = {}
     needed: list[str] = []
+    strata: dict[str, dict[str, StratumForm]] = {}
 
 
 def require_evaluation_form(content: Any) -> None:
@@ -214,10 +223,13 @@ def find_contradictions(content: Mapping[str, Any]) -> Iterator[str]:
         if set(content[part]) != set(tasks):
             yield f"{part}: its tasks are not those of `tasks`"
             return
+    judged = {"metrics": content["metrics"], **content["sites"]}
+    for column, strata in content.get("strata", {}).items():
+        judged |= {f"strata.{column}.{name}": stratum["metrics"] for name, stratum in strata.items()}
     for name, task in tasks.items():
         if len(set(task["names"])) < len(task["names"]):
             yield f"tasks.{name}.names: a name occurs twice"
-        for place, metrics in (("metrics", content["metrics"]), *content["sites"].items()):
+        for place, metrics in judged.items():
             if task["primary"] not in metrics.get(name, {}):
                 yield f"{place}: {name}: its primary metric is missing"
     for name, curves in content.get("decision_curves", {}).items():

@@ -41,6 +41,33 @@ EstimatesByTask = dict[str, dict[str, Estimate]]
 
 
 @dataclass(frozen=True)
+class StratumResult:
+    """The results of the subjects of one stratum.
+
+    Args:
+        subjects: how many subjects of the part belong to it.
+        metrics: task → metric → estimate, as for the whole part.
+        differences: task → its primary metric in this stratum minus that of the subjects of all other strata.
+    """
+
+    subjects: int
+    metrics: EstimatesByTask
+    differences: dict[str, Estimate]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the results as plain dicts."""
+        differences = {task: e._asdict() for task, e in self.differences.items()}
+        metrics = _convert_metrics_to_dict(self.metrics)
+        return {"subjects": self.subjects, "metrics": metrics, "differences": differences}
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> StratumResult:
+        """Convert the plain form in JSON to the results."""
+        differences = {t: _parse_estimate(e) for t, e in content["differences"].items()}
+        return cls(int(content["subjects"]), parse_metrics(content["metrics"]), differences)
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The results of one run on one part.
 
@@ -68,6 +95,7 @@ class Evaluation:
         hidden: combination of inputs and channels (joined by `;`) that were hidden from every case → task → primary
             metric without an interval.
         needed: combinations without which nothing can be predicted.
+        strata: column under the header's `strata` → stratum → its results; subjects without a stratum are left out.
     """
 
     run: str
@@ -97,6 +125,7 @@ class Evaluation:
     external: dict[str, Any] = field(default_factory=dict)
     hidden: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
+    strata: dict[str, dict[str, StratumResult]] = field(default_factory=dict)
 
     def primary(self, task: str) -> Estimate:
         """Return the estimate of the task's primary metric."""
@@ -110,6 +139,10 @@ class Evaluation:
         content["skill"] = {t: e._asdict() for t, e in self.skill.items()}
         content["mean_skill"] = self.mean_skill._asdict()
         content["hidden"] = _convert_metrics_to_dict(self.hidden)
+        content["strata"] = {
+            column: {name: result.as_dict() for name, result in strata.items()}
+            for column, strata in self.strata.items()
+        }
         return content
 
     def write(self, path: Path) -> None:
@@ -134,6 +167,10 @@ class Evaluation:
             content["mean_skill"] = _parse_estimate(content["mean_skill"])
             content["hidden"] = parse_metrics(content.get("hidden", {}))
             content["needed"] = tuple(content.get("needed", ()))
+            content["strata"] = {
+                column: {name: StratumResult.parse(entry) for name, entry in strata.items()}
+                for column, strata in content.get("strata", {}).items()
+            }
             return cls(**content)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class PartAnswers:
         unanswered: task → known truths without a prediction (no image, a visit beyond the last slot).
         volumes: segmentation → case → structure → size of the predicted mask (ml, cm² or pixels), whether or not the
             truth is known.
+        strata: column under the header's `strata` → subject → stratum ("" where unknown).
     """
 
     sites: dict[str, str]
@@ -49,10 +50,20 @@ class PartAnswers:
     voxel: dict[str, CaseMetrics]
     unanswered: dict[str, int]
     volumes: dict[str, dict[CaseId, dict[str, float]]] = field(default_factory=dict)
+    strata: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def ids(self, task: str) -> tuple[CaseId, ...]:
         """List subject and visit of every answer to a task, in the order of its arrays."""
         return self.pooled[task].ids if task in self.pooled else self.voxel[task].ids
+
+    def restrict_to_subjects(self, subjects: Sequence[str]) -> PartAnswers:
+        """Select the answers of some subjects; `unanswered` and `volumes` are not known for them alone and left out."""
+        chosen = set(subjects)
+        wanted = {t: [i for i in self.ids(t) if i[0] in chosen] for t in (*self.pooled, *self.voxel)}
+        restricted = self.only(wanted)
+        return replace(
+            restricted, sites={s: self.sites[s] for s in subjects}, unanswered=dict.fromkeys(wanted, 0)
+        )
 
     def only(self, wanted: Mapping[str, Sequence[CaseId]]) -> PartAnswers:
         """Select the tasks in `wanted`, each with exactly the given ids in the given order."""
@@ -92,6 +103,7 @@ class PartAnswers:
                 "voxel": voxel,
                 "unanswered": self.unanswered,
                 "volumes": volumes,
+                "strata": self.strata,
             },
         )
 
@@ -112,7 +124,11 @@ class PartAnswers:
             }
             sites = {str(s): str(site) for s, site in content["sites"].items()}
             unanswered = {str(t): int(n) for t, n in content["unanswered"].items()}
-            return cls(sites, pooled, voxel, unanswered, volumes)
+            strata = {
+                str(column): {str(s): str(stratum) for s, stratum in by_subject.items()}
+                for column, by_subject in content.get("strata", {}).items()
+            }
+            return cls(sites, pooled, voxel, unanswered, volumes, strata)
 
 
 def _parse_pooled_answers(entry: Mapping[str, Any]) -> PooledAnswers:

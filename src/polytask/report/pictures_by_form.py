@@ -1,9 +1,10 @@
-"""Chooses the pictures of a task by the form of its answers."""
+"""Chooses the pictures and the additional tables of a task by the form of its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from polytask.kinds import find_answer_form
 from polytask.kinds.kind import AnswerForm
 from polytask.report import (
     class_plots,
@@ -14,6 +15,7 @@ from polytask.report import (
     survival_plots,
 )
 from polytask.report.drawing import Picture
+from polytask.report.metric_tables import ReportTable
 from polytask.report.report_material import ReportMaterial
 
 
@@ -35,3 +37,13 @@ PICTURES_BY_ANSWER_FORM: dict[AnswerForm, Callable[[ReportMaterial, str], list[P
     "field": dose_plots.make_dose_pictures,
 }
 """Form of the answers → function that draws the pictures of such a task."""
+
+
+def build_extra_tables(material: ReportMaterial, name: str) -> list[ReportTable]:
+    """Build the tables that only some kinds of tasks have."""
+    table = (
+        survival_plots.build_survival_table(material, name)
+        if find_answer_form(material.tasks[name].kind) == "time"
+        else None
+    )
+    return [table] if table else []

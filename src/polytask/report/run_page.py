@@ -13,12 +13,11 @@ from polytask.report import (
     input_weights,
     metric_tables,
     overlay_plots,
-    survival_plots,
     training_plots,
 )
 from polytask.report.characteristics import build_table_one
 from polytask.report.hidden_input_table import build_hidden_inputs_table, describe_needed_inputs
-from polytask.report.pictures_by_form import PICTURES_BY_ANSWER_FORM
+from polytask.report.pictures_by_form import PICTURES_BY_ANSWER_FORM, build_extra_tables
 from polytask.report.reference_tables import build_reference_tables
 from polytask.report.report_material import ReportMaterial
 from polytask.report.run_facts import (
@@ -29,6 +28,7 @@ from polytask.report.run_facts import (
     list_training_facts,
 )
 from polytask.report.shown_patients import select_patients
+from polytask.report.strata_sections import build_strata_sections
 from polytask.report.subject_flow import build_subject_flow
 
 RESEARCH_NOTICE = "Research use only — not a medical device"
@@ -86,6 +86,7 @@ def render_run_page(material: ReportMaterial) -> str:
         ],
         one_training=comparison_tables.ONE_TRAINING_WARNING,
         sites=metric_tables.build_sites_table(material),
+        strata=build_strata_sections(material),
         hidden=build_hidden_inputs_table(evaluation),
         needed=describe_needed_inputs(evaluation),
         sources=input_weights.build_input_weight_table(material),
@@ -94,16 +95,6 @@ def render_run_page(material: ReportMaterial) -> str:
         resamples=evaluation.resamples,
         created=format_timestamp(evaluation.created),
     )
-
-
-def build_extra_tables(material: ReportMaterial, name: str) -> list[metric_tables.ReportTable]:
-    """Build the tables that only some kinds of tasks have."""
-    table = (
-        survival_plots.build_survival_table(material, name)
-        if find_answer_form(material.tasks[name].kind) == "time"
-        else None
-    )
-    return [table] if table else []
 
 
 def fill_page_template(**values: Any) -> str:

@@ -324,6 +324,15 @@ def test_the_page_of_a_model_claims_nothing_it_does_not_know(home: Path, tmp_pat
     assert {f.name: f.value for f in list_training_facts(run)}["parameters"] == told["parameters"]
 
 
+def test_strata_are_those_of_the_other_cohort(home: Path, tmp_path: Path) -> None:
+    def recode(row: Row) -> Row:
+        return {**row, "scanner": "new" if int(row["subject"]) % 2 else "old"}
+
+    away = rewritten(home / "away", tmp_path / "parted", recode, ("tasks:", "strata: scanner\ntasks:"))
+    found = judged(home / "model", away, tmp_path / "out")
+    assert {name: s["subjects"] for name, s in found["strata"]["scanner"].items()} == {"new": 5, "old": 4}
+
+
 def test_an_ensemble_says_what_it_is(home: Path, tmp_path: Path) -> None:
     run_successfully("export", home / "work/runs/a", home / "work/runs/b", "-o", tmp_path / "both")
     found = judged(tmp_path / "both", home / "away", tmp_path / "out")

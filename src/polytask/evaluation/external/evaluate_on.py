@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.subject_strata import read_subject_strata
 from polytask.errors import PolytaskError
 from polytask.evaluation.cases_csv import write_cases
 from polytask.evaluation.evaluate_run import evaluate_answers, predict_part
@@ -88,6 +89,7 @@ def evaluate_on(
     ensure_output_free(folder)
     word_map = WordMap() if mapping is None else read_word_map(Path(mapping))
     own = Cohort.read(on)
+    strata = read_subject_strata(own)
     judged = open_model(source, device, progress)
     predictor = judged.predictor
     header, model_tasks = predictor.header, list(predictor.tasks)
@@ -133,6 +135,7 @@ def evaluate_on(
     subjects = tuple(cohort.subjects)
     _log_external_use(judged, own.header.name, len(subjects), folder)
     ours = predict_part(predictor, cohort, EvaluatedPart("external", subjects, folder), tta, progress)
+    ours = replace(ours, strata={c: {s: by[s] for s in subjects} for c, by in strata.items()})
     evaluation = evaluate_answers(tasks, ours, judged.record, "external", resamples, progress)
     baselines = [m.baselines for m in predictor.members]
     evaluation = add_secondary_results(

@@ -61,6 +61,7 @@ def render_study_page(conclusions: Conclusions) -> str:
         explained=affinity_matrices.COSINE_EXPLANATION,
         curves=arm_curves.make_curves_picture(conclusions),
         sites=site_tables.build_arm_site_tables(conclusions),
+        strata=site_tables.build_arm_strata_tables(conclusions),
         commands=study.design.commands,
         settings=reproduction.list_common_settings(conclusions),
         versions=reproduction.list_version_facts(conclusions),

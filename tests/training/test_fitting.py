@@ -16,7 +16,7 @@ from polytask.training.balancing import Balancer
 from polytask.training.fitting import apply_time_budget, make_optimizer, refuse_endless_warmup, run_seed
 from polytask.training.interrupt import StopSignal
 from polytask.training.loop import FitServices
-from polytask.training.moving_end import EndEstimate, MovingEnd
+from polytask.training.moving_end import EndEstimate, MovingEnd, read_end_estimates
 from polytask.training.state import FitState, load_weights
 from tests.model.worlds import network_of, tasks_of
 from tests.training.worlds import ALONE, settings_of, state_of
@@ -131,7 +131,13 @@ class Saved:
 
     def __init__(self, folder: Path, saved: Path | None = None) -> None:
         self.folder, self.work, self.saved = folder, folder, saved
-        self.record = {"name": "r", "minutes": None, "steps": None, "plan": "a plan", "init": None}
+        self.record: dict[str, Any] = {
+            "name": "r",
+            "minutes": None,
+            "steps": None,
+            "plan": "a plan",
+            "init": None,
+        }
         self.networks = {"": ["grade", "type"]}
 
     def find_last_checkpoint(self, name: str) -> Path | None:
@@ -160,14 +166,20 @@ class Watcher:
 
 
 def run_fit(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, saved: Path | None = None, extend: int = 0
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    saved: Path | None = None,
+    extend: int = 0,
+    minutes: float | None = None,
 ) -> tuple[Watcher, list[tuple[FitState, FitServices]], list[str]]:
     """What `fit_network` gives to the loop; its network, data and what survival tasks learn are stand-ins."""
     fits: list[tuple[FitState, FitServices]] = []
     learned: list[str] = []
     plan = SimpleNamespace(shared=SimpleNamespace(training=settings_of()))
+    run = Saved(folder, saved)
+    run.record["minutes"] = minutes
     context: Any = SimpleNamespace(
-        run=Saved(folder, saved),
+        run=run,
         plan=plan,
         fold=0,
         seed=0,
@@ -247,6 +259,21 @@ def test_a_finished_network_is_left_alone_unless_it_is_extended(
     assert (state.schedule.start, state.schedule.end) == (8, 16)
     assert (state.finished, state.stale, watcher.can_resume) == (False, 0, [("r", 8, 16)])
     assert around.settings.tune_every == 5
+
+
+def test_a_cut_network_goes_on_within_its_time_budget_and_keeps_the_first_estimate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first estimate is made before the first step; a run that goes on makes and logs none."""
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    state = state_of()
+    state.step, state.pace = 3, {"spent": 60.0, "per_step": 1.0, "per_tune": 1.0}
+    state.save(saved, "a plan")
+    _, ((state, around),), _ = run_fit(monkeypatch, tmp_path, saved, minutes=10.0)
+    assert around.moving_end is not None
+    assert around.moving_end.seconds == 600
+    assert read_end_estimates(tmp_path, "") == {}
 
 
 def test_a_cut_network_goes_on_with_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

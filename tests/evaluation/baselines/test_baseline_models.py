@@ -49,6 +49,7 @@ def test_a_cox_model_is_that_of_its_penalty() -> None:
     assert found.coefficients[0] == pytest.approx(reference.coefficients, rel=1e-5)
     assert found.coefficients[0, 0] > 0 > found.coefficients[0, 1]
     assert found.extra["baseline"]["times"] == np.unique(times[events]).tolist()
+    assert found.intercepts.tolist() == [0.0], "one for the single output; the baseline hazard stands for it"
 
 
 def test_more_columns_than_subjects() -> None:

@@ -185,6 +185,9 @@ def test_there_is_a_model_of_the_tables_and_one_of_each_mask(
     assert [(b["name"], b["task"]) for b in found] == [("table", "size"), ("volume of mask", "size")]
     assert asked == [("table", "size"), ("table", "os"), ("volume of mask", "size"), ("volume of mask", "os")]
     assert [b["name"] for b in fit_baselines(nothing, tasks, FOLD, [], None)] == ["table"]
-    bare = FOLD.model_copy(update={"tables": {"clinic": {}}})
-    assert [b["name"] for b in fit_baselines(nothing, tasks, bare, [], store)] == ["volume of mask"]
+    for tables in ({}, {"clinic": {}}):
+        bare = FOLD.model_copy(update={"tables": tables})
+        assert [b["name"] for b in fit_baselines(nothing, tasks, bare, [], store)] == ["volume of mask"]
+    half = FOLD.model_copy(update={"tables": {**FOLD.tables, "blood": {}}})
+    assert [b["name"] for b in fit_baselines(nothing, tasks, half, [], None)] == ["table"]
     assert fit_baselines(nothing, {"mask": mask}, FOLD, [], store) == []

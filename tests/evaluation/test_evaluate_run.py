@@ -12,7 +12,7 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate_run
-from polytask.evaluation.evaluate_run import choose_operating_points, evaluate_answers
+from polytask.evaluation.evaluate_run import choose_operating_points, evaluate_answers, predict_part
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
@@ -54,6 +54,37 @@ def test_a_distance_to_an_empty_mask_is_left_out() -> None:
     found = evaluate_answers({"mask": MASK}, make_answers(), RECORD, "tune", 7)
     assert np.isnan(found.metrics["mask"]["hd95"].estimate)
     assert found.counts["mask"]["missed"] == {"s": 1}
+
+
+def test_the_progress_of_a_prediction_counts_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer to a whole subject is told too, but it is no further case."""
+    first, second = object(), object()
+    samples = [SimpleNamespace(cases=[first, second])]
+    collected: list[str] = []
+
+    class Collector:
+        def __init__(self, *of: Any) -> None:
+            pass
+
+        def __call__(self, answer: Any) -> None:
+            collected.append(answer.visit)
+
+        def answers(self, samples: Any) -> str:
+            return f"{len(samples)} sample"
+
+    def write(*of: Any, tta: bool, on_answer: Any) -> None:
+        for visit, case in (("t0", first), ("t1", second), ("", None)):
+            on_answer(SimpleNamespace(subject="s0", visit=visit, case=case))
+
+    monkeypatch.setattr(evaluate_run, "AnswerCollector", Collector)
+    monkeypatch.setattr(evaluate_run, "write_predictions", write)
+    cohort: Any = SimpleNamespace(samples=lambda subjects: samples)
+    chosen: Any = SimpleNamespace(subjects=("s0",), folder=None)
+    predictor: Any = SimpleNamespace(tasks={})
+    told: list[tuple[int, int, str]] = []
+    found: Any = predict_part(predictor, cohort, chosen, progress=lambda *what: told.append(what))
+    assert told == [(1, 2, "s0"), (2, 2, "s0"), (2, 2, "s0")]
+    assert (collected, found) == (["t0", "t1", ""], "1 sample")
 
 
 def test_one_resample_is_the_fewest() -> None:

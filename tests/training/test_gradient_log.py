@@ -64,6 +64,7 @@ def test_steps_with_a_sample_of_both_tasks_are_counted() -> None:
     common = SharedSampleCounts(["a", "b", "c"])
     assert common.shares() == {"a b": 0.0, "a c": 0.0, "b c": 0.0}
     common.add([[1, 2, 0], [2, 1, 0], [0, 0, 0]])
+    assert common.shares() == {"a b": 1.0, "a c": 0.0, "b c": 0.0}
     common.add([[1, 1, 0], [1, 1, 3], [0, 3, 1]])
     assert common.shares() == {"a b": 1.0, "a c": 0.0, "b c": 0.5}
     assert common.steps == 2

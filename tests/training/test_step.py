@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from polytask.plan.plan_schema import BalancePlan
 from polytask.tasks import make_task
 from polytask.tasks.target import Target
 from polytask.training.balancing import BalancedBackward
+from polytask.training.distributed import World
 from polytask.training.state import MAX_SKIPPED_IN_A_ROW
 from polytask.training.step import flatten_target, take_step
 from tests.model.worlds import FIELDS
@@ -55,6 +57,37 @@ def test_the_loss_of_a_step_is_the_mean_over_all_its_known_visits() -> None:
     alone = [take_step(state_of(), [batch], ALONE, 0.0, "float32", 0.0).losses["grade"] for batch in batches]
     whole = take_step(state_of(), batches, ALONE, 0.0, "float32", 0.0).losses
     assert whole == {"grade": pytest.approx((5 * alone[0] + 2 * alone[1]) / 7, rel=1e-5)}
+
+
+class Twins(World):
+    """A world of two processes that have the same batches and so find the same."""
+
+    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+        return 2 * tensor
+
+
+@pytest.mark.parametrize("rule", ["equal", "mgda"])
+def test_twins_take_the_step_of_one_over_several_batches(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    """Twice the sums over twice the counts are the same means, whether the gradients are sent while the last backward
+    pass runs (`equal`) or after it."""
+
+    def double(message: torch.Tensor, async_op: bool) -> SimpleNamespace:
+        message *= 2
+        return SimpleNamespace(wait=lambda: None)
+
+    monkeypatch.setattr("polytask.training.overlapped_sum.dist.all_reduce", double)
+    batches = [batch_of({"grade": ALL, "type": FEW}), batch_of({"grade": FEW, "type": ALL}, seed=1)]
+    moved = []
+    for world in (ALONE, Twins(0, 2, ALONE.device)):
+        state = state_of(settings=settings_of(rule, optimizer="sgd", weight_decay=0.0))
+        result = take_step(state, batches, world, 0.1, "float32", 0.0)
+        moved.append(
+            (result.losses, result.norm, torch.cat([p.flatten() for p in state.network.parameters()]))
+        )
+    (losses, norm, one), (other_losses, other_norm, two) = moved
+    assert other_losses == pytest.approx(losses, rel=1e-5)
+    assert other_norm == pytest.approx(norm, rel=1e-4)
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_whose_loss_is_not_finite_is_counted_and_told_with_its_subjects() -> None:

@@ -18,8 +18,9 @@ from polytask.training.moving_end import EndEstimate, find_affordable_end
 from polytask.training.state import FitState
 from polytask.training.step import place_batch
 
-MIN_TIMED_PASSES, MAX_TIMED_PASSES = 4, 40
-"""How many passes are timed, at least and at most."""
+MIN_TIMED_PASSES, MAX_TIMED_PASSES = 1, 40
+"""How many passes are timed after the first two, at least and at most. They are lost to the training, and its end moves
+from the first steps on, so that a short budget needs few of them."""
 TIMING_BUDGET_SHARE = 0.02
 """Share of the budget that timing passes may take."""
 MAX_TUNE_SHARE = 0.15

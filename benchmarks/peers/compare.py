@@ -6,8 +6,9 @@ Makes the environment of the peers and the volumes where they are missing, then 
 systems in turns and every second seed in reverse order, each in a process of its own. What is finished stays in FOLDER
 and is not trained again. Dice is the mean over both structures and all test cases, by one code for all (`as one`: of
 both as one structure); seconds are CPU seconds, with workers; those of a case run from the file to a label map on its
-grid. The differences are paired over test cases, means over seeds; their 95 % interval says nothing of the luck of a
-training. Nothing is bounded: the table says who leads.
+grid. Differences to Polytask are paired twice: over test cases, of the means over seeds (this interval says nothing of
+the luck of a training), and over seeds, of the means over cases (this one does; it needs two seeds and is wide with
+few). Who is ahead is said only where both intervals agree. Nothing is bounded: the table says who leads.
 """
 
 from __future__ import annotations
@@ -40,7 +41,16 @@ SYSTEMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "nnunet-light": ("run_nnunet.py", ("--network", "light")),
     "monai": ("run_monai.py", ()),
 }
-"""Name → runner and its options."""
+"""Name → runner and its options. What `--systems` compares by default."""
+VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{
+        f"{OURS}-{name}": ("run_polytask.py", ("--topology", name))
+        for name in ("full", "narrow", "strided", "light")
+    },
+    f"{OURS}-float32": ("run_polytask.py", ("--precision", "float32")),
+    "monai-bf16": ("run_monai.py", ("--precision", "bf16")),
+}
+"""Further systems that `--systems` may name: another first stage or precision than those of `SYSTEMS`."""
 WAYS = ("once", "mirrored")
 """Ways to predict: every window once, or averaged with its mirror images."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -79,6 +89,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     chosen = parser.parse_args()
     systems = chosen.systems.split(",")
+    if unknown := [name for name in systems if name not in SYSTEMS | VARIANTS]:
+        parser.error(f"--systems {unknown[0]}: unknown; known are {', '.join(SYSTEMS | VARIANTS)}")
     data = chosen.folder / DATA_SET
     print(make_environment(chosen.environment), file=sys.stderr)
     if not (data / "dataset.json").exists():
@@ -105,8 +117,8 @@ def run_system(
     system: str, data: Path, out: Path, environment: Path, seconds: float, seed: int, mirrored: int
 ) -> None:
     """Run one system's training and predictions in a process of its own."""
-    runner, options = SYSTEMS[system]
-    python = sys.executable if system == OURS else str(find_peer_python(environment))
+    runner, options = (SYSTEMS | VARIANTS)[system]
+    python = sys.executable if runner == "run_polytask.py" else str(find_peer_python(environment))
     out.mkdir(parents=True, exist_ok=True)
     work = data.parent / f"work-{Path(runner).stem}"
     words = [data, out, "--work", work, "--seconds", seconds, "--seed", seed, "--mirrored", mirrored]
@@ -169,13 +181,29 @@ def summarize_trainings(trainings: Sequence[Training]) -> dict[str, object]:
         for system in systems
         if (own := [t for t in trainings if t.system == system])
     }
-    dice = {s: np.mean([t.dice["once"] for t in trainings if t.system == s], axis=0) for s in systems}
+    scores = {"dice": lambda t: t.dice["once"], "dice_together": lambda t: t.together}
     differences = {
-        f"{OURS} - {system}": compute_paired_difference(dice[OURS], dice[system])
+        f"{OURS} - {system}, {name}": compare_trainings(trainings, system, score)
         for system in systems
-        if system != OURS and OURS in dice
+        for name, score in scores.items()
+        if system != OURS and OURS in systems
     }
     return {"systems": rows, "dice_differences": differences}
+
+
+def compare_trainings(
+    trainings: Sequence[Training], system: str, score: Callable[[Training], Sequence[float]]
+) -> dict[str, list[float]]:
+    """Return the paired differences of ours from a system, over test cases and over the seeds that both have."""
+    dice = {s: {t.seed: score(t) for t in trainings if t.system == s} for s in (OURS, system)}
+    seeds = sorted(set(dice[OURS]) & set(dice[system]))
+    if not seeds:
+        return {}
+    ours, theirs = (np.array([dice[s][seed] for seed in seeds]) for s in (OURS, system))
+    pairs = {"cases": compute_paired_difference(ours.mean(0), theirs.mean(0))}
+    if len(seeds) > 1:
+        pairs["seeds"] = compute_paired_difference(ours.mean(1), theirs.mean(1))
+    return pairs
 
 
 def compute_mirroring_gain(dice: Mapping[str, Sequence[float]]) -> float:
@@ -185,7 +213,7 @@ def compute_mirroring_gain(dice: Mapping[str, Sequence[float]]) -> float:
 
 
 def compute_paired_difference(ours: np.ndarray, theirs: np.ndarray) -> list[float]:
-    """Return the mean difference over test cases and its 95 % interval (Student's)."""
+    """Return the mean difference of pairs and its 95 % interval (Student's)."""
     difference = np.asarray(ours) - np.asarray(theirs)
     mean, n = float(difference.mean()), len(difference)
     half = float(student.ppf(0.975, n - 1) * difference.std(ddof=1) / np.sqrt(n))
@@ -212,10 +240,20 @@ def format_table(trainings: Sequence[Training]) -> list[str]:
         cells += [f"{row['case_seconds'][way]:.2f}" for way in WAYS]
         cells += [f"{row['dice_of_mirroring']:+.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    for name, (mean, low, high) in differences.items():
-        verdict = "ahead" if low > 0 else "behind" if high < 0 else "not told apart"
-        lines.append(f"Dice {name}: {mean:+.4f} (95 % {low:+.4f} to {high:+.4f}): {verdict}")
+    for name, pairs in differences.items():
+        words = [f"over {what} 95 % {low:+.4f} to {high:+.4f}" for what, (_, low, high) in pairs.items()]
+        mean = f"{pairs['cases'][0]:+.4f}" if pairs else "no common seed"
+        lines.append(f"{name}: {'; '.join([mean, *words])}: {judge_difference(pairs)}")
     return lines
+
+
+def judge_difference(pairs: Mapping[str, Sequence[float]]) -> str:
+    """Say who is ahead; a single seed says nothing of the luck of a training and gives no claim."""
+    if "seeds" not in pairs:
+        return "one training each, no claim"
+    if all(low > 0 for _, low, _ in pairs.values()):
+        return "ahead"
+    return "behind" if all(high < 0 for _, _, high in pairs.values()) else "not told apart"
 
 
 def join_numbers(numbers: Sequence[float], form: str) -> str:

@@ -26,10 +26,18 @@ from _peer_cases import (  # noqa: E402
     write_peer_report,
 )
 
+PLANNED = "planned"
+"""What the plan chose is kept."""
+
+
+def name_work_folder(topology: str, precision: str) -> str:
+    """Name the work folder of a plan, from what is set by hand in it."""
+    return "-".join(["work", *[value for value in (topology, precision) if value != PLANNED]])
+
 
 def main() -> None:
     """Train once and predict all test cases, without and with mirroring."""
-    chosen = parse_runner_options(__doc__)
+    chosen = parse_runner_options(__doc__, topology=PLANNED, precision=PLANNED)
     from polytask import Predictor, train
     from polytask.cohort.cohort import Cohort
     from polytask.cohort.importers.nnunet import import_nnunet
@@ -38,11 +46,14 @@ def main() -> None:
     from polytask.prepare import prepare
 
     started = count_cpu_seconds()
-    cohort, work = chosen.work / "cohort", chosen.work / "work"
+    cohort, work = chosen.work / "cohort", chosen.work / name_work_folder(chosen.topology, chosen.precision)
     prepare_seconds = 0.0
     if not (work / "store" / "store.json").exists():
-        import_nnunet(chosen.data, cohort)
+        if not (cohort / "cohort.yaml").exists():
+            import_nnunet(chosen.data, cohort)
         settings = ["training.threads=1", "training.workers=0"]
+        by_hand = {"images.image.topology": chosen.topology, "training.precision": chosen.precision}
+        settings += [f"{path}={value}" for path, value in by_hand.items() if value != PLANNED]
         plan_into(cohort, work, splits=cohort / "splits_final.json", settings=settings, jobs=1)
         prepare(work, jobs=1)
         prepare_seconds = count_cpu_seconds() - started
@@ -77,7 +88,7 @@ def main() -> None:
     image = plan.shared.images["image"]
     network = (
         f"{image.field} {join_sizes(image.view or image.patch or ())}, widths {join_sizes(image.widths)}, "
-        f"batch {plan.shared.training.batch}"
+        f"batch {plan.shared.training.batch}, {image.topology}, {plan.shared.training.precision}"
     )
     write_peer_report(
         chosen.out, PeerReport(counter.steps, train_seconds, prepare_seconds, case_seconds, network)

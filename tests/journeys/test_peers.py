@@ -10,6 +10,7 @@ from types import ModuleType
 import nibabel
 import numpy as np
 import pytest
+import torch
 from scipy.stats import ttest_rel
 
 from polytask.cohort.check import check_cohort
@@ -129,10 +130,56 @@ def test_the_table_says_who_leads(compare: ModuleType) -> None:
     assert [line.split(" | ")[0] for line in text[2:6]] == [f"| {system}" for system in level]
     assert "| net | 10 11 | 100 100 |" in text[2]
     assert text[2].endswith("| 0.900 | 0.60 | 0.60 | +0.020 |")
-    assert [line.rsplit(": ", 1)[1] for line in text[6:]] == ["ahead", "behind", "not told apart"]
+    verdicts = [line.rsplit(": ", 1)[1] for line in text[6:]]
+    assert verdicts == [
+        "ahead",
+        "not told apart",
+        "behind",
+        "not told apart",
+        "not told apart",
+        "not told apart",
+    ]
+    assert text[6].startswith("polytask - nnunet-light, dice: ")
+    # Some are ahead in every case by the luck of one training alone: a single seed gives no claim.
+    lucky = compare.format_table([t for t in trainings if t.seed == 0])
+    assert {line.rsplit(": ", 1)[1] for line in lucky[6:]} == {"one training each, no claim"}
 
     dice = {s: np.mean([t.dice["once"] for t in trainings if t.system == s], axis=0) for s in level}
     mean, low, high = compare.compute_paired_difference(dice["polytask"], dice["monai"])
     wanted = ttest_rel(dice["polytask"], dice["monai"]).confidence_interval()
     assert (low, high) == pytest.approx((wanted.low, wanted.high), abs=1e-4)
     assert low < mean < high
+    pairs = compare.compare_trainings(trainings, "monai", lambda t: t.dice["once"])
+    assert pairs["cases"] == [mean, low, high]
+    by_seed = {s: [np.mean(t.dice["once"]) for t in trainings if t.system == s] for s in level}
+    wanted = ttest_rel(by_seed["polytask"], by_seed["monai"]).confidence_interval()
+    assert pairs["seeds"][1:] == pytest.approx([wanted.low, wanted.high], abs=1e-4)
+    assert compare.compare_trainings(trainings[:1] + trainings[-1:], "monai", lambda t: t.dice["once"]) == {}
+
+
+def test_unknown_systems_are_refused_in_a_line(
+    compare: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["compare.py", "--systems", "polytask,nobody"])
+    with pytest.raises(SystemExit) as stop:
+        compare.main()
+    assert stop.value.code == 2
+    assert "--systems nobody: unknown; known are polytask, nnunet-planned" in capsys.readouterr().err
+
+
+def test_the_costs_of_a_network_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PEERS)
+    step_cost = importlib.import_module("step_cost")
+    network = torch.nn.Conv3d(1, 4, 3, stride=2, padding=1)
+    counted = step_cost.describe_network(network, torch.zeros(step_cost.BATCH, 1, 8, 8, 8))
+    # 4³ positions, 27 taps, 4 channels; a multiplication and an addition each.
+    assert counted["gflop"] == pytest.approx(2 * 64 * 27 * 4 / 1e9)
+    assert counted["parameters"] == 4 * 27 + 4
+    # The first convolution of MONAI's UNet halves the resolution: with as many parameters it computes far less.
+    monai = step_cost.MonaiTrainer().network
+    maps: list[torch.Tensor] = []
+    monai.model[0].register_forward_hook(lambda module, given, made: maps.append(made))
+    monai(torch.zeros(1, 1, 16, 24, 16))
+    assert maps[0].shape == (1, 16, 8, 12, 8)
+    seconds = step_cost.time_in_turns({"a": lambda: None, "b": lambda: None}, 3)
+    assert {side: len(values) for side, values in seconds.items()} == {"a": 3, "b": 3}

@@ -119,6 +119,7 @@ SETTINGS = (
         {"mask": MASK, "organs": ORGANS},
         ["model.decoder=attention"],
     ),
+    MemorySetting("3D two masks and grade, preset mtan", (32, 32, 32), MASK_AND_GRADES, preset="mtan"),
     MemorySetting("3D mask and grade, strided first stage", (48, 40, 32), {"mask": MASK, "grade": GRADE}, STRIDED),
     MemorySetting(
         "3D two masks, strided, common decoder with attention",

@@ -59,7 +59,7 @@ class AttentionDecoder(nn.Module):
     def forward(self, pyramids: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
         """Decode task → pyramid (finest first) to task → decoded maps, finest first."""
         levels = zip(*pyramids.values(), strict=True)
-        decoded = self.decoder([_average_maps(maps) for maps in levels])[::-1]
+        decoded = self.decoder([average_maps(maps) for maps in levels])[::-1]
         maps_by_task: dict[str, list[Tensor]] = {}
         for task, pyramid in pyramids.items():
             below, maps = pyramid[-1], []
@@ -77,7 +77,7 @@ class AttentionDecoder(nn.Module):
         return roles
 
 
-def _average_maps(maps: Sequence[Tensor]) -> Tensor:
+def average_maps(maps: Sequence[Tensor]) -> Tensor:
     """Average the maps of the tasks; a map that all tasks share is used as it is."""
     # The same tensor comes once per task: adding equal copies costs memory and changes the last digits.
     own = list({id(m): m for m in maps}.values())

@@ -29,7 +29,7 @@ from polytask.model.order import order_tasks
 from polytask.model.order.chain import Chain
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
-from polytask.model.sharing import SharingBlock, make_block
+from polytask.model.sharing import SharingBlock, compute_pyramids, make_block
 from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
 from polytask.model.vector_encoders import (
     Condition,
@@ -207,11 +207,14 @@ class Network(nn.Module):
         together = self.voxel if self.spec.decoder != "private" else []
         rows = select_separate_tasks(rows or {}, mapped, separate, together)
         trunk = [t for t in (*voxel, *pooled) if t not in mapped]
-        pyramids: dict[str, Pyramid] = {}
+        pyramids, shared = dict[str, Pyramid](), dict[str, Pyramid]()
         for group in [[task] for task in trunk] if rows and separate else [trunk]:
-            pyramids |= block(take_rows(x, rows.get(group[0]) if group else None), group, cut)
-        pyramids = {t: self._apply_tables(t, image, p, condition, rows) for t, p in pyramids.items()}
-        answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids})
+            read = take_rows(x, rows.get(group[0]) if group else None)
+            own_maps, common = compute_pyramids(block, read, group, cut, self.voxels.unmasked)
+            pyramids, shared = pyramids | own_maps, shared | common
+        for read_maps in (pyramids, shared):
+            read_maps |= {t: self._apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
+        answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids}, shared)
         maps: dict[str, Tensor] = {}
         for task in self.order:
             upstream, mine = self.chain.mapped_tasks[task, image], rows.get(task)
@@ -222,12 +225,10 @@ class Network(nn.Module):
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
-                levels, decoded = answers[task]
-                handed = self.voxels.make_handed_down_map(task, levels, decoded, self.spec.stop_gradient)
+                handed = self.voxels.make_handed_down_map(task, answers[task], self.spec.stop_gradient)
                 maps[task] = restore_rows(handed, mine, x.shape[0])
         outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
-        whole = {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}
-        return outputs, whole, maps
+        return outputs, {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}, maps
 
     def _make_image_tokens(
         self,
@@ -243,13 +244,12 @@ class Network(nn.Module):
             depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
             levels = [restore_visits(f, present, known.shape) for f in pyramid[-depth:] if f is not None]
             tokens[task] = {image: Token(tuple(levels), known)}
-            for upstream in self.chain.gated_tasks[task]:
-                if upstream in maps:
-                    gate = self.gates[f"{task} {upstream}"]
-                    token = gate(maps[upstream], [f for f in pyramid if f is not None])
-                    tokens[task][upstream_source(upstream)] = Token(
-                        (restore_visits(token, present, known.shape),), known
-                    )
+            for upstream in [u for u in self.chain.gated_tasks[task] if u in maps]:
+                gate = self.gates[f"{task} {upstream}"]
+                token = gate(maps[upstream], [f for f in pyramid if f is not None])
+                tokens[task][upstream_source(upstream)] = Token(
+                    (restore_visits(token, present, known.shape),), known
+                )
         return tokens
 
     def _apply_tables(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polytask.model.common_decoders import COMMON_DECODERS
 from polytask.model.order import find_upstream_tasks
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
 
@@ -30,8 +31,10 @@ def find_network_roles(network: Network) -> ParameterRoles:
         for name, module in members.items():
             roles |= assign_role(module, f"{part}.members.@{name}.", private_role(name.split(" ")[0]))
     spec = network.spec
-    if spec.decoder == "attention":
-        roles = _join_mixed_roles(network, roles)
+    if spec.decoder in COMMON_DECODERS:
+        # The decoder of MTAN reads maps that tables may have modulated for a task, but no map that it has masked.
+        own = spec.decoder == "mtan" and spec.sharing == "mtan"
+        roles = _join_mixed_roles(network, roles, ("films.",) if own else ("blocks.", "films."))
     if spec.stop_gradient:
         return roles
     read = {private_role(u) for t in network.tasks for u in find_upstream_tasks(t, spec.after)}
@@ -40,11 +43,9 @@ def find_network_roles(network: Network) -> ParameterRoles:
     return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
 
 
-def _join_mixed_roles(network: Network, roles: ParameterRoles) -> ParameterRoles:
-    """Make joint what a shared decoder averages: the loss of each of its tasks reaches the maps of all."""
+def _join_mixed_roles(network: Network, roles: ParameterRoles, parts: tuple[str, ...]) -> ParameterRoles:
+    """Make joint what a common decoder averages: the loss of each of its tasks reaches the maps of all."""
     for users in network.voxels.list_sharing_tasks():
         mixed = {private_role(t) for t in users}
-        roles = {
-            n: JOINT if r in mixed and n.startswith(("blocks.", "films.")) else r for n, r in roles.items()
-        }
+        roles = {n: JOINT if r in mixed and n.startswith(parts) else r for n, r in roles.items()}
     return roles

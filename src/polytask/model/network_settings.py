@@ -27,7 +27,8 @@ class NetworkSpec:
         after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
         uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
         stop_gradient: whether the loss of a task stops at the upstream answer.
-        decoder: `private`, `shared` by all voxel tasks of an image, or shared with `attention` stages per task.
+        decoder: `private`, `shared` by all voxel tasks of an image, or shared with attention per task: `attention` on
+            the mean of the tasks' maps, `mtan` as published, on the maps of the common encoder.
         deep_supervision: how many levels below the finest have a loss too.
         embedding: width of tokens. dropout: in front of pooled heads.
     """

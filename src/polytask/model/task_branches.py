@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
-from polytask.model.attention_decoder import AttentionDecoder
 from polytask.model.building_blocks import Decoder, NamedModules, pool_mean_max
+from polytask.model.common_decoders import COMMON_DECODERS, CommonDecoder, decode_tasks
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
@@ -24,7 +25,7 @@ from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 from polytask.tasks.task import Task
 
 VoxelPyramid = Sequence[Tensor | None]
-VoxelDecoder = Decoder | AttentionDecoder
+VoxelDecoder = Decoder | CommonDecoder
 KEPT_CHANNEL_SHARE = 0.8
 """Share of the channels that a thinned head sees."""
 THINNED_HEADS = 8
@@ -99,13 +100,15 @@ class VoxelBranch(nn.Module):
             t: t if spec.decoder == "private" or t in alone else f"image {spec.voxel_image[t]}" for t in tasks
         }
         levels = self.levels = 1 + spec.deep_supervision
+        self.unmasked = list(tasks) if spec.decoder == "mtan" else []
+        """Tasks whose decoder reads the maps of the common encoder, before the task masks them."""
         decoders: dict[str, VoxelDecoder] = {}
         enlargers: dict[str, SubvoxelStep] = {}
         heads: dict[str, VoxelHeads] = {}
         for name, task in tasks.items():
             key, image = self.keys[name], spec.images[spec.voxel_image[name]]
-            if key not in decoders and spec.decoder == "attention" and name not in alone:
-                decoders[key] = AttentionDecoder(
+            if key not in decoders and spec.decoder in COMMON_DECODERS and name not in alone:
+                decoders[key] = COMMON_DECODERS[spec.decoder](
                     image.dims, image.widths, self._list_decoder_users(key), levels, image.kernels
                 )
             elif key not in decoders:
@@ -122,20 +125,24 @@ class VoxelBranch(nn.Module):
         self.enlargers = NamedModules(enlargers)
         """Decoder → the step from its finest maps to single voxels, where the encoder begins with a stride."""
 
-    def forward(self, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
-        """Decode pyramids: task → (outputs, decoded maps), finest first."""
+    def forward(
+        self, pyramids: Mapping[str, VoxelPyramid], shared: Mapping[str, VoxelPyramid] = MappingProxyType({})
+    ) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
+        """Decode pyramids: task → (outputs, decoded maps), finest first. `shared`: see `compute_pyramids`."""
         answers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
         for key in dict.fromkeys(self.keys[t] for t in pyramids):
             own_pyramids = {t: p for t, p in pyramids.items() if self.keys[t] == key}
-            for name, maps in self._decoded(key, own_pyramids).items():
+            for name, maps in self._decoded(key, own_pyramids, shared).items():
                 answers[name] = (self.heads[name](maps), maps)
         return answers
 
-    def _decoded(self, key: str, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
+    def _decoded(
+        self, key: str, pyramids: Mapping[str, VoxelPyramid], shared: Mapping[str, VoxelPyramid]
+    ) -> dict[str, list[Tensor]]:
         """Decode the maps of the tasks that use one decoder; it runs only once for tasks that see the same maps."""
         decoder = self.decoders[key]
-        if isinstance(decoder, AttentionDecoder):
-            decoded: dict[str, list[Tensor]] = decoder(pyramids)
+        if not isinstance(decoder, Decoder):
+            decoded = decode_tasks(decoder, pyramids, shared)
             return {task: self._enlarge_finest(key, maps) for task, maps in decoded.items()}
         maps_by_ids: dict[tuple[int, ...], list[Tensor]] = {}
         maps_by_task: dict[str, list[Tensor]] = {}
@@ -155,10 +162,11 @@ class VoxelBranch(nn.Module):
         return [self.enlargers[key](maps[0]), *maps][: self.levels] if key in self.enlargers else maps
 
     def make_handed_down_map(
-        self, name: str, outputs: Sequence[Tensor], maps: Sequence[Tensor], stop: bool
+        self, name: str, decoded: tuple[Sequence[Tensor], Sequence[Tensor]], stop: bool
     ) -> Tensor:
         """Make what a task gives to those after it: its answer `[N, K, *space]`, and its uncertainty if the plan asks
-        for one."""
+        for one. `decoded` is what `forward` returned for it."""
+        outputs, maps = decoded
         task, output = self.tasks[name], outputs[0].detach() if stop else outputs[0]
         parts = [make_answer_map(task, output)]
         if self.uncertainty == "entropy":
@@ -172,7 +180,7 @@ class VoxelBranch(nn.Module):
         roles: ParameterRoles = {}
         for key, decoder in self.decoders.items():
             users = self._list_decoder_users(key)
-            if isinstance(decoder, AttentionDecoder):
+            if not isinstance(decoder, Decoder):
                 roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
             else:
                 roles |= assign_role(decoder, f"decoders.members.@{key}.", choose_owner_role(users))

@@ -189,7 +189,7 @@ class ModelPlan(PlanSection):
     """Which uncertainty a downstream task reads together with the map."""
     stop_gradient: bool = False
     """Whether the gradient of a downstream loss stops at the upstream answer."""
-    decoder: Literal["private", "shared", "attention"] = "private"
+    decoder: Literal["private", "shared", "attention", "mtan"] = "private"
     dropout: float = 0.1
     embedding: int = 128
     """Width of the hidden layer of a pooled head and of the token of a table."""

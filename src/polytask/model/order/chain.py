@@ -85,8 +85,8 @@ class Chain:
         on_image = [t for t in voxel if self.spec.voxel_image[t] == image]
         pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
         upstream = {up for t in pooled for up in find_upstream_tasks(t, self.spec.after) if up in on_image}
-        # The shared decoder reads the mean of all their maps.
-        if upstream and self.spec.decoder == "attention":
+        # The common decoder reads the mean of all their maps.
+        if upstream and self.spec.decoder in ("attention", "mtan"):
             return on_image
         return [t for t in on_image if t in upstream]
 

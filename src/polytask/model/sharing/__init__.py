@@ -6,7 +6,7 @@ here. The shared battery of tests finds it by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -59,6 +59,17 @@ SHARINGS: dict[str, Callable[..., SharingBlock]] = {
     "ctan": CTAN,
     "task_tokens": TaskTokens,
 }
+
+
+def compute_pyramids(
+    block: SharingBlock, x: Tensor, tasks: Sequence[str], cut: TaskCut, unmasked: Collection[str]
+) -> tuple[dict[str, SharedPyramid], dict[str, SharedPyramid]]:
+    """Compute the pyramids of tasks, and for those of them in `unmasked` the maps of the common encoder before the
+    task masks them, where the block has such maps."""
+    if unmasked and isinstance(block, MTAN):
+        pyramids, shared = block.compute_with_shared(x, tasks, cut)
+        return pyramids, {task: maps for task, maps in shared.items() if task in unmasked}
+    return block(x, tasks, cut), {}
 
 
 def list_forms(name: str) -> tuple[str, ...]:

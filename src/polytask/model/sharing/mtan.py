@@ -34,6 +34,13 @@ class MTAN(nn.Module):
         pyramids: dict[str, list[Tensor | None]] = self.path(x, tasks, tasks, cut, lambda _, maps: maps)
         return pyramids
 
+    def compute_with_shared(
+        self, x: Tensor, tasks: Sequence[str], cut: TaskCut
+    ) -> tuple[dict[str, list[Tensor | None]], dict[str, list[Tensor | None]]]:
+        """Compute the pyramids, and for each task the shared maps before its masks."""
+        shared: dict[str, list[Tensor | None]] = {}
+        return self.path(x, tasks, tasks, cut, lambda _, maps: maps, shared), shared
+
     def roles(self) -> ParameterRoles:
         """Return the roles: the encoder is trunk, attention is private."""
         return self.path.roles("path.", private_role)

@@ -122,10 +122,16 @@ class AttentionPath(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, branches: Sequence[str], asked: Sequence[str], cut: TaskCut, exchange: ExchangeMaps
+        self,
+        x: Tensor,
+        branches: Sequence[str],
+        asked: Sequence[str],
+        cut: TaskCut,
+        exchange: ExchangeMaps,
+        unmasked: dict[str, list[Tensor | None]] | None = None,
     ) -> dict[str, list[Tensor | None]]:
         """Turn `[N, planes, *space]` into a pyramid for each task asked for; `branches` are the tasks that are
-        computed."""
+        computed. Into `unmasked` go, for each task asked for, the shared maps before its masks."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in asked}
         if not asked:
             return pyramids
@@ -144,6 +150,10 @@ class AttentionPath(nn.Module):
             for task in asked:
                 answer = apply_coarse_mask(full[task], masks[task]) if task in full else taken[task]
                 pyramids[task].append(answer if task in readers else None)
+                if unmasked is not None:
+                    unmasked.setdefault(task, []).append(
+                        full.get(task, last[task]) if task in readers else None
+                    )
             if level < len(self.strides):
                 brought = {t: self._carry_to_next_level(level, t, taken[t]) for t in branches}
         return pyramids

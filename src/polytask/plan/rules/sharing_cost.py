@@ -55,6 +55,8 @@ def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReade
     )
     # Behind a strided stage each of these tasks has its own maps of single voxels; those of one are counted already.
     kept += number * max(0, readers.attending - 1) * prod(size) * topology.enlarged
+    if readers.decoder == "mtan":
+        return kept + number * readers.attending * _count_published_stages(topology, size)
     return kept + number * readers.attending * _count_attention_stages(topology, size)
 
 
@@ -105,6 +107,10 @@ def count_reader_parameters(topology: Topology, readers: ViewReaders) -> int:
         count -= encoder
     first = topology.widths[0] * (topology.taps[0] + 1)
     count += sum(encoder + planes * first for planes in readers.seconds)
+    if readers.decoder == "mtan" and readers.attending:
+        for level, width in enumerate(topology.widths[:-1]):
+            count += topology.taps[level] * width * topology.widths[level + 1]
+            count += 3 * readers.attending * width**2
     return count + SHARING_PARAMETERS.get(readers.sharing, _count_no_parameters)(topology, readers)
 
 
@@ -191,6 +197,16 @@ def _count_attention_stages(topology: Topology, size: Sequence[int]) -> float:
         total += at * (width + below + 3 * squeeze_channels(width) + width) + maps[level] * width
         if level < SUPERVISED_DECODER_LEVELS:
             total += maps[level] * width
+    return total
+
+
+def _count_published_stages(topology: Topology, size: Sequence[int]) -> float:
+    """Count the same of the decoder of MTAN as published, whose masks are as wide and as fine as the maps."""
+    maps, widths, total = topology.maps(size), topology.widths, 0.0
+    for level in range(len(widths) - 1):
+        # The enlarged map; what the norm of the refinement reads and its activation; of the mask the inputs of two
+        # norms, an activation and the mask; and the masked map.
+        total += maps[level] * (widths[level + 1] + 7 * widths[level])
     return total
 
 

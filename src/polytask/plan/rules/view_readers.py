@@ -14,6 +14,8 @@ ViewPart = Literal["whole", "patch", "view"]
 
 READING_EACH_OTHER = ("cross_stitch", "ctan")
 """Sharing blocks that compute the branches of all tasks, whichever are asked for."""
+ATTENTION_DECODERS = ("attention", "mtan")
+"""Decoders that the voxel tasks of an image have in common, with attention per task."""
 
 
 class FieldSizes(Protocol):
@@ -42,7 +44,7 @@ class ViewReaders:
         branches: number of tasks whose branch of the sharing block runs: in blocks whose tasks read each other all of
             them, whoever reads this view.
         decoders: number of decoders that run.
-        attending: number of tasks with attention stages on a common decoder.
+        attending: number of tasks with attention stages on a common decoder, which is `decoder`.
         masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
         seconds: for each second network, the planes of answers that it reads beside the image.
         handed: for each answer that a task hands down as a map, the values that it keeps per position, in float32.
@@ -56,6 +58,7 @@ class ViewReaders:
     branches: int = 0
     decoders: int = 0
     attending: int = 0
+    decoder: str = "private"
     masks: int = 0
     seconds: tuple[int, ...] = ()
     handed: tuple[int, ...] = ()
@@ -86,7 +89,7 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     trunk = [t for t in voxel if t not in mapped]
     listening = [t for t in pooled if t not in mapped]
     computed = [t for t in maps if t not in mapped]
-    common = model.decoder == "attention" or (model.decoder == "shared" and model.sharing == "hard")
+    common = model.decoder in ATTENTION_DECODERS or (model.decoder == "shared" and model.sharing == "hard")
     return ViewReaders(
         sharing=model.sharing,
         form=model.form,
@@ -94,7 +97,8 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         pooled=len(listening),
         branches=len(computed if model.sharing in READING_EACH_OTHER else [*trunk, *listening]),
         decoders=len(voxel) - len(trunk) + (min(1, len(trunk)) if common else len(trunk)),
-        attending=len(trunk) if model.decoder == "attention" else 0,
+        attending=len(trunk) if model.decoder in ATTENTION_DECODERS else 0,
+        decoder=model.decoder,
         masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
         seconds=tuple(sum(planes[u] for u in maps[t]) for t in (*voxel, *pooled) if t in mapped),
         handed=tuple(_count_handed_values(header, u, model) for u in planes),
@@ -107,7 +111,7 @@ def _list_view_masks(
 ) -> list[str]:
     """List the voxel tasks that run on the view beside patches: those whose masks visit and subject tasks read."""
     read = {u for t in pooled for u in find_all_upstream(t, after) if u in on_image}
-    return on_image if read and model.decoder == "attention" else [t for t in on_image if t in read]
+    return on_image if read and model.decoder in ATTENTION_DECODERS else [t for t in on_image if t in read]
 
 
 def list_view_parts(field: FieldSizes) -> list[tuple[tuple[int, ...], int, ViewPart]]:

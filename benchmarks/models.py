@@ -2,8 +2,8 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Eighteen settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16, every
-sharing block, chains with a second network and with a gate, a common decoder, and strided first stages.
+Twenty settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16, every
+sharing block, chains with a second network, a gate and coarse logits, a common decoder, and strided first stages.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
 CUDA the prediction of the whole step, with its margin, is held against `max_memory_allocated`: at least 1 × of it.
 Without a GPU `--device cuda` says so and measures nothing.
@@ -121,6 +121,13 @@ SETTINGS = (
     ),
     MemorySetting("3D two masks and grade, preset mtan", (32, 32, 32), MASK_AND_GRADES, preset="mtan"),
     MemorySetting("3D mask and grade, strided first stage", (48, 40, 32), {"mask": MASK, "grade": GRADE}, STRIDED),
+    MemorySetting(
+        "3D preset rpnet, two visits",
+        (32, 32, 32),
+        {"mask": MASK, "response": RESPONSE},
+        preset="rpnet",
+        visits=("a", "b"),
+    ),
     MemorySetting(
         "3D two masks, strided, common decoder with attention",
         (32, 32, 32),

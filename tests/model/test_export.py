@@ -24,13 +24,20 @@ CASES = {
     "interacted": ["mask", "grade", "response"],
     "rpnet": ["mask", "response"],
 }
+CHAINS: dict[str, dict[str, Any]] = {
+    "rpnet": {"after": {"response": ["mask"]}, "link": {"response": "logits"}},
+}
 EDGE = 16
 
 
 def module_of(preset: str, dims: int = 3) -> Exportable:
     """A small network as the preset describes it, two visits."""
     model: dict[str, Any] = yaml.safe_load((PRESETS / f"{preset}.yaml").read_text(encoding="utf-8"))["model"]
-    return Exportable(network_of({n: make_task(n, FIELDS[n]) for n in CASES[preset]}, dims, **model))
+    return Exportable(
+        network_of(
+            {n: make_task(n, FIELDS[n]) for n in CASES[preset]}, dims, **model, **CHAINS.get(preset, {})
+        )
+    )
 
 
 def tensors_for(dims: int = 3, subjects: int = 2, seed: int = 0) -> tuple[Tensor, ...]:

@@ -27,6 +27,29 @@ CHAINS: dict[str, dict[str, Any]] = {
     "three in a row": {"after": {"mask": ["dose"], "grade": ["mask"], "response": ["grade"]}},
     "with entropy": {"after": {"grade": ["mask"]}, "link": {"grade": "channel"}, "uncertainty": "entropy"},
     "with variance": {"after": {"grade": ["mask"]}, "uncertainty": "variance"},
+    "coarse logits": {"after": {"response": ["mask"]}, "link": {"response": "logits"}},
+    "coarse logits of two, one visit": {"after": {"grade": ["mask", "dose"]}, "link": {"grade": "logits"}},
+    "coarse logits beside a gate": {
+        "after": {"response": ["mask"], "grade": ["mask"]},
+        "link": {"response": "logits"},
+        "visit_fusion": "attention",
+        "visit_levels": (1, 3),
+    },
+    "coarse logits from attention": {
+        "after": {"response": ["mask"]},
+        "link": {"response": "logits"},
+        "decoder": "attention",
+    },
+    "coarse logits from the decoder of MTAN": {
+        "after": {"response": ["mask"]},
+        "link": {"response": "logits"},
+        "decoder": "mtan",
+    },
+    "coarse logits without deep supervision": {
+        "after": {"response": ["mask"]},
+        "link": {"response": "logits"},
+        "deep_supervision": 0,
+    },
     "from a shared decoder": {"after": {"grade": ["mask"], "type": ["dose"]}, "decoder": "shared"},
 }
 chains = pytest.mark.parametrize("chain", CHAINS)
@@ -163,8 +186,9 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"after": {"grade": ["mask"]}, "link": {"grade": "embedding"}}, "choose gate or channel"),
+        ({"after": {"grade": ["mask"]}, "link": {"grade": "embedding"}}, "choose gate, channel or logits"),
         ({"after": {"mask": ["dose"]}, "link": {"mask": "gate"}}, "choose channel"),
+        ({"after": {"mask": ["dose"]}, "link": {"mask": "logits"}}, "choose channel"),
         ({"after": {"grade": ["mask"]}, "uncertainty": "doubt"}, "none, entropy, variance"),
         ({"after": {"response": ["os"]}}, "'os' is not known"),
         (

@@ -13,6 +13,7 @@ from polytask.errors import PolytaskError
 from polytask.plan import plan_file
 from polytask.plan.plan_file import ensure_cohort, render_plan, write_plan
 from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_value
 from tests.plan.worlds import cohort_of, graded, header
 
 
@@ -97,6 +98,17 @@ def test_an_edit_is_taken(work: Path) -> None:
     assert Plan.read(
         edited(work, replaced("rate: 0.001", "rate: 3e-4"))
     ).shared.training.rate == pytest.approx(3e-4)
+
+
+@pytest.mark.parametrize("levels", [[], [2, 3], [1, 1], [0, 1]])
+def test_the_levels_at_which_visits_are_joined_have_the_deepest_among_them(
+    phantom_plan: Plan, levels: list[int]
+) -> None:
+    assert set_value(phantom_plan, "model.visit_levels=[1, 3]").shared.model.visit_levels == (1, 3)
+    with pytest.raises(
+        PolytaskError, match=r"visit_levels: .* from 1, the deepest level, with 1 among them$"
+    ):
+        set_value(phantom_plan, f"model.visit_levels={levels}")
 
 
 def test_no_plan_and_no_yaml(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
-from polytask.plan.presets import PRESETS, apply_preset, build_task_chain, list_unmet_needs
+from polytask.plan.presets import PRESETS, apply_preset, build_task_chain, find_finding, list_unmet_needs
 from tests.plan.worlds import header
 
 TABLES_ONLY = """
@@ -32,10 +32,10 @@ def test_every_preset_meets_the_phantom(name: str, phantom: Cohort, phantom_plan
     model, preset = plan.shared.model, PRESETS[name]
     assert model.preset == name
     for key, value in preset.model.items():
-        assert getattr(model, key) == value
+        assert getattr(model, key) == (tuple(value) if isinstance(value, list) else value)
         assert plan.shared.why[f"model.{key}"].startswith(f"preset {name}")
     assert bool(model.after) == bool(preset.after)
-    assert bool(plan.shared.training.weights) == bool(preset.weights)
+    assert bool(plan.shared.training.weights) == bool(preset.weights or preset.visit_weights)
 
 
 def test_a_name_of_a_paper_is_its_published_form(phantom: Cohort, phantom_plan: Plan) -> None:
@@ -62,10 +62,49 @@ def test_a_stored_plan_keeps_its_form(phantom_plan: Plan) -> None:
     assert (model.form, model.decoder) == ("light", "private")
 
 
-def test_rpnet_weighs_the_masks_of_each_visit_a_fifth(phantom: Cohort, phantom_plan: Plan) -> None:
-    weights = apply_preset(phantom_plan, "rpnet", phantom.header).shared.training.weights
-    voxel = {t for t, spec in phantom.header.tasks.items() if spec.level == "voxel"}
-    assert weights == dict.fromkeys(voxel, 0.4)
+def test_rpnet_weighs_the_mask_of_each_visit_a_fifth_and_nothing_else(
+    phantom: Cohort, phantom_plan: Plan
+) -> None:
+    """The loss of a mask is the mean over the visits; organs, dose and the answers count once."""
+    chosen = apply_preset(phantom_plan, "rpnet", phantom.header).shared
+    visits = len(phantom.header.visits or [""])
+    assert visits > 1
+    assert chosen.training.weights == {"lesion": pytest.approx(0.2 * visits)}
+    assert chosen.why["training.weights.lesion"] == (
+        f"preset rpnet: 0.2 for each of {visits} visits: its loss is the mean over them"
+    )
+
+
+def test_in_rpnet_what_joins_the_visits_reads_the_change_of_the_finding(
+    phantom: Cohort, phantom_plan: Plan
+) -> None:
+    model = apply_preset(phantom_plan, "rpnet", phantom.header).shared.model
+    assert model.after == {
+        "response": ["lesion"]
+    }  # not the organs of the dose, and not `os`, which reads one visit
+    assert model.link == {"response": "logits"}
+    assert model.visit_levels == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("masks", "finding"),
+    [
+        (["organs", "tumor"], "organs"),
+        (["organs", "tumor", "dose"], "tumor"),
+        (["organs", "dose"], None),
+        ([], None),
+    ],
+)
+def test_the_finding_is_the_first_mask_that_no_dose_is_judged_by(
+    masks: list[str], finding: str | None
+) -> None:
+    specs = {
+        "organs": {"kind": "segmentation", "image": "scan", "structures": ["liver"]},
+        "tumor": {"kind": "segmentation", "image": "scan", "labels": {"tumor": 1}},
+        "dose": {"kind": "dose", "image": "scan", "unit": "Gy", "structures": "organs"},
+    }
+    tasks = {"age": {"kind": "regression"}} | {name: specs[name] for name in masks}
+    assert find_finding(header(tasks=tasks)) == finding
 
 
 def test_mmdls_has_survival_read_diagnosis_and_stage(phantom: Cohort, phantom_plan: Plan) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from polytask.model.sharing import SHARINGS
 from polytask.plan.machine import GIB, Machine
-from polytask.plan.plan_schema import ModelPlan
+from polytask.plan.model_plan import ModelPlan
 from polytask.plan.plan_settings import set_value, set_values
 from polytask.plan.planner import make_plan
 from polytask.plan.rules.sharing_cost import ENCODERS_PER_TASK, SHARING_NUMBERS
@@ -25,7 +25,7 @@ GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("number", range(19))
+@pytest.mark.parametrize("number", range(20))
 def test_the_prediction_is_close_to_the_saved_tensors_under_every_architecture(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

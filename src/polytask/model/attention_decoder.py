@@ -69,6 +69,10 @@ class AttentionDecoder(nn.Module):
             maps_by_task[task] = maps[::-1][: self.outputs]
         return maps_by_task
 
+    def list_finest_parts(self, task: str) -> list[str]:
+        """List, as prefixes of parameter names, what of a task makes its finest map alone."""
+        return [f"stages.members.@{task}.{len(self.decoder.steps) - 1}."]
+
     def roles(self) -> ParameterRoles:
         """The shared path has the role `joint`, the masks of a task are private."""
         roles = assign_role(self.decoder, "decoder.", choose_owner_role(self.tasks))

@@ -52,7 +52,7 @@ def make_crop_tokens(
         # A task behind a second network reads the maps of the voxel tasks before it, here as in the whole view.
         mapped = any(network.chain.mapped_tasks[task, image] for task in network.pooled)
         voxel = network.list_image_tasks(image) if mapped else []
-        pyramids = network.run_view(image, x, voxel, network.pooled, repeat_rows(count), crop_cut)[1]
+        pyramids = network.run_view(image, x, voxel, network.pooled, repeat_rows(count), crop_cut).pyramids
         return {task: pyramid[-1] for task, pyramid in pyramids.items() if pyramid[-1] is not None}
 
     def answer_voxel_task(x: Tensor, count: int) -> Tensor:

@@ -67,6 +67,11 @@ class MtanDecoder(nn.Module):
             maps_by_task[task] = maps[::-1][: self.outputs]
         return maps_by_task
 
+    def list_finest_parts(self, task: str) -> list[str]:
+        """List, as prefixes of parameter names, what of a task makes its finest map alone."""
+        last = len(self.masks) - 1
+        return [f"masks.{last}.members.@{task}.", *([f"refine.{last}."] if self.tasks == [task] else [])]
+
     def roles(self) -> ParameterRoles:
         """Decoder and refinement have the role `joint`, the masks of a task are private."""
         owner = choose_owner_role(self.tasks)

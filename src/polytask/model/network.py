@@ -10,6 +10,13 @@ from torch import Tensor, nn
 
 from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
 from polytask.model.crop_tokens import crop_source, make_crop_readers, make_crop_tokens
+from polytask.model.image_tokens import (
+    Pyramid,
+    TaskOutput,
+    ViewResult,
+    describe_map_sources,
+    make_image_tokens,
+)
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.input_fusion.film import make_modulations
 from polytask.model.network_inputs import (
@@ -18,7 +25,6 @@ from polytask.model.network_inputs import (
     mark_partly_read_rows,
     restore_pyramid_rows,
     restore_rows,
-    restore_visits,
     select_known_rows,
     select_separate_tasks,
     take_rows,
@@ -34,15 +40,10 @@ from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstr
 from polytask.model.vector_encoders import (
     Condition,
     SideOutputs,
-    TokensByTask,
     VectorEncoders,
     VectorEncoding,
 )
-from polytask.model.visit_fusion import FUSION_DEPTHS
 from polytask.tasks.task import Task
-
-TaskOutput = Tensor | list[Tensor]
-Pyramid = list[Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,6 @@ class Network(nn.Module):
         )
         self.gates = NamedModules(self.chain.gates())
         self.embeddings = NamedModules(self.chain.embeddings())
-        images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
         self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
         self.slots = find_visit_slots(spec, tasks)
         self.unread = find_unread_slots(self.slots, tasks, spec.max_visits)
@@ -86,7 +86,7 @@ class Network(nn.Module):
             {
                 task: PooledBranch(
                     tasks[task],
-                    images,
+                    describe_map_sources(self.chain, task),
                     [
                         *spec.tables,
                         *spec.slides,
@@ -136,11 +136,9 @@ class Network(nn.Module):
                 view = inputs.whole[name].flatten(0, 1)[present]
                 # What a voxel task answers itself needs every visit; what it only hands down, those that are read.
                 rows = {t: r for t, r in rows_read.items() if in_patch or t not in voxel}
-                answers, pyramids, maps = self.run_view(
-                    name, view, whole_view, self.pooled, condition, cut, rows
-                )
-                outputs |= {} if in_patch else answers
-                image_tokens = self._make_image_tokens(name, pyramids, maps, present, source_known[name])
+                seen = self.run_view(name, view, whole_view, self.pooled, condition, cut, rows)
+                outputs |= {} if in_patch else seen.outputs
+                image_tokens = make_image_tokens(self, name, seen, present, source_known[name])
                 tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
             if name in self.crops:
                 crop_tokens = make_crop_tokens(
@@ -170,7 +168,7 @@ class Network(nn.Module):
         self, image: str, x: Tensor, condition: Condition | None = None, cut: TaskCut = no_cut
     ) -> dict[str, TaskOutput]:
         """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
-        return self.run_view(image, x, self.list_image_tasks(image), [], condition, cut)[0]
+        return self.run_view(image, x, self.list_image_tasks(image), [], condition, cut).outputs
 
     def rates(self) -> dict[str, float]:
         """Return factors on the learning rate, for the parameters whose block asks for one."""
@@ -195,8 +193,8 @@ class Network(nn.Module):
         condition: Condition | None,
         cut: TaskCut,
         rows: Mapping[str, Tensor] | None = None,
-    ) -> tuple[dict[str, TaskOutput], dict[str, Pyramid], dict[str, Tensor]]:
-        """Run tasks on one view `[N, …]`: outputs of voxel tasks, pyramids of pooled tasks, maps of upstream tasks.
+    ) -> ViewResult:
+        """Run tasks on one view `[N, …]`.
 
         `rows` marks for some tasks which of the N rows they read. Where nothing else needs the others, they are not
         computed: pyramids and maps are zero there, and a voxel task answers for its own rows only.
@@ -216,6 +214,8 @@ class Network(nn.Module):
             read_maps |= {t: self._apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
         answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids}, shared)
         maps: dict[str, Tensor] = {}
+        coarse: dict[str, Tensor] = {}
+        stop = self.spec.stop_gradient
         for task in self.order:
             upstream, mine = self.chain.mapped_tasks[task, image], rows.get(task)
             if upstream and task in (*voxel, *pooled):
@@ -225,32 +225,14 @@ class Network(nn.Module):
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
-                handed = self.voxels.make_handed_down_map(task, answers[task], self.spec.stop_gradient)
+                handed = self.voxels.make_handed_down_map(task, answers[task], stop)
                 maps[task] = restore_rows(handed, mine, x.shape[0])
+            if task in answers and task in self.chain.coarse:
+                logits = self.voxels.make_coarse_logits(task, answers[task], stop)
+                coarse[task] = restore_rows(logits, mine, x.shape[0])
         outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
-        return outputs, {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}, maps
-
-    def _make_image_tokens(
-        self,
-        image: str,
-        pyramids: Mapping[str, Pyramid],
-        maps: Mapping[str, Tensor],
-        present: Tensor | slice,
-        known: Tensor,
-    ) -> TokensByTask:
-        """Make tokens of the image as every pooled task sees it, and of the regions that voxel tasks found in it."""
-        tokens: TokensByTask = {}
-        for task, pyramid in pyramids.items():
-            depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
-            levels = [restore_visits(f, present, known.shape) for f in pyramid[-depth:] if f is not None]
-            tokens[task] = {image: Token(tuple(levels), known)}
-            for upstream in [u for u in self.chain.gated_tasks[task] if u in maps]:
-                gate = self.gates[f"{task} {upstream}"]
-                token = gate(maps[upstream], [f for f in pyramid if f is not None])
-                tokens[task][upstream_source(upstream)] = Token(
-                    (restore_visits(token, present, known.shape),), known
-                )
-        return tokens
+        whole = {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}
+        return ViewResult(outputs, whole, maps, coarse)
 
     def _apply_tables(
         self, task: str, image: str, pyramid: Pyramid, condition: Condition | None, rows: Mapping[str, Tensor]

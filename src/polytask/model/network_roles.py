@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from polytask.model.building_blocks import Decoder
 from polytask.model.common_decoders import COMMON_DECODERS
 from polytask.model.order import find_upstream_tasks
+from polytask.model.order.logits import list_coarse_levels
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
 
 if TYPE_CHECKING:
@@ -38,9 +41,42 @@ def find_network_roles(network: Network) -> ParameterRoles:
     if spec.stop_gradient:
         return roles
     read = {private_role(u) for t in network.tasks for u in find_upstream_tasks(t, spec.after)}
-    # Only the finest head (0) makes the answer that is handed down: coarser heads stay private.
-    coarse = {f"voxels.heads.members.@{t}.heads.{k}." for t in network.voxel for k in range(1, 9)}
-    return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
+    alone = tuple(_list_parts_read_by_nobody(network))
+    return {n: JOINT if r in read and not n.startswith(alone) else r for n, r in roles.items()}
+
+
+def _list_parts_read_by_nobody(network: Network) -> Iterator[str]:
+    """Yield, as prefixes of parameter names, the parts of voxel tasks that make nothing that is handed down.
+
+    The finest head makes the answer that is handed down, coarser heads the coarse logits. No coarse logits come from
+    the last step to the finest maps.
+    """
+    chain, voxels = network.chain, network.voxels
+    coarse_only = set()
+    for task in network.voxel:
+        count = len(voxels.heads[task].heads)
+        read = {0} if task in chain.upstream else set[int]()
+        read |= set(list_coarse_levels(count)) if task in chain.coarse else set()
+        yield from (f"voxels.heads.members.@{task}.heads.{k}." for k in range(count) if k not in read)
+        if read and 0 not in read:
+            coarse_only.add(task)
+    for task in coarse_only:
+        image = network.spec.voxel_image[task]
+        parts = getattr(network.blocks[image], "list_finest_parts", None) if image in network.blocks else None
+        if parts is not None and voxels.keys[task] not in voxels.enlargers:
+            yield from (f"blocks.members.@{image}.{part}" for part in parts(task))
+    for key, decoder in voxels.decoders.items():
+        users = voxels.list_decoder_users(key)
+        finest = f"voxels.enlargers.members.@{key}."
+        if key not in voxels.enlargers:
+            finest = f"voxels.decoders.members.@{key}."
+            if not isinstance(decoder, Decoder):
+                own = (part for t in coarse_only & set(users) for part in decoder.list_finest_parts(t))
+                yield from (f"{finest}{part}" for part in own)
+            steps = decoder.steps if isinstance(decoder, Decoder) else decoder.decoder.steps
+            finest += f"{'' if isinstance(decoder, Decoder) else 'decoder.'}steps.{len(steps) - 1}."
+        if len(users) == 1 and users[0] in coarse_only:
+            yield finest
 
 
 def _join_mixed_roles(network: Network, roles: ParameterRoles, parts: tuple[str, ...]) -> ParameterRoles:

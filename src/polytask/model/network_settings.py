@@ -23,6 +23,7 @@ class NetworkSpec:
         visits: subject task → the visit slots that it may read.
         max_visits: number of visit slots.
         sharing, form, visit_fusion, input_fusion: names in the registries, and the form of the sharing block.
+        visit_levels: the levels of a pyramid that the fusion of visits reads, the deepest is 1; () = its own number.
         source_dropout: share of samples of which one source is hidden in training.
         after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
         uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
@@ -43,6 +44,7 @@ class NetworkSpec:
     sharing: str = "hard"
     form: str = "light"
     visit_fusion: str = "concat"
+    visit_levels: tuple[int, ...] = ()
     input_fusion: str = "concat"
     source_dropout: float = 0.0
     after: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -18,69 +18,16 @@ from polytask.model.common_decoders import COMMON_DECODERS, CommonDecoder, decod
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
+from polytask.model.order.logits import LogitsLink
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
-from polytask.model.visit_fusion import FUSION_DEPTHS, MIN_FUSION_VISITS, VISIT_FUSIONS
+from polytask.model.visit_fusion import MIN_FUSION_VISITS, VISIT_FUSIONS
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
+from polytask.model.voxel_heads import VoxelHeads
 from polytask.tasks.task import Task
 
 VoxelPyramid = Sequence[Tensor | None]
 VoxelDecoder = Decoder | CommonDecoder
-KEPT_CHANNEL_SHARE = 0.8
-"""Share of the channels that a thinned head sees."""
-THINNED_HEADS = 8
-"""Number of thinned heads whose spread is the variance."""
-
-
-class VoxelHeads(nn.Module):
-    """1×1 heads on decoded maps, finest first; the coarser ones run only while training (deep supervision).
-
-    When `thinned`, the head learns to do without some of its channels, and `variance` compares fixed subsets of them.
-    This is MC dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
-    """
-
-    masks: Tensor
-    """The channels that each thinned head sees `[heads, C]`, scaled; exists only when `thinned`."""
-
-    def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
-        super().__init__()
-        self.task = task
-        self.heads = nn.ModuleList(task.head(c, dims) for c in channels)
-        self.thinned = thinned
-        if thinned:
-            masks = (
-                torch.rand((THINNED_HEADS, channels[0]), generator=torch.Generator().manual_seed(0))
-                < KEPT_CHANNEL_SHARE
-            )
-            self.register_buffer("masks", masks.float() / KEPT_CHANNEL_SHARE)
-
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Turn maps `[N, C, *space]` into outputs; in eval mode only one output."""
-        count = len(self.heads) if self.training else 1
-        head_inputs = list(maps[:count])
-        if self.thinned and self.training:
-            channel_mask = (
-                head_inputs[0].new_empty(head_inputs[0].shape[:2]).bernoulli_(KEPT_CHANNEL_SHARE)
-                / KEPT_CHANNEL_SHARE
-            )
-            head_inputs[0] = head_inputs[0] * channel_mask.reshape(
-                *channel_mask.shape, *[1] * (head_inputs[0].dim() - 2)
-            )
-        return [head(m) for head, m in zip(self.heads[:count], head_inputs, strict=True)]
-
-    @torch.no_grad()
-    def variance(self, finest: Tensor) -> Tensor:
-        """Compute the spread of the thinned heads' answers: `[N, C, *space] → [N, 1, *space]`; 1 where half of them are
-        0 and half 1."""
-        total = square = torch.zeros((), device=finest.device)
-        for mask in self.masks:
-            channels = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
-            answer = make_answer_map(self.task, self.heads[0](channels)).float()
-            total, square = total + answer, square + answer.square()
-        spread = square / THINNED_HEADS - (total / THINNED_HEADS).square()
-        # Rounding can make the difference of two squares negative. An answer between 0 and 1 has a variance
-        # of at most 1/4.
-        return 4 * spread.clamp_min(0).mean(1, keepdim=True)
 
 
 class VoxelBranch(nn.Module):
@@ -109,7 +56,7 @@ class VoxelBranch(nn.Module):
             key, image = self.keys[name], spec.images[spec.voxel_image[name]]
             if key not in decoders and spec.decoder in COMMON_DECODERS and name not in alone:
                 decoders[key] = COMMON_DECODERS[spec.decoder](
-                    image.dims, image.widths, self._list_decoder_users(key), levels, image.kernels
+                    image.dims, image.widths, self.list_decoder_users(key), levels, image.kernels
                 )
             elif key not in decoders:
                 decoders[key] = Decoder(image.dims, image.widths, levels, image.kernels)
@@ -122,6 +69,7 @@ class VoxelBranch(nn.Module):
             thinned = spec.uncertainty == "variance" and name in upstream
             heads[name] = VoxelHeads(task, image.dims, widths, thinned)
         self.decoders, self.heads = NamedModules(decoders), NamedModules(heads)
+        self.link = LogitsLink()
         self.enlargers = NamedModules(enlargers)
         """Decoder → the step from its finest maps to single voxels, where the encoder begins with a stride."""
 
@@ -175,11 +123,23 @@ class VoxelBranch(nn.Module):
             parts.append(self.heads[name].variance(maps[0]))
         return torch.cat([p.to(parts[0].dtype) for p in parts], 1)
 
+    def make_coarse_logits(
+        self, name: str, decoded: tuple[Sequence[Tensor], Sequence[Tensor]], stop: bool
+    ) -> Tensor:
+        """Make the coarse logits of a task `[N, outputs, *space]`, from what `forward` returned for it.
+
+        Heads of coarser levels run here where the outputs do not have them: while the network does not train.
+        """
+        (outputs, maps), heads = decoded, self.heads[name].heads
+        levels = [*outputs, *(heads[k](maps[k]) for k in range(len(outputs), len(heads)))]
+        coarse: Tensor = self.link(levels)
+        return coarse.detach() if stop else coarse
+
     def roles(self) -> ParameterRoles:
         """Return the roles: decoders belong to the tasks that use them, heads to their task."""
         roles: ParameterRoles = {}
         for key, decoder in self.decoders.items():
-            users = self._list_decoder_users(key)
+            users = self.list_decoder_users(key)
             if not isinstance(decoder, Decoder):
                 roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
             else:
@@ -193,10 +153,11 @@ class VoxelBranch(nn.Module):
 
     def list_sharing_tasks(self) -> list[list[str]]:
         """List the tasks that share a decoder with others, decoder by decoder."""
-        groups = [self._list_decoder_users(key) for key in dict.fromkeys(self.keys.values())]
+        groups = [self.list_decoder_users(key) for key in dict.fromkeys(self.keys.values())]
         return [users for users in groups if len(users) > 1]
 
-    def _list_decoder_users(self, key: str) -> list[str]:
+    def list_decoder_users(self, key: str) -> list[str]:
+        """List the tasks that use a decoder."""
         return [t for t, k in self.keys.items() if k == key]
 
 
@@ -227,7 +188,8 @@ class PooledBranch(nn.Module):
 
     Args:
         task: visit or subject task.
-        images: image input → its dims and channels per stage.
+        images: source that comes as maps → its dims and the channels of each level that the task reads: image inputs,
+            and coarse logits of upstream tasks.
         vectors: sources that come as one vector per visit: tables, slides, crops, upstream answers.
         visits: slots of the visits that a subject task may read, in order.
         visit_fusion: how the visits are joined. A task that reads too few visits to compare them uses `concat`.
@@ -254,11 +216,10 @@ class PooledBranch(nn.Module):
         visit_fusion = visit_fusion if len(visits) >= MIN_FUSION_VISITS[visit_fusion] else "concat"
         self.pairs = MIN_FUSION_VISITS[visit_fusion] > 1
         """Whether images are compared between neighboring visits."""
-        depth = FUSION_DEPTHS[visit_fusion]
         embed: dict[str, SourceEmbedding] = {}
         for name, (dims, channels) in images.items():
             if self.subject:
-                embed[name] = VISIT_FUSIONS[visit_fusion](channels[-depth:], len(visits), width, dims)
+                embed[name] = VISIT_FUSIONS[visit_fusion](channels, len(visits), width, dims)
             else:
                 embed[name] = nn.Linear(2 * channels[-1], width)
         for name in vectors:

@@ -12,18 +12,28 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from polytask.cohort.header import Header, PooledSpec
+from polytask.cohort.header import Header, PooledSpec, VoxelSpec
+from polytask.cohort.read_visits import list_joined_visits, list_read_visits
 from polytask.documents.text_reader import read_resource
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds.class_words import list_answers
-from polytask.plan.plan_schema import ModelPlan, Plan
+from polytask.kinds.task_spec import MaskSpec
+from polytask.plan.model_plan import ModelPlan
+from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 
 PRESET_PACKAGE = "polytask"
 """The installed package whose folder `model/presets` holds the files."""
 NON_ARCHITECTURE_KEYS = ("source_dropout", "dropout", "embedding", "deep_supervision")
 """Values of a plan's `model` that are not part of the architecture: a preset changes them only if it names them."""
+
+LEVEL_WORDS = {
+    "pooled": "visit or subject task",
+    "joined": "subject task that reads several visits",
+    "finding": "segmentation task whose masks are not the structures of a dose",
+}
+"""Word of a preset → what a task of it is called in a message."""
 
 
 class PresetNeeds(BaseModel):
@@ -54,6 +64,8 @@ class Preset(BaseModel):
         after: kind or level of a task → kinds or levels of the tasks whose answers it reads.
         link: how these tasks read the map of a voxel task.
         weights: kind or level of a task → weight of its loss.
+        visit_weights: the same for each visit: a task's loss is the mean over the visits, so that its weight becomes
+            this times their number.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +77,7 @@ class Preset(BaseModel):
     after: dict[str, list[str]] = {}
     link: str | None = None
     weights: dict[str, float] = {}
+    visit_weights: dict[str, float] = {}
 
     @property
     def name(self) -> str:
@@ -110,10 +123,10 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     values |= {f"model.after.{task}": others for task, others in after.items()}
     if preset.link:
         values |= {f"model.link.{task}": preset.link for task in after}
-    for task in header.tasks:
-        for word, weight in preset.weights.items():
-            if matches_kind_or_level(word, task, header):
-                values |= {f"training.weights.{task}": weight, "training.balance.rule": "fixed"}
+    weights, reasons = _weigh_tasks(preset, header)
+    if weights:
+        values |= {f"training.weights.{task}": w for task, w in weights.items()}
+        values["training.balance.rule"] = "fixed"
     # Start from the defaults of the architecture: otherwise values of an earlier preset would survive in this one.
     cleared = plan.model_copy(deep=True)
     cleared.shared.model = ModelPlan(
@@ -123,8 +136,25 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     cleared.shared.training.balance.rule = "equal"
     chosen = set_values(cleared, [f"{key}={json.dumps(value)}" for key, value in values.items()])
     for key in values:
-        chosen.shared.why[key] = f"preset {name}: {preset.line}"
+        reason = reasons.get(key.removeprefix("training.weights."), preset.line)
+        chosen.shared.why[key] = f"preset {name}: {reason}"
     return chosen
+
+
+def _weigh_tasks(preset: Preset, header: Header) -> tuple[dict[str, float], dict[str, str]]:
+    """Find the weights of the losses, and the reasons of those that depend on the number of visits, by task."""
+    weights: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for task in header.tasks:
+        for word, weight in preset.weights.items():
+            if matches_kind_or_level(word, task, header):
+                weights[task] = weight
+        for word, weight in preset.visit_weights.items():
+            if matches_kind_or_level(word, task, header):
+                visits = len(list_read_visits(header, [task]))
+                weights[task] = round(weight * visits, 6)
+                reasons[task] = f"{weight:g} for each of {visits} visits: its loss is the mean over them"
+    return weights, reasons
 
 
 def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
@@ -142,15 +172,33 @@ def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
             yield f"it needs a {kind} task and the cohort has none"
     for level in needs.levels:
         if not any(matches_kind_or_level(level, task, header) for task in header.tasks):
-            yield f"it needs a {'visit or subject' if level == 'pooled' else level} task and the cohort has none"
+            yield f"it needs a {LEVEL_WORDS.get(level, f'{level} task')} and the cohort has none"
     if needs.answers and not kinds & set(needs.answers):
         yield f"it needs a task of kind {' or '.join(needs.answers)} and the cohort has none"
 
 
 def matches_kind_or_level(word: str, task: str, header: Header) -> bool:
-    """Whether a task has the kind or level that a word names; `pooled` stands for visit or subject level."""
+    """Whether a task has the kind or level that a word names.
+
+    `pooled` stands for visit or subject level, `joined` for a subject task that joins several visits, and `finding` for
+    the one mask of what is treated (`find_finding`).
+    """
     spec = header.tasks[task]
+    if word == "joined":
+        return len(list_joined_visits(header, task)) > 1
+    if word == "finding":
+        return task == find_finding(header)
     return word in (spec.kind, spec.level) or (word == "pooled" and spec.level != "voxel")
+
+
+def find_finding(header: Header) -> str | None:
+    """Find the mask of what is treated: the first segmentation of the header whose structures no dose is judged by.
+
+    Structures of a dose are the organs that it should spare. None: there is no such segmentation.
+    """
+    spared = {spec.judging_masks for spec in header.tasks.values() if isinstance(spec, VoxelSpec)}
+    masks = (name for name, spec in header.tasks.items() if isinstance(spec, MaskSpec))
+    return next((name for name in masks if name not in spared), None)
 
 
 def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str, list[str]]:

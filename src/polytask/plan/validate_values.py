@@ -28,7 +28,8 @@ POSITIVE_TRAINING_VALUES = ("epochs", "steps_per_epoch", "batch", "accumulation"
 def list_value_breaches(shared: SharedPlan) -> Iterator[tuple[str, str]]:
     """Yield (path, what is wrong and what to do) for every single value of the shared part that cannot be used."""
     training = {f"training.{key}": value for key, value in shared.training}
-    for path, value in {"max_visits": shared.max_visits, **training}.items():
+    single = {"max_visits": shared.max_visits, "model.visit_levels": shared.model.visit_levels}
+    for path, value in {**single, **training}.items():
         if problem := find_value_problem(path, value):
             yield path, problem
     for name, image in shared.images.items():
@@ -65,6 +66,8 @@ def find_value_problem(path: str, value: Any, dims: int = 3, unit: str = "mm") -
         return f"{value} is too small; it must be at least 1"
     if path == "training.rate" and not value > 0:
         return f"{value:g} is too small; it must be above 0"
+    if path == "model.visit_levels" and (1 not in value or len({*value}) < len(value) or min(value) < 1):
+        return f"{list(value)}: expected different whole numbers from 1, the deepest level, with 1 among them"
     if path == "max_visits" and value < 1:
         return "a sample must have at least 1 visit"
     return ""

@@ -72,6 +72,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
         sharing=model.sharing,
         form=model.form,
         visit_fusion=model.visit_fusion,
+        visit_levels=model.visit_levels or (),
         input_fusion=model.input_fusion,
         source_dropout=model.source_dropout,
         after=model.after,

@@ -30,8 +30,9 @@ OPTION_PATHS = {
 }
 """Field of `RunRequest` → the value of the plan that it sets."""
 
-LATER_KEYS = frozenset({"flip_2d", "kernels", "padding", "resize", "roi"})
-"""Values of images and augmentation that earlier versions did not have; None keeps the behavior of those versions."""
+LATER_KEYS = frozenset({"flip_2d", "kernels", "padding", "resize", "roi", "visit_levels"})
+"""Values of images, augmentation and model that earlier versions did not have; None keeps the behavior of those
+versions."""
 
 
 def plan_hash(plan: Plan, fold: int) -> str:
@@ -44,7 +45,7 @@ def plan_hash(plan: Plan, fold: int) -> str:
     images = {"__all__": {"unit", "topology"}}
     left_out: Any = {"why": True, "warnings": True, "training": {"workers"}, "images": images}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
-    for section in (shared["augmentation"], *shared["images"].values()):
+    for section in (shared["model"], shared["augmentation"], *shared["images"].values()):
         for key in LATER_KEYS & section.keys():
             if section[key] is None:
                 del section[key]

@@ -1,8 +1,8 @@
 """Which task's answer another task reads: none (parallel tasks), or chains.
 
 A task that is declared `after` others reads each upstream answer through a link. The answer of a visit or subject task
-becomes a token (`embedding`). That of a voxel task becomes a token too (`gate`), or planes of a second network
-(`channel`).
+becomes a token (`embedding`). That of a voxel task becomes a token too (`gate`), planes of a second network
+(`channel`), or one more map whose visits are joined like those of the image (`logits`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ from polytask.errors import PolytaskError
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GateLink
+from polytask.model.order.logits import LogitsLink
 from polytask.tasks.task import Task
 
-LINKS: dict[str, type[nn.Module]] = {"embedding": EmbeddingLink, "gate": GateLink, "channel": ChannelLink}
+LINKS: dict[str, type[nn.Module]] = {
+    "embedding": EmbeddingLink,
+    "gate": GateLink,
+    "channel": ChannelLink,
+    "logits": LogitsLink,
+}
 
 
 def choose_link(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
@@ -31,8 +37,8 @@ def choose_link(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
         return "embedding"
     usual = "channel" if task.level == "voxel" else "gate"
     link = chosen.get(task.name, usual)
-    if link not in LINKS or link == "embedding" or (link == "gate" and task.level == "voxel"):
-        can = "channel" if task.level == "voxel" else "gate or channel"
+    if link not in LINKS or link == "embedding" or (link != "channel" and task.level == "voxel"):
+        can = "channel" if task.level == "voxel" else "gate, channel or logits"
         raise PolytaskError(
             f"model.link.{task.name}: {link!r} cannot carry the map of {upstream.name!r} to a {task.level} task; "
             f"choose {can}"

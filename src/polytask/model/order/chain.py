@@ -13,7 +13,7 @@ from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
-from polytask.model.visit_fusion import FUSION_DEPTHS
+from polytask.model.visit_fusion import find_visit_levels
 from polytask.tasks.task import Task
 from polytask.tasks.task_registry import find_task_form
 
@@ -48,14 +48,18 @@ class Chain:
                     f"model.uncertainty: entropy needs probabilities, and {up!r} predicts a dose; choose variance "
                     "or none"
                 )
-        self.upstream = frozenset(up for (_, up), link in self.links.items() if link != "embedding")
-        """Voxel tasks whose map another task reads."""
+        self.upstream = frozenset(up for (_, up), link in self.links.items() if link in ("gate", "channel"))
+        """Voxel tasks whose finest map another task reads."""
+        self.coarse = frozenset(up for (_, up), link in self.links.items() if link == "logits")
+        """Voxel tasks whose coarse logits another task reads."""
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
         """Voxel tasks with a second network of their own."""
         self.embedded_tasks = {task: self._list_by_link(task, "embedding") for task in tasks}
         """Task → the upstream tasks that it reads as class embeddings."""
         self.gated_tasks = {task: self._list_by_link(task, "gate") for task in tasks}
         """Task → the upstream tasks that it reads as soft gates."""
+        self.compared_tasks = {task: self._list_by_link(task, "logits") for task in tasks}
+        """Task → the upstream tasks whose coarse logits it reads as one more map."""
         self.mapped_tasks = {
             (task, image): [up for up in self._list_by_link(task, "channel") if spec.voxel_image[up] == image]
             for task in tasks
@@ -64,7 +68,7 @@ class Chain:
         """(task, image) → the upstream tasks on the image that the task reads through a second network."""
 
     def tokens(self, task: str) -> list[str]:
-        """List the upstream tasks that are a source of a pooled task."""
+        """List the upstream tasks that are a source of a pooled task as one vector per visit."""
         return self.embedded_tasks[task] + self.gated_tasks[task]
 
     def depth(self, task: str, image: str) -> int:
@@ -77,8 +81,13 @@ class Chain:
         level = self.tasks[task].level
         if level == "voxel":
             return frozenset(range(stages))
-        depth = FUSION_DEPTHS[self.spec.visit_fusion] if level == "subject" else 1
-        return frozenset(range(max(0, stages - max(depth, self.depth(task, image))), stages))
+        read = frozenset(range(max(0, stages - max(1, self.depth(task, image))), stages))
+        return read | frozenset(self.list_visit_levels(image)) if level == "subject" else read
+
+    def list_visit_levels(self, image: str) -> list[int]:
+        """List the levels of an image's pyramid (0 = finest) that a fusion of visits reads."""
+        spec = self.spec
+        return find_visit_levels(spec.visit_fusion, spec.visit_levels, len(spec.images[image].widths))
 
     def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""

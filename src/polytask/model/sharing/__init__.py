@@ -30,7 +30,8 @@ LevelNeeds = Mapping[str, frozenset[int]]
 class SharingBlock(Protocol):
     """An `nn.Module` built as `Block(spec, needs)`, or `Block(spec, needs, form)` if the class has `forms`.
 
-    A class may also have `rates`: prefix of parameter names → factor on their learning rate.
+    A class may also have `rates`: prefix of parameter names → factor on their learning rate. And
+    `list_finest_parts(task)`: prefixes of what, behind the cut, only the finest level of a task is made with.
     """
 
     channels: tuple[int, ...]

@@ -117,6 +117,10 @@ class CrossStitch(nn.Module):
                 roles |= assign_role(unit, f"units.heads.{level}.members.@{task}.", private_role(task))
         return roles
 
+    def list_finest_parts(self, task: str) -> list[str]:
+        """List, as prefixes of parameter names, what only the finest level of a task's pyramid is made with."""
+        return [f"units.heads.0.members.@{task}."]
+
     def _mix_maps(self, units: NamedModules[StitchUnit], task: str, maps: Sequence[Tensor]) -> Tensor:
         """Mix the maps of all encoders for `task`; with one encoder its map is returned."""
         if len(self.tasks) == 1:

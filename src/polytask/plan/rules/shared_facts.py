@@ -12,7 +12,7 @@ from polytask.cohort.header import VoxelSpec
 from polytask.cohort.read_visits import list_read_visits
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import Machine
-from polytask.plan.plan_schema import ModelPlan
+from polytask.plan.model_plan import ModelPlan
 
 
 @dataclass(frozen=True)

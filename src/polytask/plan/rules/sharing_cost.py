@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from polytask.cohort.header import Header
-from polytask.plan.plan_schema import ModelPlan
+from polytask.plan.model_plan import ModelPlan
 from polytask.plan.rules.network_cost import (
     BYTES_PER_NUMBER,
     Topology,
@@ -29,6 +29,8 @@ FLOAT32_BYTES = 4
 GATED_LEVELS = 3
 """Deepest levels whose features a gate weighs, as in `polytask.model.order.gate`."""
 SUPERVISED_DECODER_LEVELS = 3
+COMPARED_CHANNELS = 32
+"""Channels of the convolution on a difference of visits, as in `polytask.model.visit_fusion.difference`."""
 TRANSFORMER_BLOCKS, NUMBERS_PER_TOKEN = 4, 18
 """Blocks of `task_tokens`, and the tensors of a block that are kept, in channels per token: two norms, three sums
 with position codes or without, query, key, value, what attention read, and the feed-forward part four times as wide."""
@@ -53,6 +55,7 @@ def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReade
     kept += (
         number * readers.gated * sum(v * w for v, w in list(zip(maps, widths, strict=True))[-GATED_LEVELS:])
     )
+    kept += number * _count_compared_numbers(topology, size, readers)
     # Behind a strided stage each of these tasks has its own maps of single voxels; those of one are counted already.
     kept += number * max(0, readers.attending - 1) * prod(size) * topology.enlarged
     if readers.decoder == "mtan":
@@ -208,6 +211,13 @@ def _count_published_stages(topology: Topology, size: Sequence[int]) -> float:
         # norms, an activation and the mask; and the masked map.
         total += maps[level] * (widths[level + 1] + 7 * widths[level])
     return total
+
+
+def _count_compared_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders) -> float:
+    """Count what a comparison of two visits by coarse logits keeps of one of them: half of the change, and of the input
+    and the output of the norm behind its convolution."""
+    coarse = topology.maps(size)[0 if topology.enlarged else min(1, len(topology.widths) - 1)]
+    return coarse * sum((2 * logits + 2 * COMPARED_CHANNELS) / 2 for logits in readers.compared)
 
 
 def _is_on_demand(topology: Topology) -> bool:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, join_first_names
 from polytask.plan.machine import GIB, LARGER_BATCH_SECONDS
-from polytask.plan.plan_schema import ImagePlan, ModelPlan, TrainingPlan
+from polytask.plan.model_plan import ModelPlan
+from polytask.plan.plan_schema import ImagePlan, TrainingPlan
 from polytask.plan.precision_probe import MIN_BF16_GAIN
 from polytask.plan.rules.fusion_rules import plan_input_fusion, plan_visit_fusion
 from polytask.plan.rules.network_scale import sees_everything

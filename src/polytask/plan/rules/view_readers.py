@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from polytask.cohort.header import Header
 from polytask.kinds.task_spec import MaskSpec, VoxelSpec
-from polytask.plan.plan_schema import ModelPlan
+from polytask.plan.model_plan import ModelPlan
 
 ViewPart = Literal["whole", "patch", "view"]
 """What is read: the only view of an image, a patch of it, or the coarse view beside patches."""
@@ -48,6 +48,8 @@ class ViewReaders:
         masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
         seconds: for each second network, the planes of answers that it reads beside the image.
         handed: for each answer that a task hands down as a map, the values that it keeps per position, in float32.
+        compared: for each answer whose coarse logits are read as maps of visits, the number of its logits, once for
+            each task that reads it.
         gated: number of planes that weigh the features of visit and subject tasks, summed over these tasks.
     """
 
@@ -62,6 +64,7 @@ class ViewReaders:
     masks: int = 0
     seconds: tuple[int, ...] = ()
     handed: tuple[int, ...] = ()
+    compared: tuple[int, ...] = ()
     gated: int = 0
 
     def drop_decoders(self, decoders: int) -> ViewReaders:
@@ -85,7 +88,9 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     maps = {t: [u for u in after.get(t, ()) if u in on_image] for t in (*on_image, *all_pooled)}
     # A voxel task reads a map through a second network; a pooled task only where the plan says so.
     mapped = {t for t in maps if maps[t] and (t in on_image or model.link.get(t) == "channel")}
-    planes = {u: _count_handed_planes(header, u, model) for t in (*voxel, *pooled) for u in maps[t]}
+    coarse = {t for t in pooled if maps[t] and model.link.get(t) == "logits"}
+    readers = [t for t in (*voxel, *pooled) if t not in coarse]
+    planes = {u: _count_handed_planes(header, u, model) for t in readers for u in maps[t]}
     trunk = [t for t in voxel if t not in mapped]
     listening = [t for t in pooled if t not in mapped]
     computed = [t for t in maps if t not in mapped]
@@ -102,7 +107,8 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
         seconds=tuple(sum(planes[u] for u in maps[t]) for t in (*voxel, *pooled) if t in mapped),
         handed=tuple(_count_handed_values(header, u, model) for u in planes),
-        gated=sum(planes[u] for t in listening for u in maps[t]),
+        compared=tuple(_count_logits(header, u) for t in pooled if t in coarse for u in maps[t]),
+        gated=sum(planes[u] for t in listening if t not in coarse for u in maps[t]),
     )
 
 
@@ -139,6 +145,11 @@ def find_all_upstream(task: str, after: dict[str, list[str]]) -> set[str]:
 def _count_structures(header: Header, task: str) -> int:
     spec = header.tasks[task]
     return len(spec.names) if isinstance(spec, MaskSpec) else 1
+
+
+def _count_logits(header: Header, task: str) -> int:
+    spec = header.tasks[task]
+    return len(spec.names) + spec.exclusive if isinstance(spec, MaskSpec) else 1
 
 
 def _count_handed_planes(header: Header, task: str, model: ModelPlan) -> int:

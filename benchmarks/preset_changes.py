@@ -1,0 +1,139 @@
+"""What a preset gains by the parts that make it the published system: with them against without, on a phantom.
+
+    python benchmarks/preset_changes.py [--preset rpnet] [--seeds 5] [--steps 300] [--rows FILE] [--json]
+
+`rpnet`: 2D phantoms at two visits, whose response is the change of the lesion; without: the response reads the three
+deepest levels and no logits of the mask, as the preset did before.
+
+Each seed makes a phantom of its own; both sides train on the same fold with the same number of steps and the same seed.
+Reported per metric: both sides, and the difference on the held-out part, as a mean over the seeds with its 95 %
+interval (Student's t). There is no bound: the figure is reported, whatever it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+SUBJECTS, SIZE, EPOCHS, FOLDS = 216, 32, 6, 3
+SETTINGS = (
+    "images.scan.widths=[8,16,32]",
+    "images.scan.blocks=[1,1,1]",
+    "images.scan.strides=[[1,1],[2,2],[2,2]]",
+    "model.embedding=32",
+    "training.batch=16",
+    "training.rate=0.003",
+    "training.precision=float32",
+    "training.workers=0",
+    "training.threads=1",
+    "training.patience=0",
+    "training.tune_every=2",
+)
+
+
+@dataclass(frozen=True)
+class PresetChange:
+    """A preset, the phantom that it is tried on, and what takes the measured parts out again.
+
+    Args:
+        tasks: tasks of the phantom. visits: number of its visits.
+        metrics: (task, metric) to report.
+        without: values of the plan that make the preset what it was.
+    """
+
+    tasks: tuple[str, ...]
+    visits: int
+    metrics: tuple[tuple[str, str], ...]
+    without: tuple[str, ...]
+
+
+CHANGES = {
+    "rpnet": PresetChange(
+        ("lesion", "response"),
+        2,
+        (("response", "auc"), ("lesion", "dice")),
+        ("model.after.response=[]", "model.visit_levels=null"),
+    ),
+}
+
+
+def measure_seed(preset: str, change: PresetChange, seed: int, steps: int) -> dict[str, dict[str, float]]:
+    """Train both sides on a phantom of its own; return side → metric → value."""
+    from polytask.cohort.phantom import make_phantom
+    from polytask.evaluation import evaluate
+    from polytask.plan.work_folder import plan_into
+    from polytask.prepare import prepare
+    from polytask.training import train
+
+    length = (f"training.epochs={EPOCHS}", f"training.steps_per_epoch={max(1, steps // EPOCHS)}")
+    rows: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        cohort, work = Path(folder) / "cohort", Path(folder) / "work"
+        make_phantom(cohort, SUBJECTS, SIZE, seed, 2, change.visits, change.tasks)
+        plan_into(cohort, work, folds=FOLDS, seed=seed, settings=(*SETTINGS, *length))
+        prepare(work)
+        for side, overrides in {"with": (), "without": change.without}.items():
+            started = time.process_time()
+            run = train(work, preset=preset, name=side, seed=seed, device="cpu", overrides=overrides)
+            seconds = time.process_time() - started
+            metrics = evaluate(run.folder, device="cpu", resamples=50).metrics
+            rows[side] = {f"{t} {m}": float(metrics[t][m].estimate) for t, m in change.metrics}
+            rows[side]["seconds"] = seconds
+    return rows
+
+
+def summarize_differences(values: Sequence[float]) -> dict[str, float]:
+    """Return mean and 95 % interval of differences, one per seed, by Student's t."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return {"mean": values[0], "low": float("nan"), "high": float("nan")}
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    return {"mean": mean(values), "low": mean(values) - half, "high": mean(values) + half}
+
+
+def main() -> None:
+    """Measure all seeds and print a line for each metric."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=list(CHANGES), default="rpnet")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument(
+        "--rows", type=Path, help="keep finished seeds in this file, and do not train them again"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
+    chosen = parser.parse_args()
+    change = CHANGES[chosen.preset]
+    rows: list[Any] = json.loads(chosen.rows.read_text()) if chosen.rows and chosen.rows.exists() else []
+    for seed in range(len(rows), chosen.seeds):
+        rows.append(measure_seed(chosen.preset, change, seed, chosen.steps))
+        if chosen.rows:
+            chosen.rows.write_text(json.dumps(rows))
+    names = [*(f"{task} {metric}" for task, metric in change.metrics), "seconds"]
+    figures = {
+        name: {
+            **{side: mean(row[side][name] for row in rows) for side in ("with", "without")},
+            **summarize_differences([row["with"][name] - row["without"][name] for row in rows]),
+        }
+        for name in names
+    }
+    if chosen.json:
+        print(json.dumps({"seeds": rows, "differences": figures}, indent=1))
+        return
+    print(f"{chosen.preset}: {SUBJECTS} phantoms of {SIZE}², {chosen.steps} steps, {len(rows)} seeds")
+    for name, f in figures.items():
+        spread = f"95 % {f['low']:+.3f} to {f['high']:+.3f}"
+        print(f"{name}: {f['with']:.3f} against {f['without']:.3f}, difference {f['mean']:+.3f} ({spread})")
+
+
+if __name__ == "__main__":
+    main()

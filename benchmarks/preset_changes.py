@@ -1,9 +1,10 @@
 """What a preset gains by the parts that make it the published system: with them against without, on a phantom.
 
-    python benchmarks/preset_changes.py [--preset rpnet] [--seeds 5] [--steps 300] [--rows FILE] [--json]
+    python benchmarks/preset_changes.py [--preset rpnet|mmdls] [--seeds 5] [--steps 300] [--rows FILE] [--json]
 
 `rpnet`: 2D phantoms at two visits, whose response is the change of the lesion; without: the response reads the three
-deepest levels and no logits of the mask, as the preset did before.
+deepest levels and no logits of the mask, as the preset did before. `mmdls`: 2D phantoms with a table, whose grade and
+pattern feed survival; without: class vectors are inputs among the others, as they were before.
 
 Each seed makes a phantom of its own; both sides train on the same fold with the same number of steps and the same seed.
 Reported per metric: both sides, and the difference on the held-out part, as a mean over the seeds with its 95 %
@@ -60,6 +61,12 @@ CHANGES = {
         2,
         (("response", "auc"), ("lesion", "dice")),
         ("model.after.response=[]", "model.visit_levels=null"),
+    ),
+    "mmdls": PresetChange(
+        ("grade", "pattern", "os"),
+        1,
+        (("os", "c"), ("grade", "kappa"), ("pattern", "auc")),
+        ("model.second_level=null",),
     ),
 }
 

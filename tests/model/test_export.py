@@ -23,9 +23,11 @@ CASES = {
     "parallel": list(FIELDS),
     "interacted": ["mask", "grade", "response"],
     "rpnet": ["mask", "response"],
+    "mmdls": ["grade", "type", "response"],
 }
 CHAINS: dict[str, dict[str, Any]] = {
     "rpnet": {"after": {"response": ["mask"]}, "link": {"response": "logits"}},
+    "mmdls": {"after": {"response": ["grade", "type"]}},
 }
 EDGE = 16
 

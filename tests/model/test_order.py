@@ -20,6 +20,12 @@ from tests.model.worlds import FIELDS, inputs_of, network_of, tasks_of, total
 
 CHAINS: dict[str, dict[str, Any]] = {
     "embeddings": {"after": {"response": ["grade", "type"]}},
+    "embeddings in a second level": {
+        "after": {"response": ["grade", "type"]},
+        "second_level": "private",
+        "input_fusion": "attention",
+    },
+    "embeddings beside a gate": {"after": {"grade": ["mask", "type"]}, "second_level": "shared"},
     "gate": {"after": {"grade": ["mask"]}},
     "gate of a subject task": {"after": {"response": ["mask", "grade"]}},
     "second network of a pooled task": {"after": {"response": ["mask"]}, "link": {"response": "channel"}},

@@ -111,6 +111,7 @@ def test_mmdls_has_survival_read_diagnosis_and_stage(phantom: Cohort, phantom_pl
     after = apply_preset(phantom_plan, "mmdls", phantom.header).shared.model.after
     assert set(after) == {"os"}
     assert {"grade", "pattern"} <= set(after["os"])
+    assert apply_preset(phantom_plan, "mmdls", phantom.header).shared.model.second_level == "shared"
     assert "response" not in after["os"]  # it reads the second visit, which would tell survival the future
 
 

@@ -35,6 +35,7 @@ from polytask.model.order import order_tasks
 from polytask.model.order.chain import Chain
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
+from polytask.model.second_level import SecondLevel, answer_tasks, group_by_answers, list_answer_groups
 from polytask.model.sharing import SharingBlock, compute_pyramids, make_block
 from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
 from polytask.model.vector_encoders import (
@@ -77,9 +78,15 @@ class Network(nn.Module):
             spec, {t: tasks[t] for t in self.voxel}, self.chain.alone, self.chain.upstream
         )
         self.gates = NamedModules(self.chain.gates())
-        self.embeddings = NamedModules(self.chain.embeddings())
-        self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
         self.slots = find_visit_slots(spec, tasks)
+        self.levels = group_by_answers(spec, tasks, self.chain, self.slots)
+        """First task of each second level → all its tasks."""
+        self.answer_groups = list_answer_groups([t for t in self.order if t in self.pooled], self.levels)
+        readers_of_answers = {group[0] for group in self.answer_groups}
+        self.embeddings = NamedModules(
+            {k: m for k, m in self.chain.embeddings().items() if k.split(" ")[0] in readers_of_answers}
+        )
+        self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
         self.unread = find_unread_slots(self.slots, tasks, spec.max_visits)
         self.partly_read = find_partly_read_slots(self.slots, spec, tasks)
         self.branches = NamedModules(
@@ -91,16 +98,20 @@ class Network(nn.Module):
                         *spec.tables,
                         *spec.slides,
                         *map(crop_source, self.crops.names()),
-                        *map(upstream_source, self.chain.tokens(task)),
+                        *map(upstream_source, self.chain.tokens(task, bool(spec.second_level))),
                     ],
                     self.slots.get(task, []),
                     spec.embedding,
                     spec.dropout,
                     spec.visit_fusion,
                     spec.input_fusion,
+                    [upstream_source(up) for up in self.chain.embedded_tasks[task] if task in self.levels],
                 )
                 for task in self.pooled
             }
+        )
+        self.second_levels = NamedModules(
+            {t: SecondLevel(len(self.chain.embedded_tasks[t]), spec.embedding) for t in self.levels}
         )
 
     def forward(self, inputs: NetworkInputs, cut: TaskCut = no_cut) -> dict[str, TaskOutput]:
@@ -147,15 +158,20 @@ class Network(nn.Module):
                 tokens = {t: own | crop_tokens[t] for t, own in tokens.items()}
         side_outputs: SideOutputs = {}
         # Upstream tasks come first in this order, so that their outputs exist already.
-        for task in [t for t in self.order if t in self.pooled]:
+        for group in self.answer_groups:
+            reader = group[0]
             handed_down = {
-                upstream_source(up): self._embed_answer(task, up, outputs[up], tokens[up], inputs.visit_known)
-                for up in self.chain.embedded_tasks[task]
+                upstream_source(up): self._embed_answer(
+                    reader, up, outputs[up], tokens[up], inputs.visit_known
+                )
+                for up in self.chain.embedded_tasks[reader]
             }
-            tokens = {**tokens, task: tokens[task] | handed_down}
-            outputs[task], weights = self.branches[task](tokens[task], inputs.day)
-            of_sources = {f"source.{n}": w for n, w in weights.items()}
-            side_outputs[task] = vectors.side_outputs[task] | of_sources
+            tokens = {**tokens, reader: tokens[reader] | handed_down}
+            answers_by_task, weights = answer_tasks(self, group, tokens, inputs.day)
+            outputs |= answers_by_task
+            for task in group:
+                of_sources = {f"source.{n}": w for n, w in weights[task].items()}
+                side_outputs[task] = vectors.side_outputs[task] | of_sources
         return NetworkOutput({task: outputs[task] for task in self.tasks if task in outputs}, side_outputs)
 
     def make_condition(self, inputs: NetworkInputs) -> Condition | None:

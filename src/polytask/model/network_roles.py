@@ -30,9 +30,11 @@ def find_network_roles(network: Network) -> ParameterRoles:
         ("seconds", network.seconds),
         ("gates", network.gates),
         ("embeddings", network.embeddings),
+        ("second_levels", network.second_levels),
     ):
         for name, module in members.items():
             roles |= assign_role(module, f"{part}.members.@{name}.", private_role(name.split(" ")[0]))
+    roles = _join_level_roles(network, roles)
     spec = network.spec
     if spec.decoder in COMMON_DECODERS:
         # The decoder of MTAN reads maps that tables may have modulated for a task, but no map that it has masked.
@@ -84,4 +86,14 @@ def _join_mixed_roles(network: Network, roles: ParameterRoles, parts: tuple[str,
     for users in network.voxels.list_sharing_tasks():
         mixed = {private_role(t) for t in users}
         roles = {n: JOINT if r in mixed and n.startswith(parts) else r for n, r in roles.items()}
+    return roles
+
+
+def _join_level_roles(network: Network, roles: ParameterRoles) -> ParameterRoles:
+    """Make joint what the tasks of a shared second level put into it: everything of theirs but their heads."""
+    for group in network.levels.values():
+        owners = {private_role(t) for t in group}
+        heads = tuple(f"branches.members.@{t}.head." for t in group)
+        if len(group) > 1:
+            roles = {n: JOINT if r in owners and not n.startswith(heads) else r for n, r in roles.items()}
     return roles

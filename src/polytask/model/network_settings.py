@@ -26,6 +26,7 @@ class NetworkSpec:
         visit_levels: the levels of a pyramid that the fusion of visits reads, the deepest is 1; () = its own number.
         source_dropout: share of samples of which one source is hidden in training.
         after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
+        second_level: "" = class answers are sources; `private` or `shared`: they join the sources in a second level.
         uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
         stop_gradient: whether the loss of a task stops at the upstream answer.
         decoder: `private`, `shared` by all voxel tasks of an image, or shared with attention per task: `attention` on
@@ -49,6 +50,7 @@ class NetworkSpec:
     source_dropout: float = 0.0
     after: Mapping[str, Sequence[str]] = field(default_factory=dict)
     link: Mapping[str, str] = field(default_factory=dict)
+    second_level: str = ""
     uncertainty: str = "none"
     stop_gradient: bool = False
     decoder: str = "private"

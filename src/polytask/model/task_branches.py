@@ -186,11 +186,14 @@ def upstream_source(task: str) -> str:
 class PooledBranch(nn.Module):
     """Tokens of all sources → visits joined (for a subject task) → sources joined → dropout → head.
 
+    Where the task reads class answers in a second level, that level stands between the last two joints.
+
     Args:
         task: visit or subject task.
         images: source that comes as maps → its dims and the channels of each level that the task reads: image inputs,
             and coarse logits of upstream tasks.
         vectors: sources that come as one vector per visit: tables, slides, crops, upstream answers.
+        answers: class answers that the second level reads; they come as one vector per visit too.
         visits: slots of the visits that a subject task may read, in order.
         visit_fusion: how the visits are joined. A task that reads too few visits to compare them uses `concat`.
         width: embedding width.
@@ -208,6 +211,7 @@ class PooledBranch(nn.Module):
         dropout: float,
         visit_fusion: str,
         input_fusion: str,
+        answers: Sequence[str] = (),
     ):
         super().__init__()
         self.subject = task.level == "subject"
@@ -222,8 +226,9 @@ class PooledBranch(nn.Module):
                 embed[name] = VISIT_FUSIONS[visit_fusion](channels, len(visits), width, dims)
             else:
                 embed[name] = nn.Linear(2 * channels[-1], width)
-        for name in vectors:
+        for name in (*vectors, *answers):
             embed[name] = SideBySideVisits(width, len(visits), width) if self.subject else nn.Identity()
+        self.answers = NamedModules({name: embed.pop(name) for name in answers})
         self.embed = NamedModules(embed)
         self.fusion = INPUT_FUSIONS[input_fusion](len(embed), width)
         self.dropout = nn.Dropout(dropout)
@@ -235,15 +240,29 @@ class PooledBranch(nn.Module):
         Returns `[B, outputs]` (subject) or `[B·V, outputs]` (visit), and the weight of each source, `[B]` or `[B·V]`,
         if the fusion weighs sources.
         """
+        fused, by_source = self.fuse_sources(tokens, day)
+        return self.answer(fused), by_source
+
+    def answer(self, vector: Tensor) -> Tensor:
+        """Compute the answer from what all sources say, `[N, width]`."""
+        with torch.autocast(vector.device.type, enabled=False):  # rounded scores would tie
+            answer: Tensor = self.head(self.dropout(vector.float()))
+        return answer
+
+    def embed_answer(self, source: str, token: Token, day: Tensor) -> Tensor:
+        """Embed a class answer for the second level as `[N, width]`, zero where it rests on nothing."""
+        vector, known = self._embed_source(self.answers[source], token, day)
+        return torch.where(known[:, None], vector, 0.0)
+
+    def fuse_sources(self, tokens: Mapping[str, Token], day: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Join the sources as `[N, width]`, with the weight of each if the fusion weighs them."""
         vectors, known = zip(
             *[self._embed_source(m, tokens[n], day) for n, m in self.embed.items()], strict=True
         )
         fused, weights = self.fusion(torch.stack(vectors, 1), torch.stack(known, 1))
         names = [n for n, _ in self.embed.items()]
         by_source = {} if weights is None else dict(zip(names, weights.unbind(1), strict=True))
-        with torch.autocast(fused.device.type, enabled=False):  # rounded scores would tie
-            answer: Tensor = self.head(self.dropout(fused.float()))
-        return answer, by_source
+        return fused, by_source
 
     def _embed_source(self, embed: SourceEmbedding, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one source as `[N, width]`, with a flag `[N]` whether it is present."""

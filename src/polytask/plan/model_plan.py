@@ -30,6 +30,9 @@ class ModelPlan(BaseModel):
     """Task → the tasks whose answers it reads (a cascade); the order of the tasks follows from this."""
     link: dict[str, str] = {}
     """Task → how it reads the map of a voxel task, `gate`, `channel` or `logits`, where it differs from the default."""
+    second_level: Literal["private", "shared"] | None = None
+    """How class answers reach the tasks that read them: null = as one more input; else a layer joins them with what the
+    task knows of its inputs, one for each task, or one `shared` by the tasks that read the same answers."""
     uncertainty: Literal["none", "entropy", "variance"] = "none"
     """Which uncertainty a downstream task reads together with the map."""
     stop_gradient: bool = False

@@ -77,6 +77,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
         source_dropout=model.source_dropout,
         after=model.after,
         link=model.link,
+        second_level=model.second_level or "",
         uncertainty=model.uncertainty,
         stop_gradient=model.stop_gradient,
         decoder=model.decoder,

@@ -67,9 +67,12 @@ class Chain:
         }
         """(task, image) → the upstream tasks on the image that the task reads through a second network."""
 
-    def tokens(self, task: str) -> list[str]:
-        """List the upstream tasks that are a source of a pooled task as one vector per visit."""
-        return self.embedded_tasks[task] + self.gated_tasks[task]
+    def tokens(self, task: str, second_level: bool = False) -> list[str]:
+        """List the upstream tasks that are a source of a pooled task as one vector per visit.
+
+        Class answers are none where a second level reads them.
+        """
+        return [*([] if second_level else self.embedded_tasks[task]), *self.gated_tasks[task]]
 
     def depth(self, task: str, image: str) -> int:
         """Return how many of the deepest levels of the trunk's pyramid the gates of a task read."""

@@ -1,4 +1,7 @@
-"""The upstream answer as a soft class embedding, as in MM-DLS (subtype and stage → survival)."""
+"""The upstream answer as a soft class embedding, as in MM-DLS (subtype and stage → survival).
+
+It is one more source of the task, or joins the sources in a second level (`polytask.model.second_level`).
+"""
 
 from __future__ import annotations
 

@@ -9,14 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import make_splits
+from polytask.cohort.text_table import write_cases_table
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate_run
-from polytask.evaluation.evaluate_run import choose_operating_points, evaluate_answers, predict_part
+from polytask.evaluation.evaluate_run import choose_operating_points, evaluate, evaluate_answers, predict_part
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
+from polytask.plan import make_plan, write_plan
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.machine import GIB, Machine
+from polytask.plan.plan_settings import set_values
+from polytask.prepare.store_builder import prepare
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 from polytask.training.decisions import read_decisions
+from polytask.training.run import train
 from tests.evaluation.worlds import items
 
 SIZE: Task = make_task("size", {"kind": "regression", "level": "visit", "unit": "mm"})
@@ -127,3 +137,55 @@ def test_thresholds_are_chosen_on_a_tune_part_that_is_predicted_when_it_is_out_o
     run.weights = {"": "other"}
     choose_operating_points(run, {"two": two}, ["two=0.8"], [], tta=True)
     assert asked == [("tune", False), ("tune", True), ("tune", True)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two steps of training on two tables of one number each; it has learned nothing."""
+    folder = tmp_path_factory.mktemp("tables")
+    (folder / "cohort").mkdir()
+    (folder / "work").mkdir()
+    tables = {
+        name: {"kind": "table", "columns": {column: {"type": "number"}}}
+        for name, column in (("clinic", "age"), ("blood", "iron"))
+    }
+    header = {
+        "polytask": 1,
+        "name": "tables",
+        "inputs": tables,
+        "tasks": {"pcr": {"kind": "classification", "classes": ["no", "yes"]}},
+    }
+    (folder / "cohort/cohort.yaml").write_text(yaml.safe_dump(header))
+    rows = [
+        {"subject": f"s{k:03}", "age": f"{40 + k % 31}", "iron": f"{5 + k % 3}", "pcr": ["no", "yes"][k % 2]}
+        for k in range(120)
+    ]
+    write_cases_table(folder / "cohort/cases.csv", list(rows[0]), rows)
+    cohort = Cohort.read(folder / "cohort")
+    splits = make_splits(cohort, folds=2)
+    splits.write(folder / "work/splits.json")
+    plan = make_plan(cohort, make_fingerprint(cohort, 1), splits, machine=Machine(1, 8 * GIB))
+    quick = ["training.threads=1", "training.epochs=1", "training.steps_per_epoch=2", "training.workers=0"]
+    write_plan(set_values(plan, quick), folder / "work")
+    prepare(folder / "work", 1)
+    return train(folder / "work", name="r", device="cpu").folder
+
+
+def test_inputs_are_hidden_on_the_held_out_part_unless_that_is_not_wanted(run: Path) -> None:
+    for part, hidden, expected in (
+        ("held_out", True, {"clinic", "blood"}),
+        ("held_out", False, set[str]()),
+        ("tune", True, set[str]()),
+    ):
+        found = evaluate(run, part, resamples=2, device="cpu", hidden=hidden)  # type: ignore[arg-type]
+        assert set(found.hidden) == expected, (part, hidden)
+        assert found.test_touched == 0
+
+
+@pytest.mark.parametrize("aim", ["sensitivity", "specificity"])
+def test_points_of_either_aim_are_chosen_and_judged_in_one_call(run: Path, aim: str) -> None:
+    (run / "decisions.json").unlink(missing_ok=True)
+    asked: Any = {aim: ["pcr=0.5"]}
+    evaluate(run, "held_out", resamples=2, device="cpu", hidden=False, **asked)
+    (point,) = read_decisions(run).points["pcr"]
+    assert (point.aim, point.target) == (aim, 0.5)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from polytask.training import tensorboard_file
 from polytask.training.tensorboard_file import TensorBoardFile
 
 tensorboard = pytest.importorskip("tensorboard")
@@ -29,6 +30,18 @@ def test_tensorboard_reads_what_was_added(tmp_path: Path) -> None:
         }
         board.close()
     assert threading.active_count() == threads
+
+
+def test_a_file_is_written_only_where_tensorboard_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = TensorBoardFile.find(tmp_path / "there", 0)
+    assert board is not None
+    board.close()
+    assert list((tmp_path / "there").iterdir())
+    monkeypatch.setattr(tensorboard_file, "find_spec", lambda name: None)
+    assert TensorBoardFile.find(tmp_path / "not", 0) is None
+    assert not (tmp_path / "not").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from polytask.errors import PolytaskError
+from polytask.plan.plan_schema import Plan
+from polytask.plan.planner import make_plan
 from polytask.training.folder import Run, find_record_problem, has_only_record, list_nearby_runs
+from tests.plan.worlds import LAPTOP, cohort_of, graded, header, one_fold, prints
 
 GOOD: dict[str, Any] = {
     "name": "a",
@@ -102,3 +105,18 @@ def test_a_run_that_has_only_begun_is_forgotten(tmp_path: Path) -> None:
     run.remove_if_unstarted()
     assert list((tmp_path / "runs").iterdir()) == []
     run.remove_if_unstarted()
+
+
+def test_a_new_run_keeps_the_order_of_its_record_and_a_plan_of_its_own(tmp_path: Path) -> None:
+    """A person reads `run.yaml` from the top: what it is, then how it was made."""
+    (tmp_path / "work/runs").mkdir(parents=True)
+    cohort = cohort_of(header(), graded(12))
+    plan = make_plan(cohort, prints([(32, 32, 32)] * 12), one_fold(cohort), machine=LAPTOP)
+    record = {"polytask": 1, **GOOD, "created": "today"}
+    run = Run.create(tmp_path / "work/runs/a", record, plan)
+    lines = (run.folder / "run.yaml").read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines if line[0].isalpha()] == list(record)
+    assert Run.read(run.folder).record == record
+    assert Plan.read(run.folder).folds.keys() == plan.folds.keys()
+    with pytest.raises(PolytaskError, match="this run exists; go on with --resume a"):
+        Run.create(run.folder, record, plan)

@@ -53,8 +53,8 @@ class Balancer:
     joint: list[Parameter]
     own: dict[str, list[Parameter]]
     per_task: bool
-    seed: int = 0
-    steps_per_epoch: int = 1
+    seed: int
+    steps_per_epoch: int
     drift: float = 0.0
 
     @classmethod

@@ -51,6 +51,11 @@ def test_nobody_is_behind_where_the_others_have_not_fallen_by_a_tenth(other: flo
     assert bool(find_starved(size_loss=0.99, other_loss=other)) == said
 
 
+def test_before_the_first_epoch_is_over_nobody_is_behind() -> None:
+    looks = [make_look(k + 1, {"size": 1.0, "grade": 1.0}, norms={"size": 0.01}) for k in range(6)]
+    assert list(find_starved_tasks(make_chart(looks))) == []
+
+
 def test_a_gradient_of_a_tenth_is_short_enough_for_nothing() -> None:
     assert not find_starved(size_loss=0.95, other_loss=0.4, norm=0.1)
 

@@ -95,8 +95,6 @@ def _format_gradient_norm(norms: Array) -> str:
 
 def _is_loss_lagging(course: TrainingCurves, k: int) -> bool:
     """Whether the loss of task `k` has fallen much less than the others' from 1, the loss of a constant answer."""
-    if not len(course.means):
-        return False
     falls = [1 - average_final_epochs(course.means[:, j]) for j in range(len(course.tasks))]
     others = find_known_median(np.array([f for j, f in enumerate(falls) if j != k]))
     return bool(others > 0.1 and falls[k] < MAX_LAGGING_SHARE * others)

@@ -81,6 +81,7 @@ def find_light(
     ("weight", "loss", "said"),
     [
         (1 / 31, 1.0, True),
+        (1 / 30, 1.0, False),
         (1 / 29, 1.0, False),
         (1 / 31, 3.0, True),
         (1 / 31, 3.2, False),
@@ -130,6 +131,6 @@ def test_behind_is_who_fell_by_less_than_half_of_the_others(size: float, said: b
     assert bool(find_starved(size_loss=size, other_loss=0.4)) == said
 
 
-@pytest.mark.parametrize(("norm", "said"), [(1 / 31, True), (1 / 29, False)])
+@pytest.mark.parametrize(("norm", "said"), [(1 / 31, True), (1 / 30, False), (1 / 29, False)])
 def test_a_short_gradient_is_a_thirtieth(norm: float, said: bool) -> None:
     assert bool(find_starved(size_loss=0.95, other_loss=0.4, norm=norm)) == said

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from polytask.balance.gradient_sites import FeatureSite, ParameterSite
+from polytask.balance.rule import Array, RuleInput, RuleMemory
 from polytask.errors import PolytaskError
 from polytask.model.building_blocks import no_cut
 from polytask.plan.plan_schema import BalancePlan
@@ -128,6 +129,32 @@ def test_losses_are_weighed_and_averaged_over_all_tasks_of_the_network() -> None
     passes, losses = make_passes(), make_losses()
     passes.backward({"grade": losses["grade"]}, {"grade": 1.0})
     assert [None if x.grad is None else float(x.grad) for x in losses.values()] == [0.5, None]
+
+
+class NotingRule:
+    """Weighs all alike, and notes the epoch of every batch that it is asked about."""
+
+    reads: ClassVar[str] = "losses"
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def start(self, tasks: int) -> RuleMemory:
+        return {}
+
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+        self.epochs.append(batch.epoch)
+        return np.ones(len(batch.losses)), memory
+
+
+def test_a_rule_is_told_the_epoch_of_the_step() -> None:
+    """Four steps an epoch, counted from 0."""
+    rule = NotingRule()
+    for step in (0, 3, 4, 9):
+        passes = make_passes(step=step)
+        passes.balancer.rule = rule
+        passes.backward(make_losses(), {"grade": 1.0, "type": 1.0})
+    assert rule.epochs == [0, 0, 1, 2]
 
 
 def test_a_batch_without_a_task_does_not_weigh_it() -> None:

@@ -101,6 +101,7 @@ def test_a_record_holds_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
         "name": "a", "fold": 1, "seed": 3, "preset": None, "sharing": "single", "balance": "equal", "processes": 2,
     }  # fmt: skip
     assert (found["plan"], found["cohort"], found["store"]) == ("hash 1", "digest", "store")
+    assert {"polytask", "torch", "numpy", "python", "machine", "created"} <= set(found)
     assert (found["networks"], found["header"], found["init"]) == (
         {"grade": ["grade"], "os": ["os"]},
         {"name": "c"},

@@ -64,7 +64,6 @@ def make_run_record(work: Path, name: str, plan: Plan, request: RunRequest, proc
             )
     store, cohort = Store(work / "store"), find_cohort_folder(work, plan)
     return {
-        "polytask": 1,
         "name": name,
         "fold": fold,
         "seed": request.seed,

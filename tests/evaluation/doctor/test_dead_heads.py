@@ -91,6 +91,8 @@ def test_of_networks_of_their_own_the_whole_gradients_are_compared() -> None:
     assert "in 4 of 4 epochs" in found.says
     assert not find_dead_alone(0.1)
     assert not find_dead_alone(1e-3), "a thousandth is not less than a thousandth"
+    assert find_dead_alone(5e-3, other=10.0), "half a thousandth of the other's"
+    assert not find_dead_alone(5e-3, other=0.1), "a twentieth of it"
     assert find_dead_alone(0.8e-3), "compared with the other networks alone, not with itself"
     assert not find_dead_alone(0.0, epochs=3)
     assert not find_dead_alone(0.0, other=0.0)

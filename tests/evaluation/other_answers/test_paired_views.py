@@ -51,6 +51,7 @@ RISK, P = np.array([1.0, 2.0, 3.0]), np.array([[0.1, np.nan], [0.2, np.nan], [0.
     [
         ("cox", {"risk": RISK}, [["c", "auc.T365", "auc.T730"]]),
         ("cox", {"p": P}, [["auc.T365", "brier.T365"]]),
+        ("cox", {"p": P[:, ::-1]}, [["auc.T730", "brier.T730"]]),
         ("cox", {"risk": RISK, "p": P}, [["c", "auc.T365", "auc.T730"], ["brier.T365"]]),
         ("hazard", {"risk": RISK}, [["c"]]),
         ("hazard", {"risk": RISK, "p": P}, [["c"], ["auc.T365", "brier.T365"]]),

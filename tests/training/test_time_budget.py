@@ -98,6 +98,9 @@ def test_a_short_first_evaluation_is_measured_again(monkeypatch: pytest.MonkeyPa
     assert (clock.list_tune_metrics, every) == (2, 1)
     assert steps == int((600 - (14 + 3 + 1) - 33) / 1.05) == 522, "32 epochs and a part of one: tune 33 times"
     assert count(monkeypatch, 10, [1.0], [12.0])[2].list_tune_metrics == 1
+    assert count(monkeypatch, 10, [1.0], [3.0, 1.0], tune_every=2)[2].list_tune_metrics == 1, (
+        "as seldom as planned"
+    )
 
 
 def test_the_plan_may_look_at_tune_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def find_step_budget(
 ) -> EndEstimate:
     """Find how many steps fit into `minutes`, and a `tune_every` that lets tune take at most 15 %.
 
-    Times forward and backward passes for about 2 % of the budget, and one evaluation on tune. The first pass warms up
+    Times forward and backward passes for about 2 % of the budget, and an evaluation on tune. The first pass warms up
     and is left out. The median counts, so that a moment in which the machine was busy does not matter. No weight
     changes.
     """
@@ -60,9 +60,12 @@ def find_step_budget(
     # A timed pass has no optimizer step: 5 % are added for what it leaves out.
     per_step = mean(median(seconds)) * settings.accumulation * 1.05
     per_tune = mean(_time_tune_evaluation(state, tune))
-    if per_tune < TIMING_BUDGET_SHARE * minutes * 60:  # the first time loads libraries
+    affordable = MAX_TUNE_SHARE * per_step * settings.steps_per_epoch
+    # The first evaluation loads libraries. It is repeated only where it would make tune rarer than planned: otherwise
+    # the estimates within the training correct it.
+    if settings.tune_every * affordable < per_tune < TIMING_BUDGET_SHARE * minutes * 60:
         per_tune = mean(_time_tune_evaluation(state, tune))
-    every = max(settings.tune_every, ceil(per_tune / (MAX_TUNE_SHARE * per_step * settings.steps_per_epoch)))
+    every = max(settings.tune_every, ceil(per_tune / affordable))
     spent = mean(time.perf_counter() - started)
     steps = find_affordable_end(0, minutes * 60 - spent, per_step, per_tune, every * settings.steps_per_epoch)
     return EndEstimate(max(1, steps), every, spent, per_step, per_tune)

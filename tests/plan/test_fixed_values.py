@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -16,8 +16,9 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import format_sizes
-from polytask.plan.fingerprint_records import CaseRecord, Fingerprint
+from polytask.plan.fingerprint_records import CaseRecord, Fingerprint, SlideRecord
 from polytask.plan.machine import GIB
+from polytask.plan.measure_slides import TISSUE_PARTS
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_value
 from polytask.plan.planner import make_plan
@@ -35,13 +36,41 @@ GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 
 
 class World:
-    """A cohort without files, which can be planned again and again."""
+    """A cohort without files, which can be planned again and again.
+
+    Args:
+        orientation: of the files, whose arrays have this size once they are turned.
+        slides: number of patches of each slide; none for a cohort without slides.
+    """
 
     def __init__(
-        self, size: tuple[int, ...], tasks: dict[str, object], machine: Any = LAPTOP, spacing: Any = None
+        self,
+        size: tuple[int, ...],
+        tasks: dict[str, object],
+        machine: Any = LAPTOP,
+        spacing: Any = None,
+        orientation: str = "RAS",
+        slides: Sequence[int] = (),
     ):
-        self.cohort: Cohort = cohort_of(header(tasks=tasks), graded(12))
-        self.found: Fingerprint = prints([size] * 12, [spacing or (1.0,) * len(size)] * 12)
+        scan = {"kind": "image", "channels": {"ct": "CT"}}
+        inputs = {"scan": scan} | ({"biopsy": {"kind": "slide", "patch": 64, "mpp": 0.5}} if slides else {})
+        cells = [row | ({"biopsy": "x.tif"} if slides else {}) for row in graded(12)]
+        self.cohort: Cohort = cohort_of(header(tasks=tasks, inputs=inputs), cells)
+        found = prints([size] * 12, [spacing or (1.0,) * len(size)] * 12)
+        self.found = Fingerprint(
+            cases={
+                key: case.model_copy(
+                    update={
+                        "images": {
+                            name: record.model_copy(update={"orientation": orientation})
+                            for name, record in case.images.items()
+                        },
+                        "slides": {"biopsy": slide_record(slides[number])} if slides else {},
+                    }
+                )
+                for number, (key, case) in enumerate(found.cases.items())
+            }
+        )
         self.splits: Splits = one_fold(self.cohort)
         self.machine = machine
 
@@ -50,12 +79,28 @@ class World:
         return make_plan(self.cohort, self.found, self.splits, machine=self.machine, settings=settings)
 
 
+def slide_record(patches: int) -> SlideRecord:
+    """A slide with this many patches at half tissue; twice as many have some, and half of them are full of it."""
+    counts = [round(patches * (2 - 1.5 * k / TISSUE_PARTS)) for k in range(TISSUE_PARTS + 1)]
+    counts[TISSUE_PARTS // 2] = patches
+    return SlideRecord(
+        patches=patches,
+        size=(9000, 9000),
+        mpp=0.5,
+        mean=(1.0,) * 3,
+        variance=(1.0,) * 3,
+        tissue_counts=tuple(counts),
+    )
+
+
 WORLDS = {
     "whole": World((96, 96, 96), MASKS | GRADE),
     "patch": World((192, 192, 100), MASKS, spacing=(0.8, 0.8, 2.0)),
     "both": World((192, 192, 192), MASKS | GRADE),
     "coarser": World((256, 256, 200), GRADE),
     "gpu": World((192, 192, 192), MASKS | GRADE, SERVER),
+    "turned": World((192, 160, 48), MASKS | GRADE, spacing=(0.8, 0.8, 3.0), orientation="SPL"),
+    "slide": World((64, 64, 64), MASKS | GRADE, slides=[10, 14, 18, 22, 26, 30, 30, 30, 30, 30, 30, 40]),
 }
 
 
@@ -66,6 +111,8 @@ def list_settable(plan: Plan) -> Iterator[tuple[str, Any]]:
         yield from ((f"{section}.{key}", value) for key, value in shared[section].items())
     for name, image in shared["images"].items():
         yield from ((f"images.{name}.{key}", value) for key, value in image.items() if key != "dims")
+    for name, slide in shared["slides"].items():
+        yield from ((f"slides.{name}.{key}", value) for key, value in slide.items())
     yield "max_visits", shared["max_visits"]
 
 
@@ -121,6 +168,14 @@ CHANGES = {
         "training.optimizer=sgd",
         "images.scan.channel_flags=true",
     ],
+    "turned": ["images.scan.orientation=none", "images.scan.spacing=[1,1,3]"],
+    "slide": [
+        "slides.biopsy.tissue=0.9",
+        "slides.biopsy.tissue=0.01",
+        "slides.biopsy.patch=128",
+        "slides.biopsy.patches=4",
+        "slides.biopsy.widths=[8,16]",
+    ],
 }
 CASES = [(name, change) for name, changes in CHANGES.items() for change in ("", *changes)]
 
@@ -145,7 +200,7 @@ def test_what_was_planned_for_a_value_is_found_again_when_all_of_it_is_set(name:
     others = [
         f"{path}={json.dumps(value)}"
         for path, value in list_settable(planned)
-        if path.startswith("images.") and not change.startswith(path)
+        if path.startswith(("images.", "slides.")) and not change.startswith(path)
     ]
     assert drop_reasons(world.plan(change, *others)) == drop_reasons(planned)
 
@@ -167,6 +222,12 @@ def measure_step(world: World, plan: Plan) -> tuple[float, float]:
                 topology, array, heads, training.precision, world.machine.device, decoders
             )
             size += training.batch * count * kept
+    for slide in plan.shared.slides.values():
+        edge, stages = (slide.patch, slide.patch), len(slide.widths)
+        encoder = Topology(2, 3, slide.widths, (1,) * stages, ((2, 2),) * stages)
+        flops += slide.patches * count_view_flops(encoder, edge, 0)
+        each = count_activation_bytes(encoder, edge, 0, training.precision, world.machine.device)
+        size += training.batch * slide.patches * each + count_parameter_bytes(encoder, 0)
     return PASSES_PER_STEP * training.batch * flops, size / GIB
 
 
@@ -340,6 +401,46 @@ def test_more_stages_than_any_view_fits_end_the_search() -> None:
     image = WORLDS["both"].plan("images.scan.widths=[8,16,16,16,16,16,16]").shared.images["scan"]
     assert len(image.strides) == 7
     assert image.view == (256, 256, 256)
+
+
+def test_the_axes_of_the_files_by_hand_replan_geometry_network_and_flips() -> None:
+    """Files whose axes run up, back and left: 48 thick slices come first, the patient's side last."""
+    planned, turned = (
+        WORLDS["turned"].plan(*settings).shared for settings in ([], ["images.scan.orientation=none"])
+    )
+    before, after = planned.images["scan"], turned.images["scan"]
+    assert (before.spacing, after.spacing) == ((0.8, 0.8, 3.0), (3.0, 0.8, 0.8))
+    assert before.view is not None
+    assert after.view == (before.view[2], before.view[1], before.view[0])
+    assert after.patch is not None
+    assert after.patch[0] == min(after.patch)
+    assert after.strides[1][0] == before.strides[1][2] == 1, "the coarse axis is halved later"
+    assert (planned.augmentation.flip, turned.augmentation.flip) == (
+        (True, False, False),
+        (False, False, True),
+    )
+    assert "left–right (axis 2)" in turned.why["augmentation.flip"]
+    assert turned.why["images.scan.orientation"] == "set by hand (was RAS)"
+
+
+@pytest.mark.parametrize(("tissue", "counts"), [(0.25, (16, 65)), (0.9, (6, 26))])
+def test_tissue_by_hand_replans_the_patches(tissue: float, counts: tuple[int, int]) -> None:
+    planned = WORLDS["slide"].plan().shared
+    shared = WORLDS["slide"].plan(f"slides.biopsy.tissue={tissue}").shared
+    slide = shared.slides["biopsy"]
+    assert slide.tissue == tissue
+    assert f"slides have {counts[0]} to {counts[1]} patches" in shared.why["slides.biopsy.patches"]
+    assert "slides have 10 to 40 patches" in planned.why["slides.biopsy.patches"]
+    assert slide.patches == min(64, counts[1])
+    assert planned.slides["biopsy"].patches == 40
+    few = WORLDS["slide"].plan("slides.biopsy.most=12").shared.slides["biopsy"]
+    assert few.patches == 12, "no more are drawn than are stored"
+
+
+def test_tissue_that_a_slide_does_not_have_is_refused() -> None:
+    world = World((64, 64, 64), MASKS | GRADE, slides=[0] + [20] * 11)
+    with pytest.raises(PolytaskError, match=r"tissue=0\.9: 1 of 12 slides have no patch with so much tissue"):
+        world.plan("slides.biopsy.tissue=0.9")
 
 
 def test_sgd_gets_the_rate_of_sgd() -> None:

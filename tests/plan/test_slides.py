@@ -12,6 +12,8 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
+from polytask.images.slide_patches import PatchSpec, find_tissue_patches
+from polytask.images.slides import open_slide
 from polytask.plan.fingerprint import make_fingerprint
 from polytask.plan.plan_file import render_plan, write_plan
 from polytask.plan.plan_schema import Plan, SlidePlan
@@ -129,6 +131,33 @@ def test_a_fingerprint_is_used_again_until_the_slide_changes(folder: Path, tmp_p
     after = make_fingerprint(cohort, previous=before)
     changed = [key for key in after.cases if after.cases[key] != before.cases[key]]
     assert changed == ["s01@first"]
+
+
+def test_patches_are_counted_for_every_share_of_tissue(folder: Path, splits: Splits) -> None:
+    """Patches of 48 pixels over squares of tissue of 64: many are tissue in part."""
+    cohort = Cohort.read(
+        write_cohort(folder.parent / "odd", biopsy={"kind": "slide", "patch": 24, "mpp": 1.0})
+    )
+    found = make_fingerprint(cohort)
+    for share in (0.0, 0.1, 0.25, 0.5, 0.55, 1.0):
+        cut, counts = PatchSpec(24, 1.0, None, share), []
+        for key, case in found.cases.items():
+            if "biopsy" in case.slides:
+                with open_slide(cohort.root / f"{key.split('@')[0]}.tif") as slide:
+                    counts.append(len(find_tissue_patches(slide, cut)))
+                assert case.slides["biopsy"].count_patches(share) == counts[-1], (key, share)
+        if not min(counts):
+            with pytest.raises(PolytaskError, match="have no patch with so much tissue"):
+                make_plan(cohort, found, splits, machine=LAPTOP, settings=[f"slides.biopsy.tissue={share}"])
+            continue
+        why = make_plan(
+            cohort, found, splits, machine=LAPTOP, settings=[f"slides.biopsy.tissue={share}"]
+        ).shared.why
+        assert f"slides have {min(counts)} to {max(counts)} patches" in why["slides.biopsy.patches"]
+    earlier = found.cases["s00@first"].slides["biopsy"].model_copy(update={"tissue_counts": ()})
+    assert earlier.count_patches(0.9) == earlier.patches, (
+        "a fingerprint of an earlier version did not count them"
+    )
 
 
 def test_slides_that_cannot_be_planned(folder: Path, splits: Splits, tmp_path: Path) -> None:

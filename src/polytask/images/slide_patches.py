@@ -14,6 +14,7 @@ from polytask.images.slide_pyramid import Slide, SlidePixels, find_best_level
 from polytask.images.tissue import find_tissue
 
 PatchCorners = npt.NDArray[np.int32]
+TissueShares = npt.NDArray[np.float64]
 MIN_TISSUE_SHARE = 0.5
 """Default for the share of a patch that must be tissue; a plan can name another."""
 MASK_CELLS_PER_PATCH = 8
@@ -67,26 +68,36 @@ def find_patch_extent(slide: Slide, cut: PatchSpec) -> int:
 def find_tissue_patches(slide: Slide, cut: PatchSpec) -> PatchCorners:
     """Find the whole patches with enough tissue, row by row.
 
-    Patches lie side by side from the slide's upper left corner; what is left at the far borders is no patch.
-
     Returns:
         their upper left corners `[P, 2]`: x and y in pixels of the finest level.
+    """
+    return locate_tissue_patches(measure_tissue_shares(slide, cut), slide, cut)
+
+
+def measure_tissue_shares(slide: Slide, cut: PatchSpec) -> TissueShares:
+    """Measure which share of each whole patch is tissue: `[rows, columns]`, 0…1.
+
+    Patches lie side by side from the slide's upper left corner; what is left at the far borders is no patch.
     """
     extent, size = find_patch_extent(slide, cut), slide.levels[0]
     across, down = size.width // extent, size.height // extent
     if not across or not down:
-        return np.zeros((0, 2), np.int32)
+        return np.zeros((0, 0))
     mask = find_tissue(slide, extent / MASK_CELLS_PER_PATCH)
     # A summed-area table: the tissue in any rectangle follows from four of its numbers.
     sums = np.zeros([n + 1 for n in mask.tissue.shape], np.int64)
     sums[1:, 1:] = mask.tissue.cumsum(axis=0).cumsum(axis=1)
     top, bottom = _find_mask_cells(down, extent, mask.cell, mask.tissue.shape[0])
     left, right = _find_mask_cells(across, extent, mask.cell, mask.tissue.shape[1])
-    inside = (
-        sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
-    ) / np.outer(bottom - top, right - left)
-    rows, columns = np.nonzero(inside >= cut.tissue)
-    return (np.stack([columns, rows], axis=1) * extent).astype(np.int32)
+    inside = sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
+    shares: TissueShares = inside / np.outer(bottom - top, right - left)
+    return shares
+
+
+def locate_tissue_patches(shares: TissueShares, slide: Slide, cut: PatchSpec) -> PatchCorners:
+    """Return the upper left corners `[P, 2]` of the patches with enough tissue, from the `[rows, columns]` shares."""
+    rows, columns = np.nonzero(shares >= cut.tissue)
+    return (np.stack([columns, rows], axis=1) * find_patch_extent(slide, cut)).astype(np.int32)
 
 
 def stream_patches(slide: Slide, where: PatchCorners, cut: PatchSpec) -> Iterator[SlidePixels]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import ceil
 from pathlib import Path
 from typing import Literal, Self
 
@@ -19,6 +20,8 @@ FINGERPRINT_VERSION = 2
 """Increase this number when the measurements change: records of an older version are then measured again."""
 FINGERPRINT_FILE = "fingerprint.json"
 CropRule = Literal["none", "nonzero", "body"]
+STORE_AXIS_CODES = ("LR", "PA", "IS")
+"""Codes of a file's axis that runs along each axis of the store; the second one runs in the direction of the store."""
 
 
 class FingerprintRecord(BaseModel):
@@ -51,6 +54,30 @@ class ImageRecord(FingerprintRecord):
     planes: dict[str, list[PlaneRecord]]
     """Channel → one record per plane, for the channels that this case has."""
 
+    def turn_to_file_axes(self) -> Self:
+        """Return the record of a volume with its axes as in the file, not turned to right, front, up."""
+        axes = self.list_file_axes()
+        boxes: dict[CropRule, VoxelBox] = {}
+        for rule, (low, high) in self.boxes.items():
+            # An axis that points the other way counts its voxels from the other end.
+            ends = [
+                (low[a], high[a]) if forward else (self.shape[a] - high[a], self.shape[a] - low[a])
+                for a, forward in axes
+            ]
+            boxes[rule] = (tuple(lo for lo, _ in ends), tuple(hi for _, hi in ends))
+        return self.model_copy(
+            update={
+                "shape": tuple(self.shape[a] for a, _ in axes),
+                "spacing": tuple(self.spacing[a] for a, _ in axes),
+                "boxes": boxes,
+            }
+        )
+
+    def list_file_axes(self) -> list[tuple[int, bool]]:
+        """List for each axis of a volume's file the axis of the store, and whether both point the same way."""
+        codes = list(enumerate(STORE_AXIS_CODES))
+        return [next((a, code == pair[1]) for a, pair in codes if code in pair) for code in self.orientation]
+
 
 class VoxelRecord(FingerprintRecord):
     """What was measured of one voxel task in one case."""
@@ -69,12 +96,22 @@ class SlideRecord(FingerprintRecord):
     """One slide or bag of one case: patches with tissue, and mean and variance of their colors or features."""
 
     patches: int
+    """Number of patches of which half is tissue, or of rows of a bag of features."""
     size: tuple[int, int]
     """Width and height of the finest level in pixels; (0, 0) for a bag of features."""
     mpp: float | None
     mean: tuple[float, ...]
     """One number each for red, green and blue, or one number for all features."""
     variance: tuple[float, ...]
+    tissue_counts: tuple[int, ...] = ()
+    """Number of patches of which at least 0, 1, … `TISSUE_PARTS` of so many parts are tissue; () for features."""
+
+    def count_patches(self, tissue: float) -> int:
+        """Count the patches of which at least this share is tissue."""
+        if not self.tissue_counts:
+            return self.patches
+        # Rounded up to the next part that was counted; the tolerance is for shares such as 0.55 in binary.
+        return self.tissue_counts[ceil(tissue * (len(self.tissue_counts) - 1) - 1e-9)]
 
 
 class CaseRecord(FingerprintRecord):

@@ -30,7 +30,7 @@ from polytask.plan.fingerprint_records import (
     PlaneRecord,
     VoxelRecord,
 )
-from polytask.plan.measure_slides import measure_slides
+from polytask.plan.measure_slides import TISSUE_PARTS, measure_slides
 from polytask.plan.measure_structures import MaskPlacement, list_voxel_tasks, measure_voxel_task
 from polytask.plan.quantile_sketch import summarize_values
 from polytask.plan.voxel_boxes import VoxelBox, find_body_mask, find_mask_box, find_nonzero_mask
@@ -51,8 +51,10 @@ def hash_case_files(cohort: Cohort, case: Case) -> str:
             for path in source.paths:
                 total.update(f"\n{_hash_content(path)}".encode())
     for name, slide in cohort.header.slides.items():
+        # Slides of earlier versions are measured again, because their patches were not counted by tissue.
+        counted = "" if slide.features else f" by {TISSUE_PARTS}"
         total.update(
-            f"\n{name} {slide.model_dump_json()} {_hash_content(slide_path(cohort, case, name))}".encode()
+            f"\n{name} {slide.model_dump_json()} {_hash_content(slide_path(cohort, case, name))}{counted}".encode()
         )
     return total.hexdigest()[:32]
 

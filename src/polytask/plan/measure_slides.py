@@ -14,10 +14,12 @@ from polytask.cohort.header import SlideInput
 from polytask.errors import PolytaskError
 from polytask.images.bag_files import read_bag
 from polytask.images.slide_patches import (
+    MASK_CELLS_PER_PATCH,
     MIN_TISSUE_SHARE,
     PatchSpec,
     choose_even_indices,
-    find_tissue_patches,
+    locate_tissue_patches,
+    measure_tissue_shares,
     stream_patches,
 )
 from polytask.images.slides import open_slide
@@ -26,6 +28,8 @@ from polytask.plan.fingerprint_records import SlideRecord
 
 MAX_COLOR_PATCHES = 128
 """Number of patches per slide whose colors are measured; they are spread evenly over the slide."""
+TISSUE_PARTS = MASK_CELLS_PER_PATCH**2
+"""Patches are counted by how many of these parts of them are tissue: the cells of the tissue mask in a patch."""
 
 
 def measure_slides(cohort: Cohort, case: Case) -> dict[str, SlideRecord]:
@@ -47,7 +51,8 @@ def measure_slide(path: Path, spec: SlideInput) -> SlideRecord:
         return SlideRecord(patches=len(bag.features), size=(0, 0), mpp=None, mean=mean, variance=variance)
     cut = PatchSpec(spec.patch, spec.resolution, spec.downsample, MIN_TISSUE_SHARE)
     with open_slide(path) as slide:
-        where = find_tissue_patches(slide, cut)
+        shares = measure_tissue_shares(slide, cut)
+        where = locate_tissue_patches(shares, slide, cut)
         if not len(where):
             raise PolytaskError(
                 f"{path}: no patch with enough tissue; expected one at least; run `polytask check` on the cohort"
@@ -58,7 +63,12 @@ def measure_slide(path: Path, spec: SlideInput) -> SlideRecord:
         )
         level = slide.levels[0]
         return SlideRecord(
-            patches=len(where), size=(level.width, level.height), mpp=slide.mpp, mean=mean, variance=variance
+            patches=len(where),
+            size=(level.width, level.height),
+            mpp=slide.mpp,
+            mean=mean,
+            variance=variance,
+            tissue_counts=tuple(int((shares >= k / TISSUE_PARTS).sum()) for k in range(TISSUE_PARTS + 1)),
         )
 
 

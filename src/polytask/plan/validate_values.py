@@ -80,6 +80,8 @@ def _find_image_problem(key: str, value: Any, dims: int, unit: str) -> str:
         return _find_size_problem(value, dims) or _find_edge_problem(key, value, unit)
     if key in ("widths", "blocks", "strides", "kernels"):
         return _find_stage_problem(key, value, dims)
+    if key == "orientation" and value == "RAS" and dims == 2:
+        return "2D images stay as they are in their files; expected none"
     if key == "crop":
         margin = value.margin
         if not isfinite(margin) or not 0 <= margin <= VOXEL_EDGE_RANGE[1]:

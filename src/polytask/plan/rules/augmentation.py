@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from polytask.cohort.header import (
     Header,
@@ -40,7 +40,8 @@ def plan_augmentation(
         images: the plans of the image inputs. pooled: names of the visit and subject tasks.
     """
     why = why.at("augmentation")
-    flip, flip_2d = _plan_flips(header, fingerprint, why)
+    in_file_axes = {n for n, p in images.items() if p.orientation == "none"}
+    flip, flip_2d = _plan_flips(header, fingerprint, in_file_axes, why)
     scale = 0.15
     unit = "px" if any(p.unit == "px" for p in images.values()) else "mm"
     why["scale"] = (
@@ -73,7 +74,7 @@ def plan_augmentation(
 
 
 def _plan_flips(
-    header: Header, fingerprint: Fingerprint, why: PlanReasons
+    header: Header, fingerprint: Fingerprint, in_file_axes: Collection[str], why: PlanReasons
 ) -> tuple[tuple[bool, ...], tuple[bool, ...] | None]:
     """Choose along which axes images may be flipped: those of all inputs, or those of 3D and those of 2D inputs."""
     dims = sorted({spec.dims for spec in header.images.values()}, reverse=True)
@@ -88,7 +89,7 @@ def _plan_flips(
             "cohort.yaml pairs under `mirror` are swapped when an image is flipped"
         )
         return (False,) * dims[0], None
-    flips, words = _find_allowed_axes(header, fingerprint, dims[0])
+    flips, words = _find_allowed_axes(header, fingerprint, in_file_axes, dims[0])
     pairs = [f"{a}/{b}" for t in header.tasks.values() if isinstance(t, MaskSpec) for a, b in t.mirror]
     pairs += [f"{name}.{a}/{b}" for name, spec in header.images.items() for a, b in spec.mirror]
     swapped = f"; {join_first_names(pairs)} are swapped with it" if pairs else ""
@@ -97,13 +98,19 @@ def _plan_flips(
     if len(dims) == 1:
         return flips, None
     # Images of two and of three axes are moved by different draws, so that one need not forbid the other a flip.
-    flat, flat_words = _find_allowed_axes(header, fingerprint, 2)
+    flat, flat_words = _find_allowed_axes(header, fingerprint, in_file_axes, 2)
     why["flip_2d"] = f"2D images have flips of their own: {flat_words}. {never}"
     return flips, flat
 
 
-def _find_allowed_axes(header: Header, fingerprint: Fingerprint, dims: int) -> tuple[tuple[bool, ...], str]:
-    """Find the axes along which every input with this number of axes may be flipped; and the reason in words."""
+def _find_allowed_axes(
+    header: Header, fingerprint: Fingerprint, in_file_axes: Collection[str], dims: int
+) -> tuple[tuple[bool, ...], str]:
+    """Find the axes along which every input with this number of axes may be flipped; and the reason in words.
+
+    Args:
+        in_file_axes: the inputs whose axes are those of their files.
+    """
     allowed = [True] * dims
     words = []
     for name, spec in header.images.items():
@@ -118,8 +125,8 @@ def _find_allowed_axes(header: Header, fingerprint: Fingerprint, dims: int) -> t
             words.append(f"{name} along every axis, because it is a picture without a left and a right side")
             continue
         else:
-            # The store turns volumes to right, front, top, so axis 0 is left–right; 2D images stay as in their files.
-            axis = 0 if dims == 3 else _find_left_right_axis(name, fingerprint)
+            # Unless set by hand, the store turns volumes to right, front, top, so that axis 0 is left–right.
+            axis = _find_left_right_axis(name, fingerprint) if name in in_file_axes else 0
             words.append(
                 f"{name} left–right (axis {axis})"
                 if axis is not None
@@ -152,7 +159,7 @@ def _find_column_axis(name: str, spec: ImageInput, fingerprint: Fingerprint) -> 
 
 
 def _find_left_right_axis(name: str, fingerprint: Fingerprint) -> int | None:
-    """Find the array axis that runs left–right in more than 90 % of an input's 2D images; None if there is none."""
+    """Find the array axis that runs left–right in more than 90 % of an input's files; None if there is none."""
     axes: Counter[int | None] = Counter()
     for record in fingerprint.images(name):
         axes[next((a for a, code in enumerate(record.orientation) if code in "LR"), None)] += 1

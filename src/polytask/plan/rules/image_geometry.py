@@ -42,7 +42,7 @@ class ImageGeometry:
     `resize` is the box that images without a physical scale are brought to, see `ImagePlan`; None for other images.
     """
 
-    orientation: str
+    orientation: Literal["RAS", "none"]
     crop: CropPlan
     unit: Literal["mm", "px"]
     resize: tuple[int, ...] | None
@@ -91,7 +91,9 @@ def plan_geometry(
         why: takes the reasons.
         names: names of the cases, for the reasons.
     """
-    orientation = _plan_orientation(spec, records, why)
+    orientation = why.choose_value("orientation", _plan_orientation(spec, records, why))
+    if spec.dims == 3 and orientation == "none":
+        records = [record.turn_to_file_axes() for record in records]
     unit = why.choose_value("unit", _plan_length_unit(records, why, names))
     if unit == "px":
         records = [_convert_to_pixels(record) for record in records]
@@ -115,7 +117,9 @@ def plan_geometry(
     return ImageGeometry(orientation, crop, unit, resize, spacing, sizes)
 
 
-def _plan_orientation(spec: ImageInput, records: Sequence[ImageRecord], why: PlanReasons) -> str:
+def _plan_orientation(
+    spec: ImageInput, records: Sequence[ImageRecord], why: PlanReasons
+) -> Literal["RAS", "none"]:
     if spec.dims == 2:
         why["orientation"] = "2D images stay as they are in their files"
         return "none"

@@ -174,7 +174,7 @@ def _plan_image(
     plan = ImagePlan(
         dims=spec.dims,
         channels=dict(spec.channels),
-        orientation="RAS" if geometry.orientation == "RAS" else "none",
+        orientation=geometry.orientation,
         crop=geometry.crop,
         unit=geometry.unit,
         resize=geometry.resize,

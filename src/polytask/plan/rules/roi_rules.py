@@ -115,7 +115,11 @@ def _measure_findings(basis: FoldFacts, name: str, image: ImagePlan) -> Iterator
             if name not in case.images or task not in case.voxels:
                 continue
             own = measure_pixel(case.images[name], image)
-            for structure, size in case.voxels[task].sizes.items():
+            axes = list(range(image.dims))
+            if image.dims == 3 and image.orientation == "none":
+                axes = [axis for axis, _ in case.images[name].list_file_axes()]
+            for structure, measured in case.voxels[task].sizes.items():
+                size = [measured[axis] for axis in axes]
                 # Edges are measured in mm; where the plan counts pixels, they become pixels first.
                 ratios = [s / o / v for s, o, v in zip(size, own, image.view_spacing, strict=True)]
                 edges.setdefault(structure, []).append(prod(ratios) ** (1 / image.dims))

@@ -74,14 +74,14 @@ def _plan_feature_bag(
     basis: SharedFacts, spec: SlideInput, records: list[SlideRecord], why: PlanReasons
 ) -> tuple[SlidePlan, StepCost]:
     counts = [r.patches for r in records]
-    patches = why.choose_value("patches", min(MAX_DRAWN_FEATURES, max(counts)))
+    most = why.choose_value("most", MAX_STORED_FEATURES)
+    patches = why.choose_value("patches", min(MAX_DRAWN_FEATURES, max(counts), most))
     why["features"] = "as the header says; a linear layer brings them to the width of the other features"
     for key in ("patch", "mpp", "downsample", "tissue", "widths"):
         why[key] = "not used: the patches of a bag of features were cut and encoded before"
     why["patches"] = _explain_drawn_patches(
         counts, f"up to {MAX_DRAWN_FEATURES} rows of features cost very little"
     )
-    most = why.choose_value("most", MAX_STORED_FEATURES)
     why["most"] = _explain_stored_patches(counts, most)
     plan = SlidePlan(
         features=spec.features, patch=None, mpp=None, downsample=None, tissue=0.0, patches=patches, most=most,
@@ -93,18 +93,25 @@ def _plan_feature_bag(
 def _plan_pixel_patches(
     basis: SharedFacts, spec: SlideInput, records: list[SlideRecord], why: PlanReasons
 ) -> tuple[SlidePlan, StepCost]:
-    machine, counts = basis.machine, [r.patches for r in records]
+    machine = basis.machine
     kind = "cpu" if machine.device == "cpu" else "gpu"
     patch = why.choose_value("patch", spec.patch)
     mpp, downsample = (
         why.choose_value("mpp", spec.resolution),
         why.choose_value("downsample", spec.downsample),
     )
+    tissue = why.choose_value("tissue", MIN_TISSUE_SHARE)
+    counts = [record.count_patches(tissue) for record in records]
     # The fingerprint counted patches of the header's size; a slide has fewer of larger ones.
     edges = ((spec.patch, patch), (spec.resolution, mpp), (spec.downsample, downsample))
     ratio = prod(old / new for old, new in edges if old and new)
     if ratio != 1:
         counts = [max(1, ceil(count * ratio**2)) for count in counts]
+    elif why.is_fixed("tissue") and not min(counts):
+        raise PolytaskError(
+            f"--set {why.quote_settings('tissue')}: {counts.count(0)} of {len(counts)} slides have no patch with so "
+            "much tissue; choose a smaller share"
+        )
     stages = max(1, min(MAX_PATCH_STAGES, floor(log2(patch / MIN_PATCH_MAP_EDGE))))
     widths = why.choose_value("widths", tuple(FIRST_PATCH_WIDTH[kind] * 2**i for i in range(stages)))
     stages = len(widths)
@@ -116,7 +123,8 @@ def _plan_pixel_patches(
     least, largest = DRAWN_PATCH_RANGE[kind]
     # Slides get only half of the memory budget, because image inputs may share the step with them.
     fit = min(seconds * machine.rounded_speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
-    patches = why.choose_value("patches", min(max(least, min(largest, int(fit))), max(counts)))
+    most = why.choose_value("most", MAX_STORED_PATCHES[kind])
+    patches = why.choose_value("patches", min(max(least, min(largest, int(fit))), max(counts), most))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
     measured = f"{len(records)} slides, up to {max(r.size for r in records)[0]} pixels wide, " + (
         f"with {' and '.join(mpps[:3])} µm per pixel" if mpps else "which do not say how large a pixel is"
@@ -133,7 +141,7 @@ def _plan_pixel_patches(
         "as the header says" if spec.downsample else "not used: it follows from `mpp` for each slide"
     )
     why["tissue"] = (
-        f"a patch is used if at least {format_share_percent(MIN_TISSUE_SHARE)} of it is tissue (color saturation above "
+        f"a patch is used if at least {format_share_percent(tissue)} of it is tissue (color saturation above "
         "Otsu's threshold)"
     )
     why["patches"] = _explain_drawn_patches(
@@ -142,13 +150,12 @@ def _plan_pixel_patches(
         f"and {machine.budget / 2 / GIB:.3g} GiB on {machine}; at least {least}, at most {largest}"
         + ("; their number follows from that of the patches in the header" if ratio != 1 else ""),
     )
-    most = why.choose_value("most", MAX_STORED_PATCHES[kind])
     why["most"] = _explain_stored_patches(counts, most)
     why["widths"] = (
         f"channels of each stage; every stage halves the edge of a patch, {patch // 2**stages} positions remain"
     )
     plan = SlidePlan(
-        features=None, patch=patch, mpp=mpp, downsample=downsample, tissue=MIN_TISSUE_SHARE,
+        features=None, patch=patch, mpp=mpp, downsample=downsample, tissue=tissue,
         patches=patches, most=most, widths=widths,
     )  # fmt: skip
     each = len(basis.read_visits) * patches
@@ -185,7 +192,9 @@ def _plan_slide_scale(
     squares = np.array([r.variance for r in records]) + means**2
     mean = means.mean(axis=0)
     sd = np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0))
-    what = "red, green and blue in tissue patches" if spec.features is None else "all features"
+    # The fingerprint measured the colors of these patches, whatever the plan's `tissue`.
+    colors = f"red, green and blue in patches with {format_share_percent(MIN_TISSUE_SHARE)} tissue or more"
+    what = colors if spec.features is None else "all features"
     share = len(records) / max(1, len(basis.records))
     words = ", ".join(f"{m:.4g} ± {s:.3g}" for m, s in zip(mean, sd, strict=True))
     why[name] = (

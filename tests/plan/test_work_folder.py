@@ -27,6 +27,7 @@ def test_three_files(phantom_folder: Path, phantom_print: Fingerprint, tmp_path:
     assert sorted(p.name for p in (tmp_path / "w").iterdir()) == [
         "fingerprint.json",
         "plan.yaml",
+        "planned-for.json",
         "splits.json",
     ]
     assert Plan.read(tmp_path / "w").shared.training.epochs == 4
@@ -126,7 +127,7 @@ def test_a_kill_leaves_no_plan_beside_splits_of_another(
     plan_into(phantom_folder, gone[0], folds=2, machine=LAPTOP)
     assert pair(gone[0]) == new
     names = {p.name for p in gone[0].iterdir()}
-    assert names == {"fingerprint.json", "plan.yaml", "plan.yaml.old", "splits.json"}
+    assert names == {"fingerprint.json", "plan.yaml", "plan.yaml.old", "planned-for.json", "splits.json"}
 
 
 def test_two_commands_do_not_plan_into_one_folder(phantom_folder: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
+from polytask.plan.machine import Machine
 from polytask.plan.plan_file import set_values, write_plan
 from polytask.plan.plan_schema import Plan
 from polytask.study.dry_run import forecast_study
@@ -16,6 +17,7 @@ from polytask.study.study_folder import Study
 from polytask.study.study_location import locate_study
 from polytask.study.study_request import StudyRequest
 from polytask.study.study_runner import run_study
+from polytask.training import memory_warning
 from tests.study.conftest import SMALL
 
 
@@ -80,6 +82,10 @@ def test_what_the_plan_does_not_have_is_refused(work: Path) -> None:
         (replace(SMALL, folds=3), r"--folds 3: .*plan\.yaml has 2"),
         (replace(SMALL, tasks=("graed",)), "--tasks graed: did you mean 'grade'"),
         (replace(SMALL, overrides=("training.rat=1",)), "rat"),
+        (
+            replace(SMALL, overrides=("images.scan.widths=[4,8]",)),
+            r"scan\.(blocks|strides).* would follow, but the arms of a study share .*: polytask plan ",
+        ),
     ):
         with pytest.raises(PolytaskError, match=said):
             run_study(work, wanted)
@@ -88,6 +94,24 @@ def test_what_the_plan_does_not_have_is_refused(work: Path) -> None:
         run_study(work, SMALL)
     assert not (work / "studies" / "study" / "study.yaml").exists()
     assert not (work / "runs").exists()
+
+
+def test_an_arm_that_exceeds_the_memory_is_named_and_keeps_its_sizes(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_warning, "describe_device", lambda device: Machine(2, 1))
+    said: list[str] = []
+    forecast_study(work, SMALL, say=said.append)
+    told = [text for text in said if text.startswith("arm hard: memory: a step of ")]
+    assert len(told) == 1
+    assert "; all arms keep the sizes of the plan, so that they can be compared; " in told[0]
+
+
+def test_all_runs_have_the_sizes_of_the_plan(finished: Study) -> None:
+    assert all(run.spec.make_run_request().keep_sizes for run in finished.runs)
+    shared = [Plan.read(folder).shared for folder in (finished.work, *(run.folder for run in finished.runs))]
+    sizes = {(part.images["scan"].view, part.training.batch, part.training.accumulation) for part in shared}
+    assert len(sizes) == 1
 
 
 def test_a_source_says_what_it_is(work: Path, tmp_path: Path, finished: Study) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
-from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash, require_member
+from polytask.training.cohort_folder import find_cohort_folder
+from polytask.training.run_plan import make_run_plan, plan_hash, require_member
 from polytask.training.run_request import RunRequest
 
 

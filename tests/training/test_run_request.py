@@ -64,6 +64,7 @@ def test_a_study_asks_for_the_run_of_its_arm() -> None:
         tasks=("a",),
         steps=9,
         overrides=("b=1",),
+        keep_sizes=True,
         device="cpu",
     )
     assert SPEC.make_run_request() == wanted

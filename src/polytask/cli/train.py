@@ -68,7 +68,11 @@ def train(
         Path | None, typer.Option(help="Start from the weights of a run or model folder.")
     ] = None,
     change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the plan for this run: training.epochs=4")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change the plan for this run, e.g. training.epochs=4; what depends on it is planned again.",
+        ),
     ] = None,
     resume: Annotated[str | None, typer.Option(help="Continue the run of this name.")] = None,
     extend: Annotated[int, typer.Option(help="With --resume: train this many epochs more.", min=0)] = 0,
@@ -76,6 +80,13 @@ def train(
         int | None,
         typer.Option(help="Number of processes that read data; does not change the result.", min=0),
     ] = None,
+    keep_sizes: Annotated[
+        bool,
+        typer.Option(
+            "--keep-sizes",
+            help="Plan nothing again for this run, neither for a --set nor to fit into memory.",
+        ),
+    ] = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; default: the fastest available.")
     ] = None,
@@ -119,6 +130,7 @@ def train(
         resume=resume,
         extend=extend,
         workers=workers,
+        keep_sizes=keep_sizes,
         device=device,
     )
     runs = []

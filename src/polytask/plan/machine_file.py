@@ -22,6 +22,8 @@ from polytask.plan.machine import (
 )
 
 MACHINE_FILE = "machine.json"
+PLANNED_MACHINE_FILE = "planned-for.json"
+"""The file of the machine that was planned for, where it was given by `--machine` or `--memory`."""
 MAX_MEMORY_BYTES = int(MAX_MEMORY_GB * 1e9)
 
 
@@ -59,16 +61,37 @@ def read_machine(path: Path) -> Machine:
     return Machine(**record.model_dump())
 
 
-def write_machine(machine: Machine, work: Path) -> None:
-    """Write `WORK/machine.json`, completely or not at all."""
+def write_machine(machine: Machine, work: Path, name: str = MACHINE_FILE) -> None:
+    """Write `WORK/machine.json`, or a machine file of another name, completely or not at all."""
     try:
         # What was set by hand for one plan is no fact about the machine.
         facts = {key: value for key, value in asdict(machine).items() if key in MachineRecord.model_fields}
-        write_text_atomically(work / MACHINE_FILE, json.dumps(facts, indent=1) + "\n")
+        write_text_atomically(work / name, json.dumps(facts, indent=1) + "\n")
     except OSError as error:
         raise PolytaskError(
             f"{work}: cannot be written ({error.strerror}); make room or choose another"
         ) from None
+
+
+def note_planned_machine(machine: Machine, work: Path) -> None:
+    """Note the machine that a work folder is planned for, where it is another one than that of `machine.json`."""
+    if _find_machine(work / MACHINE_FILE) == machine:
+        (work / PLANNED_MACHINE_FILE).unlink(missing_ok=True)
+    else:
+        write_machine(machine, work, PLANNED_MACHINE_FILE)
+
+
+def find_planned_machine(work: Path) -> Machine | None:
+    """Find the machine that a work folder was planned for; None where no file says it."""
+    other = work / PLANNED_MACHINE_FILE
+    return _find_machine(other if other.exists() else work / MACHINE_FILE)
+
+
+def _find_machine(path: Path) -> Machine | None:
+    try:
+        return read_machine(path)
+    except PolytaskError:
+        return None
 
 
 def find_work_machine(work: Path) -> Machine:
@@ -77,10 +100,7 @@ def find_work_machine(work: Path) -> Machine:
     The probe is never quite the same twice. Stored, it makes a second plan of the same data equal to the first.
     """
     # A broken file is no error here: measuring again takes a second, and writes it anew.
-    try:
-        stored = read_machine(work / MACHINE_FILE)
-    except PolytaskError:
-        stored = None
+    stored = _find_machine(work / MACHINE_FILE)
     if stored is not None:
         facts = (stored.cores, stored.memory, stored.device, stored.device_memory)
         if facts == find_machine_facts():

@@ -10,6 +10,7 @@ from polytask.plan.plan_schema import Plan
 from polytask.plan.rules.topology import pad_to_strides
 from polytask.plan.rules.view_sizes import compute_covering_size
 from polytask.plan.setting_paths import (
+    HAND_SET_WORDS,
     TASK_KEYED_SECTIONS,
     PlanSetting,
     change_content,
@@ -73,7 +74,7 @@ def _change_plan(
         path = ".".join(map(str, keys[depth:]))
         if setting not in effective:
             reason = root["why"].get(path)
-            root["why"][path] = "set by hand, as planned" + (f": {reason}" if reason else "")
+            root["why"][path] = f"{HAND_SET_WORDS}, as planned" + (f": {reason}" if reason else "")
             continue
         root["why"][path] = explain_setting(before, when)
         # A reason such as "no task is rare" stands on the section itself and is wrong once the section has an entry.

@@ -31,7 +31,7 @@ from polytask.plan.rules.table_rules import plan_tables
 from polytask.plan.rules.task_rules import plan_task
 from polytask.plan.rules.training_rules import plan_model, plan_training
 from polytask.plan.rules.view_readers import find_view_readers
-from polytask.plan.setting_paths import parse_settings
+from polytask.plan.setting_paths import PlanSetting, parse_settings
 
 LOG = logging.getLogger(__name__)
 MEMORY_KEYS = ("sharing", "form", "decoder", "after", "link", "uncertainty")
@@ -71,17 +71,8 @@ def make_plan(
         number: list_untrained_tasks(cohort, splits, fold, strata) for number, fold in enumerate(splits.folds)
     }
     by_hand = parse_settings(settings, untrained)
-
-    def plan_shared_part(fixed: FixedValues) -> SharedPlan:
-        return _plan_shared_part(cohort, fingerprint, splits, planned_machine, fixed)
-
-    effective, replaced = find_effective_settings(
-        [setting for setting in by_hand if setting.section == "shared"],
-        lambda some: plan_shared_part(FixedValues(cohort.header, some)),
-        cohort.header.tasks,
-    )
-    fixed = FixedValues(cohort.header, effective, replaced)
-    shared, used = plan_shared_part(fixed), fixed.used
+    shared, fixed = decide_shared_part(cohort, fingerprint, splits, planned_machine, by_hand)
+    used = list(fixed.used)
     # Parsed once for all folds: they read the same cells, only other rows.
     parsed = ParsedColumns(cohort)
     folds: dict[int, FoldPlan] = {}
@@ -91,13 +82,41 @@ def make_plan(
         folds[number] = _plan_fold(facts, untrained[number], own)
         used += own.used
     plan = Plan(
-        cohort=str(cohort.root.resolve()), digest=cohort.digest, seed=seed, shared=shared, folds=folds
+        cohort=str(cohort.root.resolve()),
+        digest=cohort.digest,
+        seed=seed,
+        shared=shared,
+        folds=folds,
     )
     if not by_hand:
         return plan
     for problem in fixed.warnings:
         LOG.warning("--set %s: %s", " ".join(settings), problem)
-    return set_remaining_values(plan, by_hand, used, effective)
+    return set_remaining_values(plan, by_hand, used, fixed.settings)
+
+
+def decide_shared_part(
+    cohort: Cohort,
+    fingerprint: Fingerprint,
+    splits: Splits,
+    machine: Machine,
+    by_hand: Sequence[PlanSetting],
+) -> tuple[SharedPlan, FixedValues]:
+    """Decide the values that all folds share, around those of them that were set by hand.
+
+    Returns them, and the settings without which the rules would have decided otherwise, with what came of them.
+    """
+
+    def plan_shared_part(fixed: FixedValues) -> SharedPlan:
+        return _plan_shared_part(cohort, fingerprint, splits, machine, fixed)
+
+    effective, replaced = find_effective_settings(
+        [setting for setting in by_hand if setting.section == "shared"],
+        lambda some: plan_shared_part(FixedValues(cohort.header, some)),
+        cohort.header.tasks,
+    )
+    fixed = FixedValues(cohort.header, effective, replaced)
+    return plan_shared_part(fixed), fixed
 
 
 def _plan_shared_part(

@@ -14,6 +14,8 @@ from polytask.errors import PolytaskError, suggest_word
 from polytask.plan.old_names import translate_old_path, warn_of_old_name
 
 UNSETTABLE_KEYS = ("polytask", "cohort", "digest", "seed")
+HAND_SET_WORDS = "set by hand"
+"""How the reason of a value begins that was set by hand."""
 TASK_KEYED_SECTIONS = (
     ["shared", "training", "require_every"],
     ["shared", "training", "weights"],
@@ -183,7 +185,7 @@ def _match_key(
 
 def explain_setting(before: Any, when: str = "") -> str:
     """Write the reason of a value that was set by hand: what it was before, and when that was."""
-    return f"set by hand (was {_format_value(before)}{when})"
+    return f"{HAND_SET_WORDS} (was {_format_value(before)}{when})"
 
 
 def _format_value(value: Any) -> str:

@@ -20,7 +20,7 @@ from polytask.locks import hold_lock
 from polytask.plan.fingerprint import Progress, make_fingerprint
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import Machine, check_memory, replace_memory
-from polytask.plan.machine_file import find_work_machine, read_machine
+from polytask.plan.machine_file import find_work_machine, note_planned_machine, read_machine
 from polytask.plan.plan_file import PLAN_FILE, hold_back_plan, render_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.planner import make_plan
@@ -85,6 +85,7 @@ def plan_into(
         fingerprint.write(work)
         planned_for = replace_memory(chosen or find_work_machine(work), memory)
         plan = make_plan(cohort, fingerprint, divided, seed, planned_for, settings)
+        note_planned_machine(planned_for, work)
         kept_old = _write_plan_and_splits(plan, divided, work)
     return PlanningResult(plan, divided, work, kept_old)
 

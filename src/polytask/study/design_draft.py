@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from polytask.errors import PolytaskError
+from polytask.kinds.plan_reasons import join_first_names
 from polytask.model.sharing_names import LIGHT_NAMES
 from polytask.plan.machine import count_usable_cores
 from polytask.plan.plan_schema import Plan
@@ -77,7 +78,9 @@ def _draft_new_design(
     cut = (f"training.balance.cut={request.cut}",) if request.cut else ()
     # Only what is known before the timing; `tune_every` follows from the timing and is added by the design.
     changes = (*overrides, *cut, "training.patience=0", f"training.threads={threads}")
+    _refuse_followed_settings(workspace, overrides)
     plans = _plan_arms(workspace, arms, request.tasks, changes)
+    _say_memory_excess(workspace, plans, folds[0], tasks, device, say)
     paces = _time_planned_arms(workspace, plans, folds, tasks, device, say)
     chosen = set_values(workspace.plan, overrides).shared.training
     budget = fix_step_budget(request, chosen, arms, paces)
@@ -196,6 +199,49 @@ def _plan_arms(
     for plan in plans.values():
         check_store(workspace.store, workspace.cohort, plan)
     return plans
+
+
+def _refuse_followed_settings(workspace: Workspace, overrides: Sequence[str]) -> None:
+    """Refuse settings that other sizes should follow: the arms of a study all have those of the plan.
+
+    Raises:
+        PolytaskError: the message has the command that plans them for all arms.
+    """
+    from polytask.training.replanned_values import list_followers, write_plan_command
+
+    followers = list_followers(workspace.work, workspace.plan, overrides)
+    if followers:
+        raise PolytaskError(
+            f"--set {' '.join(overrides)}: {join_first_names(followers, 3)} would follow, but the arms of a study "
+            "share the sizes of the plan; plan them for all arms first: "
+            f"{write_plan_command(workspace.work, workspace.plan, overrides)}"
+        )
+
+
+def _say_memory_excess(
+    workspace: Workspace,
+    plans: Mapping[str, Plan],
+    fold: int,
+    tasks: Sequence[str],
+    device: str,
+    say: Callable[[str], None],
+) -> None:
+    """Say of which arms a step is predicted to exceed the memory. Their sizes stay: all arms have those of the plan."""
+    import torch
+
+    from polytask.training.memory_warning import describe_device, find_memory_excess
+    from polytask.training.run_plan import choose_fold_tasks
+    from polytask.training.run_record import assign_networks
+
+    machine = describe_device(torch.device(device))
+    for arm, plan in plans.items():
+        model, trained = plan.shared.model, choose_fold_tasks(plan, fold, tasks)
+        networks = assign_networks(trained, model.sharing, model.after)
+        if excess := find_memory_excess(plan, workspace.header(None), networks, machine):
+            say(
+                f"arm {arm}: {excess.words}; all arms keep the sizes of the plan, so that they can be compared; "
+                "plan smaller ones for all, or leave the arm out"
+            )
 
 
 def _time_planned_arms(

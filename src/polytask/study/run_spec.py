@@ -66,6 +66,7 @@ class RunSpec:
             steps=self.steps,
             tasks=self.tasks,
             overrides=(*name_older_values(self.sharing, self.preset, self.form), *self.overrides),
+            keep_sizes=True,
             device=self.device,
         )
 

@@ -12,10 +12,12 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
+from polytask.plan.machine import Machine
 from polytask.plan.plan_file import ensure_cohort, ensure_fold
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.loader import DataWorkerError
 from polytask.prepare.store import Store
+from polytask.training.cohort_folder import find_cohort_folder
 from polytask.training.distributed import World, join_world
 from polytask.training.fitting import RunContext, fit_network, run_seed
 from polytask.training.folder import Run, has_only_record
@@ -24,9 +26,10 @@ from polytask.training.interrupt import StopSignal, TrainingInterrupted, catch_s
 from polytask.training.loop import TrainingReporter
 from polytask.training.memory_warning import describe_device, describe_memory_excess
 from polytask.training.ownership import own_run
-from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash
+from polytask.training.run_plan import make_run_plan, plan_hash
 from polytask.training.run_record import make_run_record
 from polytask.training.run_request import RunRequest
+from polytask.training.run_sizes import fit_run_plan
 
 
 class SilentReporter:
@@ -77,10 +80,13 @@ def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None
     Returns the run, which is complete. For the arguments see `train`.
     """
     with join_world(request.device) as world, catch_stop_signals() as stop_signal:
+        resized = ""
         if request.resume:
             folder = Run.read(work / "runs" / request.resume).folder
         else:
             plan = make_run_plan(work, request)
+            machine = describe_device(world.device)
+            plan, resized = fit_run_plan(work, plan, request, machine, _count_devices(world, machine))
             label = (
                 request.name
                 or f"{request.preset or plan.shared.model.sharing}-fold{request.fold}-seed{request.seed}"
@@ -94,7 +100,10 @@ def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None
             world.wait()
             run = Run.read(folder)
             try:
-                _fit_networks(run, request, world, stop_signal, reporter or SilentReporter())
+                reporter = reporter or SilentReporter()
+                if resized and world.chief:
+                    reporter.say(resized)
+                _fit_networks(run, request, world, stop_signal, reporter)
             finally:
                 if world.chief and not request.resume:
                     run.remove_if_unstarted()
@@ -114,7 +123,7 @@ def _fit_networks(
     context = _make_run_context(run, plan, world)
     if world.chief and not request.resume:
         machine = describe_device(world.device)
-        devices = world.size if machine.device == "cuda" else 1
+        devices = _count_devices(world, machine)
         if excess := describe_memory_excess(plan, context.cohort.header, run.networks, machine, devices):
             reporter.say(excess)
     try:
@@ -127,6 +136,11 @@ def _fit_networks(
         if has_only_record(run.folder):
             remedy = "run the same command again"
         raise PolytaskError(f"{run.folder}: {died}; {remedy}") from None
+
+
+def _count_devices(world: World, machine: Machine) -> int:
+    """Count the devices that divide the batch of a step among them."""
+    return world.size if machine.device == "cuda" else 1
 
 
 def _make_run_context(run: Run, plan: Plan, world: World) -> RunContext:

@@ -21,6 +21,13 @@ from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
 from polytask.plan.validate import list_planned_tasks
 from polytask.registries import load_registry
+from polytask.training.cohort_folder import find_cohort_folder
+from polytask.training.replanned_values import (
+    has_same_arrays,
+    list_sizing_overrides,
+    plan_overrides_again,
+    write_plan_command,
+)
 from polytask.training.run_request import RunRequest
 
 OPTION_PATHS = {
@@ -90,16 +97,24 @@ def choose_fold_tasks(plan: Plan, fold: int, asked: Sequence[str] | None) -> lis
     return chosen
 
 
-def make_run_plan(work: Path, request: RunRequest) -> Plan:
+def make_run_plan(work: Path, request: RunRequest, sized: Plan | None = None) -> Plan:
     """Return the plan of the work folder with the changes that a request makes for its run.
 
     A preset comes first, then single options override parts of it, then single values override both. `--sharing`
-    chooses a block in the form that its name stands for; `--set model.sharing` changes that one value only.
+    chooses a block in the form that its name stands for; `--set model.sharing` changes that one value only. What
+    depends on a value that decides sizes is planned again.
+
+    Args:
+        sized: the plan with the sizes of this run, where they were already planned again.
+
+    Raises:
+        PolytaskError: a value cannot be set, or the prepared arrays would have to be others.
     """
-    plan = Plan.read(work)
-    tasks = request.tasks
+    planned = Plan.read(work)
+    plan, overrides = plan_overrides_again(work, planned, request)
+    plan = plan if sized is None else sized
+    tasks, header = request.tasks, read_header(find_cohort_folder(work, planned) / HEADER_FILE)
     if request.preset:
-        header = read_header(find_cohort_folder(work, plan) / HEADER_FILE)
         chosen = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
         plan = apply_preset(plan, request.preset, header.model_copy(update={"tasks": chosen}))
     sharing, form = find_block_and_form(request.sharing or plan.shared.model.sharing)
@@ -110,7 +125,7 @@ def make_run_plan(work: Path, request: RunRequest) -> Plan:
         values |= {OPTION_PATHS["sharing"]: sharing, **({"model.form": form} if changed else {})}
     changes = [f"{path}={value}" for path, value in values.items() if value]
     changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in (request.after or {}).items()]
-    plan = set_values(plan, [*changes, *request.overrides])
+    plan = set_values(plan, [*changes, *overrides])
     model, rule = plan.shared.model, plan.shared.training.balance.rule
     for key, member in (
         ("sharing", model.sharing),
@@ -122,6 +137,11 @@ def make_run_plan(work: Path, request: RunRequest) -> Plan:
     if model.sharing == "single" and rule not in ("equal", "fixed"):
         raise PolytaskError(
             f"--balance {rule} does not apply to single: each of its networks has one task's loss"
+        )
+    if request.overrides and not has_same_arrays(header, plan, planned):
+        raise PolytaskError(
+            f"--set {' '.join(request.overrides)}: the prepared arrays are made for other values; plan and prepare for "
+            f"it: {write_plan_command(work, planned, list_sizing_overrides(planned, request.overrides))}"
         )
     return plan
 
@@ -144,14 +164,3 @@ def require_member(registry_name: str, member: str) -> None:
             )
         names += LIGHT_NAMES.values()
     raise PolytaskError(f"--{registry_name.replace('_', '-')} {member}: {suggest_word(member, names)}")
-
-
-def find_cohort_folder(work: Path, plan: Plan, plan_folder: Path | None = None) -> Path:
-    """Find the cohort of a plan. Its path is relative to the work folder, wherever the plan lies."""
-    folder = (work / plan.cohort).resolve()
-    if not folder.is_dir():
-        raise PolytaskError(
-            f"{folder}: the cohort of the plan is not there; bring it back, or write where it is under `cohort` in "
-            f"{(plan_folder or work) / 'plan.yaml'}"
-        )
-    return folder

@@ -10,8 +10,9 @@ from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.store import Store
+from polytask.training.cohort_folder import find_cohort_folder
 from polytask.training.folder import Run, describe_environment
-from polytask.training.run_plan import choose_fold_tasks, find_cohort_folder, plan_hash
+from polytask.training.run_plan import choose_fold_tasks, plan_hash
 from polytask.training.run_request import RunRequest
 from polytask.training.state import read_state
 

@@ -37,6 +37,8 @@ class RunRequest:
         resume: name of a run to go on with.
         extend: epochs to add behind the planned end (with `resume`).
         workers: data processes; the plan's by default. Does not change the result.
+        keep_sizes: nothing is planned again, neither for a value set by hand nor to fit into memory; so the arms of a
+            study have the same sizes.
         device: `cpu`, `cuda`, `cuda:1` or `mps`; the best there is by default.
     """
 
@@ -59,6 +61,7 @@ class RunRequest:
     resume: str | None = None
     extend: int = 0
     workers: int | None = None
+    keep_sizes: bool = False
     device: str | None = None
 
     @classmethod

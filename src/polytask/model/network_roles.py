@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from polytask.model.building_blocks import Decoder
 from polytask.model.common_decoders import COMMON_DECODERS
-from polytask.model.order import find_upstream_tasks
 from polytask.model.order.logits import list_coarse_levels
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
+from polytask.task_chains import find_upstream_tasks
 
 if TYPE_CHECKING:
     from polytask.model.network import Network

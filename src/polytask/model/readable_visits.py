@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from polytask.errors import PolytaskError
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.order import find_upstream_tasks
+from polytask.task_chains import find_upstream_tasks
 from polytask.tasks.task import Task
 
 

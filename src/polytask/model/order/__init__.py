@@ -76,15 +76,3 @@ def order_tasks(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -
         raise PolytaskError(
             f"model.after: a cycle: {' → '.join(reversed(error.args[1]))}; remove one link"
         ) from None
-
-
-def find_upstream_tasks(task: str, after: Mapping[str, Sequence[str]]) -> set[str]:
-    """Find all tasks whose answers a task reads, directly or through others."""
-    upstream: set[str] = set()
-    left = list(after.get(task, ()))
-    while left:
-        name = left.pop()
-        if name not in upstream:
-            upstream.add(name)
-            left += after.get(name, ())
-    return upstream

@@ -8,12 +8,13 @@ from torch import nn
 
 from polytask.errors import PolytaskError
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.order import choose_link, find_upstream_tasks
+from polytask.model.order import choose_link
 from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
 from polytask.model.visit_fusion import find_visit_levels
+from polytask.task_chains import find_upstream_tasks
 from polytask.tasks.task import Task
 from polytask.tasks.task_registry import find_task_form
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from polytask.cohort.header import Header
 from polytask.kinds.task_spec import MaskSpec, VoxelSpec
 from polytask.plan.model_plan import ModelPlan
+from polytask.task_chains import find_upstream_tasks
 
 ViewPart = Literal["whole", "patch", "view"]
 """What is read: the only view of an image, a patch of it, or the coarse view beside patches."""
@@ -116,7 +117,7 @@ def _list_view_masks(
     on_image: list[str], pooled: list[str], after: dict[str, list[str]], model: ModelPlan
 ) -> list[str]:
     """List the voxel tasks that run on the view beside patches: those whose masks visit and subject tasks read."""
-    read = {u for t in pooled for u in find_all_upstream(t, after) if u in on_image}
+    read = {u for t in pooled for u in find_upstream_tasks(t, after) if u in on_image}
     return on_image if read and model.decoder in ATTENTION_DECODERS else [t for t in on_image if t in read]
 
 
@@ -128,18 +129,6 @@ def list_view_parts(field: FieldSizes) -> list[tuple[tuple[int, ...], int, ViewP
     if field.patch is not None:
         parts.append((field.patch, field.patches, "patch"))
     return parts
-
-
-def find_all_upstream(task: str, after: dict[str, list[str]]) -> set[str]:
-    """Find the tasks whose answers a task reads, directly or through others."""
-    upstream: set[str] = set()
-    left = list(after.get(task, ()))
-    while left:
-        name = left.pop()
-        if name not in upstream:
-            upstream.add(name)
-            left += after.get(name, ())
-    return upstream
 
 
 def _count_structures(header: Header, task: str) -> int:

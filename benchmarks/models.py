@@ -97,6 +97,10 @@ SETTINGS = (
         "3D mask and grade, preset single", (32, 40, 32), {"mask": MASK, "grade": GRADE}, preset="single"
     ),
     MemorySetting("3D preset cross_stitch", (32, 32, 32), MASK_AND_GRADES, preset="cross_stitch"),
+    MemorySetting("3D preset nddr", (32, 32, 32), MASK_AND_GRADES, preset="nddr"),
+    MemorySetting("3D preset mmoe", (32, 32, 32), MASK_AND_GRADES, preset="mmoe"),
+    MemorySetting("3D preset ple", (32, 32, 32), MASK_AND_GRADES, preset="ple"),
+    MemorySetting("3D preset task_film", (32, 32, 32), MASK_AND_GRADES, preset="task_film"),
     MemorySetting("3D preset mtan_light", (32, 32, 32), MASK_AND_GRADES, preset="mtan_light"),
     MemorySetting(
         "3D mtan, paper form, bf16",

@@ -23,7 +23,15 @@ tasks:
 
 def test_the_presets_of_the_literature_are_there() -> None:
     named = {"single", "parallel", "interacted", "cascaded", "hybrid", "rpnet", "mmdls"}
-    assert named | {"ctan", "mtan", "cross_stitch", "mtmedformer", "ctan_light", "mtan_light"} <= set(PRESETS)
+    members = {"nddr", "mmoe", "ple", "task_film"}
+    assert named | members | {
+        "ctan",
+        "mtan",
+        "cross_stitch",
+        "mtmedformer",
+        "ctan_light",
+        "mtan_light",
+    } <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)

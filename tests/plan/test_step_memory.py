@@ -15,7 +15,8 @@ from polytask.plan.machine import GIB, Machine
 from polytask.plan.model_plan import ModelPlan
 from polytask.plan.plan_settings import set_value, set_values
 from polytask.plan.planner import make_plan
-from polytask.plan.rules.sharing_cost import ENCODERS_PER_TASK, SHARING_NUMBERS
+from polytask.plan.rules.sharing_cost import SHARING_NUMBERS
+from polytask.plan.rules.sharing_parameters import ENCODERS_PER_TASK
 from polytask.plan.rules.view_readers import find_view_readers
 from polytask.plan.step_memory import predict_step_memory
 from tests.plan.worlds import cohort_of, graded, header, one_fold, prints
@@ -25,7 +26,7 @@ GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(24))
 def test_the_prediction_is_close_to_the_saved_tensors_under_every_architecture(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,8 @@ def predict_cost_memory(setting: CostSetting, sharing: str, form: str) -> float:
 
 def _predict_network(setting: CostSetting, readers: ViewReaders) -> float:
     from polytask.plan.rules.network_cost import COPY_BYTES, Topology, add_temporary_bytes
-    from polytask.plan.rules.sharing_cost import count_reader_parameters, count_view_bytes
+    from polytask.plan.rules.sharing_cost import count_view_bytes
+    from polytask.plan.rules.sharing_parameters import count_reader_parameters
 
     levels = setting.levels
     topology = Topology(

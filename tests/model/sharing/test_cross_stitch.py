@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from polytask.model.building_blocks import no_cut
-from polytask.model.sharing.cross_stitch import CrossStitch, StitchUnit
+from polytask.model.sharing.cross_stitch import StitchUnit, make_cross_stitch
 from polytask.model.sharing.single import SeparateEncoders
 from tests.model.sharing.test_blocks import NEEDS, first, images, spec_of
 
@@ -18,7 +18,7 @@ def test_a_unit_by_hand() -> None:
 
 
 def test_units_that_take_only_their_own_give_separate_encoders() -> None:
-    block, apart = CrossStitch(spec_of(2), NEEDS), SeparateEncoders(spec_of(2), NEEDS)
+    block, apart = make_cross_stitch(spec_of(2), NEEDS), SeparateEncoders(spec_of(2), NEEDS)
     apart.load_state_dict({n: p for n, p in block.state_dict().items() if n.startswith("encoders.")})
     with torch.no_grad():
         for module in block.modules():
@@ -31,17 +31,18 @@ def test_units_that_take_only_their_own_give_separate_encoders() -> None:
 
 
 def test_tasks_read_each_other_and_one_task_has_no_units() -> None:
-    block = CrossStitch(spec_of(2), first(2))
+    block = make_cross_stitch(spec_of(2), first(2))
     before = block(images(2), ["outline"], no_cut)["outline"][-1]
     with torch.no_grad():
         for parameter in block.encoders["kind"].parameters():
             parameter.mul_(1.5)
     assert not torch.allclose(before, block(images(2), ["outline"], no_cut)["outline"][-1])
-    assert [n for n, _ in CrossStitch(spec_of(2), first(1)).named_parameters() if "alpha" in n] == []
+    assert [n for n, _ in make_cross_stitch(spec_of(2), first(1)).named_parameters() if "alpha" in n] == []
 
 
 def test_the_rate_is_that_of_the_units() -> None:
-    names = [n for n, _ in CrossStitch(spec_of(2), NEEDS).named_parameters()]
-    (prefix,) = CrossStitch.rates
+    block = make_cross_stitch(spec_of(2), NEEDS)
+    names = [n for n, _ in block.named_parameters()]
+    (prefix,) = block.rates
     assert {n for n in names if n.startswith(prefix)} == {n for n in names if n.endswith(".alpha")}
-    assert CrossStitch.rates[prefix] > 1
+    assert block.rates[prefix] > 1

@@ -15,11 +15,15 @@ from torch.nn import Parameter
 from polytask.errors import PolytaskError, suggest_word
 from polytask.model.building_blocks import EncoderSpec, TaskCut
 from polytask.model.roles import ParameterRoles
-from polytask.model.sharing.cross_stitch import CrossStitch
+from polytask.model.sharing.cross_stitch import make_cross_stitch
 from polytask.model.sharing.ctan import CTAN
 from polytask.model.sharing.hard import HardSharing
+from polytask.model.sharing.mmoe import MixtureOfExperts
 from polytask.model.sharing.mtan import MTAN
+from polytask.model.sharing.nddr import make_nddr
+from polytask.model.sharing.ple import ProgressiveExperts
 from polytask.model.sharing.single import SeparateEncoders
+from polytask.model.sharing.task_film import TaskConditionedEncoder
 from polytask.model.sharing.task_tokens import TaskTokens
 
 SharedPyramid = list[Tensor | None]
@@ -55,10 +59,14 @@ class SharingBlock(Protocol):
 SHARINGS: dict[str, Callable[..., SharingBlock]] = {
     "hard": HardSharing,
     "single": SeparateEncoders,
-    "cross_stitch": CrossStitch,
+    "cross_stitch": make_cross_stitch,
+    "nddr": make_nddr,
+    "mmoe": MixtureOfExperts,
+    "ple": ProgressiveExperts,
     "mtan": MTAN,
     "ctan": CTAN,
     "task_tokens": TaskTokens,
+    "task_film": TaskConditionedEncoder,
 }
 
 

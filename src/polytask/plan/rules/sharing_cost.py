@@ -19,7 +19,12 @@ from polytask.plan.rules.network_cost import (
     Topology,
     add_temporary_bytes,
     count_kept_bytes,
-    count_parameters,
+)
+from polytask.plan.rules.sharing_parameters import (
+    TRANSFORMER_BLOCKS,
+    count_encoders,
+    count_reader_parameters,
+    squeeze_channels,
 )
 from polytask.plan.rules.view_readers import FieldSizes, ViewReaders, find_view_readers, list_view_parts
 
@@ -31,9 +36,9 @@ GATED_LEVELS = 3
 SUPERVISED_DECODER_LEVELS = 3
 COMPARED_CHANNELS = 32
 """Channels of the convolution on a difference of visits, as in `polytask.model.visit_fusion.difference`."""
-TRANSFORMER_BLOCKS, NUMBERS_PER_TOKEN = 4, 18
-"""Blocks of `task_tokens`, and the tensors of a block that are kept, in channels per token: two norms, three sums
-with position codes or without, query, key, value, what attention read, and the feed-forward part four times as wide."""
+NUMBERS_PER_TOKEN = 18
+"""Tensors of a block of `task_tokens` that are kept, in channels per token: two norms, three sums with position codes
+or without, query, key, value, what attention read, and the feed-forward part four times as wide."""
 
 
 def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReaders, precision: str) -> float:
@@ -43,11 +48,7 @@ def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReade
     count_block = SHARING_NUMBERS.get(readers.sharing)
     if count_block is not None and readers.branches:
         kept += number * count_block(topology, size, readers, number)
-    if readers.sharing in ENCODERS_PER_TASK:
-        kept += (readers.branches - 1) * count_kept_bytes(topology, size, 0, precision)
-    if not readers.branches:
-        # All tasks read second networks: the trunk has no reader and is not built.
-        kept -= count_kept_bytes(topology, size, 0, precision)
+    kept += (count_encoders(readers) - 1) * count_kept_bytes(topology, size, 0, precision)
     maps, widths = topology.maps(size), topology.widths
     for planes in readers.seconds:
         kept += count_kept_bytes(replace(topology, planes=topology.planes + planes), size, 0, precision)
@@ -100,23 +101,6 @@ def count_input_memory(
     return InputMemory(kept, peak, count_reader_parameters(topology, everybody))
 
 
-def count_reader_parameters(topology: Topology, readers: ViewReaders) -> int:
-    """Count the parameters of encoders, sharing block and decoders, without heads and fusions."""
-    count = count_parameters(topology, readers.decoders)
-    encoder = count_parameters(topology, 0)
-    if readers.sharing in ENCODERS_PER_TASK:
-        count += (readers.branches - 1) * encoder
-    if not readers.branches:
-        count -= encoder
-    first = topology.widths[0] * (topology.taps[0] + 1)
-    count += sum(encoder + planes * first for planes in readers.seconds)
-    if readers.decoder == "mtan" and readers.attending:
-        for level, width in enumerate(topology.widths[:-1]):
-            count += topology.taps[level] * width * topology.widths[level + 1]
-            count += 3 * readers.attending * width**2
-    return count + SHARING_PARAMETERS.get(readers.sharing, _count_no_parameters)(topology, readers)
-
-
 def _count_stitched_numbers(
     topology: Topology, size: Sequence[int], readers: ViewReaders, number: int
 ) -> float:
@@ -125,6 +109,29 @@ def _count_stitched_numbers(
         return 0.0
     maps = [v * w for v, w in zip(topology.maps(size), topology.widths, strict=True)]
     return readers.branches * sum(maps[:-1]) + (readers.voxel + readers.pooled) * maps[-1]
+
+
+def _count_reduced_numbers(
+    topology: Topology, size: Sequence[int], readers: ViewReaders, number: int
+) -> float:
+    """Count the reduced maps of `nddr`: the input of the norm and the activation, between stages and for each head."""
+    if readers.branches < 2:
+        return 0.0
+    maps = [v * w for v, w in zip(topology.maps(size), topology.widths, strict=True)]
+    heads = readers.voxel * sum(maps) + readers.pooled * maps[-1]
+    return 2 * (readers.branches * sum(maps[:-1]) + heads)
+
+
+def _count_gated_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders, number: int) -> float:
+    """Count the mixed maps of `mmoe` and `ple`: what goes on to each next stage, and the deepest map of each head."""
+    maps = [v * w for v, w in zip(topology.maps(size), topology.widths, strict=True)]
+    on = (readers.branches + 1) * sum(maps[:-1]) if readers.sharing == "ple" else 0
+    return on + (readers.voxel + readers.pooled) * maps[-1]
+
+
+def _count_told_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders, number: int) -> float:
+    """Count the deepest map of each task of `task_film`, scaled and shifted."""
+    return (readers.voxel + readers.pooled) * topology.maps(size)[-1] * topology.widths[-1]
 
 
 def _count_mask_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders, number: int) -> float:
@@ -225,54 +232,14 @@ def _is_on_demand(topology: Topology) -> bool:
     return len(topology.strides) > 1 and max(topology.strides[1]) > 1
 
 
-def squeeze_channels(width: int) -> int:
-    """Return the channels of a squeezed map, as `polytask.model.sharing.task_attention` does."""
-    return max(4, width // 4)
-
-
-def _count_no_parameters(topology: Topology, readers: ViewReaders) -> int:
-    return 0
-
-
-def _count_mask_parameters(topology: Topology, readers: ViewReaders) -> int:
-    widths, taps, total = topology.widths, topology.taps, 0
-    for level, width in enumerate(widths):
-        light = readers.form == "light"
-        hidden = squeeze_channels(width) if light else width
-        brought = 0 if level == 0 else widths[level - 1] if light else width
-        total += hidden * (2 * width + brought)
-        if not light and level + 1 < len(widths):
-            total += taps[level] * width * widths[level + 1]
-    return readers.branches * total
-
-
-def _count_exchange_parameters(topology: Topology, readers: ViewReaders) -> int:
-    tasks, deepest, light = readers.branches, topology.widths[-1], readers.form == "light"
-    total = _count_mask_parameters(topology, readers)
-    for width, taps in zip(topology.widths, topology.taps, strict=True):
-        if tasks > 1:
-            total += tasks * (2 * width * squeeze_channels(width) if light else taps * (tasks - 1) * width**2)
-    inner, hidden = (deepest // 2, deepest) if light else (deepest, 4 * deepest)
-    return total + tasks * deepest * (4 * inner * min(tasks, 2) + 2 * hidden)
-
-
-def _count_token_parameters(topology: Topology, readers: ViewReaders) -> int:
-    width = topology.widths[-1]
-    return (12 * TRANSFORMER_BLOCKS + 2 * readers.branches) * width**2
-
-
-ENCODERS_PER_TASK = ("single", "cross_stitch")
-"""Sharing blocks in which every task has an encoder of its own."""
 SHARING_NUMBERS: dict[str, Callable[[Topology, Sequence[int], ViewReaders, int], float]] = {
     "cross_stitch": _count_stitched_numbers,
+    "nddr": _count_reduced_numbers,
+    "mmoe": _count_gated_numbers,
+    "ple": _count_gated_numbers,
     "mtan": _count_mask_numbers,
     "ctan": _count_exchange_numbers,
     "task_tokens": _count_token_numbers,
+    "task_film": _count_told_numbers,
 }
 """Sharing block → the numbers that it keeps beside encoders and decoders; the last argument is the bytes of one."""
-SHARING_PARAMETERS: dict[str, Callable[[Topology, ViewReaders], int]] = {
-    "mtan": _count_mask_parameters,
-    "ctan": _count_exchange_parameters,
-    "task_tokens": _count_token_parameters,
-}
-"""Sharing block → its parameters beside encoders and decoders."""

@@ -13,7 +13,7 @@ from polytask.task_chains import find_upstream_tasks
 ViewPart = Literal["whole", "patch", "view"]
 """What is read: the only view of an image, a patch of it, or the coarse view beside patches."""
 
-READING_EACH_OTHER = ("cross_stitch", "ctan")
+READING_EACH_OTHER = ("cross_stitch", "nddr", "ple", "ctan")
 """Sharing blocks that compute the branches of all tasks, whichever are asked for."""
 ATTENTION_DECODERS = ("attention", "mtan")
 """Decoders that the voxel tasks of an image have in common, with attention per task."""

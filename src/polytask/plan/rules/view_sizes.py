@@ -14,7 +14,8 @@ from polytask.plan.rules.network_cost import (
     count_decoder_flops,
     count_encoder_flops,
 )
-from polytask.plan.rules.sharing_cost import count_reader_parameters, count_view_bytes
+from polytask.plan.rules.sharing_cost import count_view_bytes
+from polytask.plan.rules.sharing_parameters import count_reader_parameters
 from polytask.plan.rules.topology import NetworkTopology, pad_to_strides
 from polytask.plan.rules.view_readers import ViewReaders
 

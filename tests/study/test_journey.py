@@ -12,7 +12,10 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from polytask.locks import read_lock_note
+from polytask.plan.plan_schema import Plan
 from polytask.study.study_folder import Study, StudyRun, note_failure
 from polytask.training.state import read_state
 from tests.journeys.run_cli import polytask, run_successfully
@@ -122,3 +125,30 @@ def wait_until_at_work(folder: Path, runs: int) -> list[StudyRun]:
             return found
         time.sleep(0.05)
     raise AssertionError("no run was begun")
+
+
+@pytest.mark.slow
+def test_an_arm_with_values_of_its_own_joins_a_study(finished: Study) -> None:
+    """It trains with its values, is named everywhere, and the study's folder alone is enough to go on."""
+    text = "slim: preset=mtan, model.form=light, training.rate=0.01"
+    first = run_successfully("study", finished.folder, "--arm", text, "--json").json
+    assert first["arms"] == ["single", "hard", "slim"]
+    said = "preset=mtan, model.form=light, training.rate=0.01"
+    assert first["arm_values"] == {"single": "sharing=single", "hard": "sharing=hard", "slim": said}
+    study = Study.read(finished.folder)
+    runs = list(study.of_arm("slim"))
+    assert [run.state for run in runs] == ["done", "done"]
+    plans = [Plan.read(run.folder).shared for run in runs]
+    assert {(p.model.preset, p.model.form, p.model.decoder, p.training.rate) for p in plans} == {
+        ("mtan", "light", "mtan", 0.01)
+    }
+    page = html.unescape((study.folder / "report.html").read_text(encoding="utf-8"))
+    assert "own values" in page
+    assert "model.form=light, training.rate=0.01" in page
+    ahead = polytask("study", finished.folder, "--dry-run", "--json").json
+    assert (ahead["arms"], ahead["todo"]) == (["single", "hard", "slim"], 0)
+    other = polytask("study", finished.folder, "--arm", "slim: sharing=hard", "--dry-run")
+    assert other.code == 2
+    assert f"--arm slim: the study has this arm as {said}; choose another name" in other.err
+    fixed = polytask("study", finished.folder, "--arm", "b: sharing=hard, training.epochs=3", "--dry-run")
+    assert (fixed.code, len(fixed.err.strip().splitlines())) == (2, 1)

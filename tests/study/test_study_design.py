@@ -56,6 +56,14 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
         StudyDesign.read(tmp_path)
 
 
+def test_values_of_an_arm_are_kept(tmp_path: Path) -> None:
+    slim = Arm("slim", "ctan", "equal", "ctan", "light", ("model.form=light", "training.rate=0.5"))
+    design = replace(DESIGN, arms=(*DESIGN.arms, slim))
+    design.write(tmp_path)
+    assert StudyDesign.read(tmp_path) == design
+    assert list_run_specs(design, tmp_path)[2].values == slim.values
+
+
 def test_it_grows_and_says_by_which_command() -> None:
     other = replace(
         DESIGN,

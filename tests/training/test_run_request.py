@@ -87,3 +87,10 @@ def test_the_run_of_an_older_study_is_the_same_run() -> None:
     assert older.overrides == ("model.form=light", "b=1")
     of_preset = replace(SPEC, sharing="mtan", preset="mtan").make_run_request()
     assert of_preset.overrides == ("model.form=light", "model.decoder=private", "b=1")
+
+
+def test_the_values_of_an_arm_win_over_those_of_the_study() -> None:
+    own = replace(SPEC, values=("b=2", "c=3"))
+    assert own.make_run_request().overrides == ("b=1", "b=2", "c=3")
+    assert own.identity()["values"] == ["b=2", "c=3"]
+    assert "values" not in SPEC.identity()

@@ -35,6 +35,12 @@ def study(
     preset: Annotated[
         str | None, typer.Option(help="Published systems to compare as well, e.g. mmdls,rpnet.")
     ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='A further arm with values of its own: "NAME: preset=ctan, model.form=light"; may be repeated.'
+        ),
+    ] = None,
     folds: Annotated[
         int | None,
         typer.Option(help="Use this many folds of the plan, from the first on; default: all.", min=1),
@@ -112,6 +118,7 @@ def study(
         sharing=_split_names(sharing),
         balance=_split_names(balance),
         presets=_split_names(preset) or (),
+        arms=tuple(arm or ()),
         folds=folds,
         seeds=seeds,
         steps=steps,
@@ -229,6 +236,7 @@ def make_study_document(study: Study) -> dict[str, Any]:
         "steps": study.design.steps,
         "results": str(study.results),
         "arms": [arm.name for arm in study.arms],
+        "arm_values": {arm.name: arm.describe() for arm in study.arms},
         "runs": [
             {
                 "run": str(run.folder),

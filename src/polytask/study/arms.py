@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
@@ -11,6 +12,7 @@ from polytask.model.sharing_names import LIGHT, LIGHT_NAMES, find_block_and_form
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
+from polytask.study.arm_text import ArmText
 
 BASELINE = "single"
 
@@ -25,6 +27,7 @@ class Arm:
         preset: name of the preset, "" without one.
         form: form of a sharing block that has two. "" where it has one, and in studies that began when the names of
             blocks and presets meant their light forms (`name_older_values`).
+        values: values of the plan that this arm alone sets (`--arm`), as for `--set`; they win over those of the study.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Arm:
     balance: str = "equal"
     preset: str = ""
     form: str = ""
+    values: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> bool:
@@ -43,6 +47,18 @@ class Arm:
         """The name of the sharing block in the form of this arm."""
         return name_block_form(self.sharing, self.form)
 
+    @property
+    def of_sharing(self) -> bool:
+        """Whether the arm is a sharing block, perhaps with a balancing rule, and nothing else."""
+        own_name = self.name.partition("+")[0] in (self.block, self.sharing)
+        return own_name and not (self.preset or self.values or self.baseline)
+
+    def describe(self) -> str:
+        """Describe what an arm is, as its text for `--arm` says it."""
+        start = f"preset={self.preset}" if self.preset else f"sharing={self.block}"
+        rule = [f"balance={self.balance}"] if self.balance != "equal" else []
+        return ", ".join([start, *rule, *self.values])
+
     def plan(self, plan: Plan, header: Header, changes: Sequence[str]) -> Plan:
         """Make the plan of a run of this arm in the same way as `train` does.
 
@@ -53,6 +69,8 @@ class Arm:
         start = apply_preset(plan, self.preset, header) if self.preset else plan
         own = (*named, *name_older_values(self.sharing, self.preset, self.form))
         changed_plan = set_values(start, [*own, f"training.balance.rule={self.balance}", *changes])
+        if self.values:
+            changed_plan = _set_arm_values(changed_plan, self.name, self.values)
         model, rule = changed_plan.shared.model, changed_plan.shared.training.balance.rule
         # Runs of one arm must be comparable, so a change may not turn an arm silently into another one.
         same_form = not self.form or model.form == self.form
@@ -63,6 +81,43 @@ class Arm:
                 "out what changes sharing or balance"
             )
         return changed_plan
+
+
+def _set_arm_values(plan: Plan, name: str, values: Sequence[str]) -> Plan:
+    try:
+        return set_values(plan, values)
+    except PolytaskError as error:
+        raise PolytaskError(f"--arm {name}: {str(error).removeprefix('--set ')}") from None
+
+
+def make_named_arm(text: ArmText, plan: Plan, header: Header) -> Arm:
+    """Make an arm with values of its own; without `preset` and `sharing` it is `hard`.
+
+    Raises:
+        PolytaskError: the cohort lacks what its preset needs, or the plan does not have its values.
+    """
+    block, form = find_block_and_form(text.sharing or "hard")
+    start = apply_preset(plan, text.preset, header) if text.preset else plan
+    named = [] if text.preset else [f"model.sharing={block}", f"model.form={form}"]
+    changed = _set_arm_values(set_values(start, named), text.name, text.values).shared
+    model, own_rule = changed.model, changed.training.balance.rule if text.preset else "equal"
+    return Arm(
+        text.name,
+        model.sharing,
+        text.balance or own_rule,
+        text.preset,
+        model.form if has_forms(model.sharing) else "",
+        text.values,
+    )
+
+
+def refuse_other_definition(arm: Arm, stored: Sequence[Arm], folder: Path) -> None:
+    """Refuse an arm whose name the study has already for something else."""
+    for known in stored:
+        if known.name == arm.name and known != arm:
+            raise PolytaskError(
+                f"{folder}: --arm {arm.name}: the study has this arm as {known.describe()}; choose another name"
+            )
 
 
 def name_older_values(sharing: str, preset: str, form: str) -> tuple[str, ...]:

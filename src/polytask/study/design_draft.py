@@ -12,7 +12,7 @@ from polytask.plan.machine import count_usable_cores
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.prepare.store_builder import check_store
-from polytask.study.arms import Arm, keep_arms, list_arms
+from polytask.study.arms import Arm, keep_arms, list_arms, make_named_arm, refuse_other_definition
 from polytask.study.margins import choose_default_margin, read_margins
 from polytask.study.study_budget import fix_step_budget
 from polytask.study.study_design import (
@@ -66,10 +66,9 @@ def _draft_new_design(
     from polytask.training.folder import describe_environment
 
     tasks, settings = workspace.tasks(request.tasks), workspace.plan.shared.training
-    sharing = request.sharing if request.sharing is not None else () if request.presets else ("hard",)
-    arms = _list_requested_arms(
-        workspace, sharing, request.balance or ("equal",), request.presets, request.tasks
-    )
+    named = bool(request.presets or request.arms)
+    sharing = request.sharing if request.sharing is not None else () if named else ("hard",)
+    arms = _list_requested_arms(workspace, sharing, request, request.tasks)
     overrides = request.overrides or ()
     # Threads are fixed in the design: sums of floats depend on them, and a resumed run must give the same weights.
     threads = max(1, min(settings.threads, count_usable_cores() // jobs))
@@ -143,15 +142,15 @@ def _draft_continued_design(
         )
     refuse_other_budget(design, request, location.folder)
     arms = design.arms
-    if request.sharing is not None or request.balance is not None or request.presets:
-        own = dict.fromkeys(a.name.partition("+")[0] for a in arms if not a.preset and not a.baseline)
-        sharing = request.sharing if request.sharing is not None else () if request.presets else tuple(own)
-        arms = keep_arms(
-            _list_requested_arms(
-                workspace, sharing, request.balance or ("equal",), request.presets, design.tasks
-            ),
-            design.arms,
-        )
+    if request.sharing is not None or request.balance is not None or request.presets or request.arms:
+        own = dict.fromkeys(a.name.partition("+")[0] for a in arms if a.of_sharing)
+        named = bool(request.presets or request.arms)
+        sharing = request.sharing if request.sharing is not None else () if named else tuple(own)
+        asked = _list_requested_arms(workspace, sharing, request, design.tasks)
+        for arm in asked:
+            if arm.name in (text.name for text in request.list_arm_texts()):
+                refuse_other_definition(arm, design.arms, location.folder)
+        arms = keep_arms(asked, design.arms)
     new = [arm for arm in arms if arm not in design.arms]
     # `single` is timed again with new arms: only times from the same rounds give a fair ratio.
     timed_again = [
@@ -179,16 +178,14 @@ def _draft_continued_design(
 
 
 def _list_requested_arms(
-    workspace: Workspace,
-    sharing: Sequence[str],
-    balance: Sequence[str],
-    presets: Sequence[str],
-    tasks: Sequence[str] | None,
+    workspace: Workspace, sharing: Sequence[str], request: StudyRequest, tasks: Sequence[str] | None
 ) -> tuple[Arm, ...]:
     from polytask.registries import load_registry
 
     names = [*load_registry("sharing"), *LIGHT_NAMES.values()]
-    return list_arms(sharing, balance, presets, workspace.plan, workspace.header(tasks), names)
+    plan, header = workspace.plan, workspace.header(tasks)
+    arms = list_arms(sharing, request.balance or ("equal",), request.presets, plan, header, names)
+    return (*arms, *(make_named_arm(text, plan, header) for text in request.list_arm_texts()))
 
 
 def _plan_arms(

@@ -21,7 +21,7 @@ class RunSpec:
 
     Args:
         study: folder of the study. name: name of the run.
-        sharing, balance, preset, form: the values of the arm, see `Arm`.
+        sharing, balance, preset, form, values: those of the arm, see `Arm`.
         tasks: names of the tasks, None = all. overrides: changed values of the plan.
     """
 
@@ -40,6 +40,7 @@ class RunSpec:
     threads: int
     resamples: int
     form: str = ""
+    values: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, Any]:
         """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
@@ -47,9 +48,12 @@ class RunSpec:
         # A study may be moved, and the number of resamples changes no weights: neither makes it another run.
         for key in ("study", "resamples"):
             values.pop(key)
-        # Runs of older studies have no form, and are still recognized.
+        # Runs of older studies have neither form nor values of their own, and are still recognized.
         if not self.form:
             values.pop("form")
+        values["values"] = list(self.values)
+        if not self.values:
+            values.pop("values")
         values["tasks"] = None if self.tasks is None else list(self.tasks)
         values["overrides"] = list(self.overrides)
         return values
@@ -65,7 +69,11 @@ class RunSpec:
             balance=self.balance,
             steps=self.steps,
             tasks=self.tasks,
-            overrides=(*name_older_values(self.sharing, self.preset, self.form), *self.overrides),
+            overrides=(
+                *name_older_values(self.sharing, self.preset, self.form),
+                *self.overrides,
+                *self.values,
+            ),
             keep_sizes=True,
             device=self.device,
         )
@@ -114,4 +122,5 @@ def build_run_spec(design: StudyDesign, folder: Path, arm: Arm, fold: int, seed:
         threads=design.threads,
         resamples=design.resamples,
         form=arm.form,
+        values=arm.values,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from polytask.errors import PolytaskError
 from polytask.model.sharing_names import LIGHT_NAMES
+from polytask.study.arm_text import ArmText, read_arm_text
 
 SETTINGS_OF_THE_STUDY = {
     "model.sharing": "--sharing",
@@ -28,6 +29,7 @@ class StudyRequest:
         sharing: names of sharing blocks (default: hard); `single` is always part of a study.
         balance: names of balancing rules, each combined with each sharing and preset (default: equal).
         presets: published systems, as further arms.
+        arms: further arms with values of their own, such as `narrow: preset=ctan, model.form=light`.
         folds: number of folds, the first ones of the plan (default: all).
         seeds: number of seeds, counted from 0 (default: 3).
         steps: optimizer steps of every network. minutes: minutes of a run of the slowest joint arm, converted into
@@ -42,6 +44,7 @@ class StudyRequest:
     sharing: tuple[str, ...] | None = None
     balance: tuple[str, ...] | None = None
     presets: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
     folds: int | None = None
     seeds: int | None = None
     steps: int | None = None
@@ -74,6 +77,29 @@ class StudyRequest:
         for name in self.presets:
             if name not in PRESETS:
                 raise PolytaskError(f"--preset {name}: {suggest_word(name, list(PRESETS))}")
+        texts = self.list_arm_texts()
+        names = [text.name for text in texts]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise PolytaskError(f"--arm {repeated[0]}: two arms have this name")
+        for text in texts:
+            if text.preset and text.preset not in PRESETS:
+                problem = suggest_word(text.preset, list(PRESETS))
+                raise PolytaskError(f"--arm {text.name}: preset={text.preset}: {problem}")
+            for key, member in (("sharing", text.sharing), ("balance", text.balance)):
+                if member and member not in LIGHT_NAMES.values():
+                    require_member(key, member, f"--arm {text.name}: {key}=")
+
+    def list_arm_texts(self) -> tuple[ArmText, ...]:
+        """Read the arms with values of their own.
+
+        Raises:
+            PolytaskError: a text that is not one, an unknown key, or a value that the study fixes.
+        """
+        from polytask.plan.presets import PRESETS
+        from polytask.registries import load_registry
+
+        taken = {*PRESETS, *load_registry("sharing"), *LIGHT_NAMES.values()} if self.arms else set()
+        return tuple(read_arm_text(text, taken) for text in self.arms)
 
     def _list_invalid_values(self) -> Iterator[str]:
         for option, value in (("folds", self.folds), ("seeds", self.seeds), ("steps", self.steps)):

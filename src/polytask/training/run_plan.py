@@ -146,8 +146,8 @@ def make_run_plan(work: Path, request: RunRequest, sized: Plan | None = None) ->
     return plan
 
 
-def require_member(registry_name: str, member: str) -> None:
-    """Refuse a name that a registry does not have.
+def require_member(registry_name: str, member: str, where: str = "") -> None:
+    """Refuse a name that a registry does not have. `where` begins the message, by default with the option's name.
 
     Raises:
         PolytaskError: with the nearest right name.
@@ -163,4 +163,5 @@ def require_member(registry_name: str, member: str) -> None:
                 f"model.form={form}"
             )
         names += LIGHT_NAMES.values()
-    raise PolytaskError(f"--{registry_name.replace('_', '-')} {member}: {suggest_word(member, names)}")
+    where = where or f"--{registry_name.replace('_', '-')} "
+    raise PolytaskError(f"{where}{member}: {suggest_word(member, names)}")

@@ -87,8 +87,13 @@ def build_arms_table(conclusions: Conclusions) -> ReportTable:
         states = [r.state for r in study.of_arm(arm.name)]
         counts = [TableCell(str(states.count(s)) or DASH) for s in ("done", "failed", "missing")]
         rule = TableCell(DASH if arm.baseline else arm.balance)
-        rows.append((arm.name, [TableCell(arm.block), rule, TableCell(arm.preset or DASH), *counts]))
-    return ReportTable("", ["arm", "sharing", "balance", "preset", "done", "failed", "missing"], rows)
+        preset, values = TableCell(arm.preset or DASH), TableCell(", ".join(arm.values) or DASH)
+        rows.append((arm.name, [TableCell(arm.block), rule, preset, values, *counts]))
+    # Most studies have no arm with values of its own, and then no column for them.
+    head, own = ["arm", "sharing", "balance", "preset", "own values"], any(arm.values for arm in study.arms)
+    if not own:
+        head, rows = head[:-1], [(name, [*cells[:3], *cells[4:]]) for name, cells in rows]
+    return ReportTable("", [*head, "done", "failed", "missing"], rows)
 
 
 def list_failed_runs(conclusions: Conclusions) -> list[tuple[str, str]]:

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from polytask.model.crop_reader import CropSpec
+from polytask.model.crop_tokens import select_crop_rows
 from polytask.model.network import Network
 from polytask.model.network_inputs import NetworkInputs
 from polytask.model.readable_visits import find_unread_slots
@@ -68,7 +70,7 @@ CHAINS: dict[str, dict[str, object]] = {
 """How tasks follow each other: not at all, or through each link; once with tables that modulate the maps."""
 
 
-def make_chain(chain: str, sharing: str = "single") -> Network:
+def make_chain(chain: str, sharing: str = "single", **more: object) -> Network:
     """Two subject tasks, of which `first` reads one visit of nine, and a mask where the chain has one."""
     names = ["first", "every", *(["mask"] if "mask" in str(CHAINS[chain]) else [])]
     tasks = {name: make_task(name, FIELDS["mask" if name == "mask" else "response"]) for name in names}
@@ -78,7 +80,7 @@ def make_chain(chain: str, sharing: str = "single") -> Network:
         "visit_fusion": "attention",
         "sharing": sharing,
     }
-    return network_of(tasks, 2, **changes, **CHAINS[chain])
+    return network_of(tasks, 2, **changes, **CHAINS[chain], **more)
 
 
 def compute_gradients(network: Network, inputs: NetworkInputs) -> dict[str, torch.Tensor]:
@@ -91,10 +93,15 @@ def compute_gradients(network: Network, inputs: NetworkInputs) -> dict[str, torc
 
 
 @pytest.mark.parametrize("patch", [False, True])
-@pytest.mark.parametrize("sharing", ["single", "hard"])
+@pytest.mark.parametrize(
+    ("sharing", "form"),
+    [("single", "light"), ("hard", "light"), ("mtan", "light"), ("mtan", "paper"), ("task_tokens", "light")],
+)
 @pytest.mark.parametrize("chain", CHAINS)
-def test_what_is_left_out_changes_no_answer_and_no_gradient(chain: str, sharing: str, patch: bool) -> None:
-    network, inputs = make_chain(chain, sharing), many_visits()
+def test_what_is_left_out_changes_no_answer_and_no_gradient(
+    chain: str, sharing: str, form: str, patch: bool
+) -> None:
+    network, inputs = make_chain(chain, sharing, form=form), many_visits()
     inputs.visit_known[1, 4] = False
     if patch and "mask" in network.tasks:
         inputs = replace(inputs, patch={"scan": inputs.whole["scan"][:, :, None, :, :8, :8]})
@@ -114,8 +121,65 @@ def test_in_a_chain_of_separate_networks_each_encodes_the_visits_it_reads() -> N
     assert count_flops(chain, inputs) < 1.02 * (count_flops(every, inputs) + count_flops(first, inputs))
 
 
+@pytest.mark.parametrize("form", ["light", "paper"])
+def test_the_attention_of_a_task_runs_at_the_visits_that_it_reads(form: str) -> None:
+    """Behind the common encoder of MTAN, what `first` has for itself costs a ninth of what `every` has."""
+    inputs, both = many_visits(), make_chain("none", "mtan", form=form)
+    cost, encoder = count_flops(both, inputs), count_flops(make_chain("none", "hard"), inputs)
+    both.partly_read = {}
+    everywhere = count_flops(both, inputs)
+    of_one_task = (everywhere - encoder) / 2
+    assert (everywhere - cost) / of_one_task == pytest.approx(8 / 9, abs=0.02)
+
+
+def make_crop_network(*names: str, **changes: object) -> tuple[Network, Inputs]:
+    """Tasks that read two crops of five places at each of nine visits, and their inputs."""
+    tasks = {name: make_task(name, FIELDS["mask" if name == "mask" else "response"]) for name in names}
+    settings: dict[str, object] = {
+        "visits": {"first": (0,)},
+        "max_visits": VISITS,
+        "visit_fusion": "attention",
+        "crops": {"scan": CropSpec(2, "mask")},
+    }
+    crops = torch.randn((2, VISITS, 5, 2, 8, 8), generator=torch.Generator().manual_seed(4))
+    known = torch.ones(2, VISITS, 5, dtype=torch.bool)
+    inputs = replace(many_visits(), crops={"scan": crops}, crop_known={"scan": known})
+    return network_of(tasks, 2, **settings | changes), inputs
+
+
+@pytest.mark.parametrize("sharing", ["hard", "single", "mtan"])
+@pytest.mark.parametrize("fusion", ["concat", "film"])
+def test_crops_are_read_at_the_visits_that_some_pooled_task_reads(sharing: str, fusion: str) -> None:
+    network, inputs = make_crop_network("first", "mask", sharing=sharing, input_fusion=fusion)
+    inputs.visit_known[1, 4] = False
+    # In evaluation, because in training places are drawn at random for as many visits as are read.
+    network.eval()
+    found, cost = compute_gradients(network, inputs), count_flops(network, inputs)
+    without_crops, _ = make_crop_network("first", "mask", sharing=sharing, input_fusion=fusion, crops={})
+    bare = replace(inputs, crops={}, crop_known={})
+    cost -= count_flops(without_crops.eval(), bare)
+    network.partly_read = without_crops.partly_read = {}
+    wanted, everywhere = compute_gradients(network, inputs), count_flops(network, inputs)
+    everywhere -= count_flops(without_crops, bare)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
+    assert cost < everywhere / 8, "two visits of seventeen"
+
+
+def test_crops_that_one_task_reads_at_all_visits_are_read_at_all() -> None:
+    """Which places are read depends on all tasks; the others then read them too."""
+    network, inputs = make_crop_network("first", "every", crops={"scan": CropSpec(2)})
+    assert select_crop_rows(network, inputs) is None
+    alone, _ = make_crop_network("first", "mask")
+    rows = select_crop_rows(alone, inputs)
+    assert rows is not None
+    assert rows.nonzero()[:, 0].tolist() == [0, VISITS]
+
+
 @pytest.mark.parametrize(
-    ("chain", "sharing"), [("gate", "single"), ("channel", "single"), ("channel", "hard")]
+    ("chain", "sharing"),
+    [("gate", "single"), ("channel", "single"), ("channel", "hard"), ("gate", "mtan")],
 )
 def test_a_mask_that_is_only_handed_down_is_found_at_the_visits_that_are_read(
     chain: str, sharing: str

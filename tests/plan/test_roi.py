@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -178,6 +179,39 @@ def test_sizes_of_findings_are_measured_when_planning() -> None:
     asked = plan_of(6, settings=("images.scan.roi={below: 1}",))
     assert asked.folds[0].finding_sizes["scan"]["tumour"] > 1
     assert fold_roi(asked) is None
+
+
+def test_crops_cost_what_the_visits_of_the_tasks_that_read_them_cost() -> None:
+    """Masks are asked at all three visits, but read no crops; the response reads one visit, or all."""
+    added = []
+    for visits in (["a"], ["a", "b", "c"]):
+        head = header(
+            visits=["a", "b", "c"],
+            tasks=MASKS | {"response": {"kind": "classification", "level": "subject", "classes": ["no", "yes"],
+                                        "visits": visits}},
+        )  # fmt: skip
+        cells = [
+            {
+                "subject": f"s{i:02d}",
+                "visit": v,
+                "scan.ct": "x.nii.gz",
+                "tumour": "m.nii.gz",
+                "response": answer,
+            }
+            for i in range(12)
+            for v, answer in zip("abc", ["yes" if i % 2 else "no"] * 3, strict=True)
+        ]
+        cohort, single = cohort_of(head, cells), prints([(192,) * 3] * 12).cases
+        found = Fingerprint(cases={f"{k}@{v}": record for k, record in single.items() for v in "abc"})
+        seconds = []
+        for roi in ("null", "{attention: 4, places: 8}"):
+            settings = ["images.scan.field=both", "training.batch=2", f"images.scan.roi={roi}"]
+            plan = make_plan(cohort, found, one_fold(cohort), machine=LAPTOP, settings=settings)
+            said = re.search(r"about (\S+) s and", plan.shared.why["training.batch"])
+            assert said is not None
+            seconds.append(float(said[1]))
+        added.append(seconds[1] - seconds[0])
+    assert added[1] == pytest.approx(3 * added[0], rel=0.25), "announced with two digits"
 
 
 def test_an_image_seen_whole_has_nothing_finer_to_crop() -> None:

@@ -9,7 +9,13 @@ from torch import Tensor
 
 from polytask.model.building_blocks import TaskCut
 from polytask.model.crop_reader import CropReader
-from polytask.model.network_inputs import NetworkInputs, restore_visits
+from polytask.model.network_inputs import (
+    NetworkInputs,
+    mark_partly_read_rows,
+    restore_rows,
+    restore_visits,
+    take_rows,
+)
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.task_branches import Token
 from polytask.model.vector_encoders import Condition, TokensByTask
@@ -64,10 +70,30 @@ def make_crop_tokens(
         return None if condition is None else condition.repeat(count)
 
     crops, crop_known = (values[image].flatten(0, 1)[present] for values in (inputs.crops, inputs.crop_known))
+    rows, count = select_crop_rows(network, inputs), len(crops)
+    crops, crop_known = take_rows(crops, rows), take_rows(crop_known, rows)
+    condition = condition if condition is None or rows is None else condition.take(rows)
     vectors: dict[str, Tensor] = network.crops[image](
         find_deepest_maps, answer_voxel_task, crops, crop_known, cut
     )
     return {
-        task: {crop_source(image): Token((restore_visits(vector, present, known.shape),), known)}
+        task: {
+            crop_source(image): Token(
+                (restore_visits(restore_rows(vector, rows, count), present, known.shape),), known
+            )
+        }
         for task, vector in vectors.items()
     }
+
+
+def select_crop_rows(network: Network, inputs: NetworkInputs) -> Tensor | None:
+    """Select those of the N encoded rows at which some pooled task reads crops; None where these are all.
+
+    Voxel tasks read no crops. Which places are read at a visit depends on all pooled tasks, so that none of them leaves
+    out a visit that another one reads.
+    """
+    slots = [network.partly_read.get(task) for task in network.pooled]
+    if any(own is None for own in slots):
+        return None
+    read = sorted({slot for own in slots for slot in own or ()})
+    return mark_partly_read_rows({"crops": read}, inputs, network.unread).get("crops")

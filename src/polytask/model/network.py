@@ -216,15 +216,15 @@ class Network(nn.Module):
         computed: pyramids and maps are zero there, and a voxel task answers for its own rows only.
         """
         block = self.blocks[image]
-        separate = getattr(block, "separate", False)
+        separate, branched = getattr(block, "separate", False), getattr(block, "branched", False)
         mapped = [t for t in self.order if self.chain.mapped_tasks[t, image]]
         together = self.voxel if self.spec.decoder != "private" else []
-        rows = select_separate_tasks(rows or {}, mapped, separate, together)
+        rows = select_separate_tasks(rows or {}, mapped, separate or branched, together)
         trunk = [t for t in (*voxel, *pooled) if t not in mapped]
         pyramids, shared = dict[str, Pyramid](), dict[str, Pyramid]()
         for group in [[task] for task in trunk] if rows and separate else [trunk]:
-            read = take_rows(x, rows.get(group[0]) if group else None)
-            own_maps, common = compute_pyramids(block, read, group, cut, self.voxels.unmasked)
+            read = take_rows(x, rows.get(group[0]) if group and separate else None)
+            own_maps, common = compute_pyramids(block, read, group, cut, self.voxels.unmasked, rows)
             pyramids, shared = pyramids | own_maps, shared | common
         for read_maps in (pyramids, shared):
             read_maps |= {t: self._apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}

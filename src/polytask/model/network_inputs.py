@@ -156,9 +156,10 @@ def select_separate_tasks(
 ) -> dict[str, Tensor]:
     """Select the tasks that may leave out rows of an image, because nothing else is computed from the same maps.
 
-    So it is where the sharing block has `separate` encoders, and for `mapped` tasks, which stand behind a second
-    network of their own. In all other blocks tasks read a common encoder, or the encoders of each other
-    (`cross_stitch`): what one does not read, another does. Tasks whose maps are decoded `together` need the same rows.
+    So it is where the sharing block has `separate` encoders or branches behind a common one, and for `mapped` tasks,
+    which stand behind a second network of their own. In all other blocks tasks read a common encoder, or the encoders
+    of each other (`cross_stitch`): what one does not read, another does. Tasks whose maps are decoded `together` need
+    the same rows.
     """
     return {t: r for t, r in rows.items() if (separate or t in mapped) and t not in together}
 

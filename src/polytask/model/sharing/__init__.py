@@ -7,7 +7,7 @@ here. The shared battery of tests finds it by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -34,7 +34,9 @@ LevelNeeds = Mapping[str, frozenset[int]]
 class SharingBlock(Protocol):
     """An `nn.Module` built as `Block(spec, needs)`, or `Block(spec, needs, form)` if the class has `forms`.
 
-    A class may also have `rates`: prefix of parameter names → factor on their learning rate. And
+    A class may also have `rates`: prefix of parameter names → factor on their learning rate. It is `branched` if behind
+    a common encoder each task has modules that no other reads: its call takes `rows` too, and the pyramid of a task has
+    only the rows named for it. And
     `list_finest_parts(task)`: prefixes of what, behind the cut, only the finest level of a task is made with.
     """
 
@@ -71,13 +73,21 @@ SHARINGS: dict[str, Callable[..., SharingBlock]] = {
 
 
 def compute_pyramids(
-    block: SharingBlock, x: Tensor, tasks: Sequence[str], cut: TaskCut, unmasked: Collection[str]
+    block: SharingBlock,
+    x: Tensor,
+    tasks: Sequence[str],
+    cut: TaskCut,
+    unmasked: Collection[str],
+    rows: Mapping[str, Tensor] | None = None,
 ) -> tuple[dict[str, SharedPyramid], dict[str, SharedPyramid]]:
     """Compute the pyramids of tasks, and for those of them in `unmasked` the maps of the common encoder before the
-    task masks them, where the block has such maps."""
+    task masks them, where the block has such maps. `rows`: task → those of the N rows that it reads, if not all."""
     if unmasked and isinstance(block, MTAN):
-        pyramids, shared = block.compute_with_shared(x, tasks, cut)
+        pyramids, shared = block.compute_with_shared(x, tasks, cut, rows)
         return pyramids, {task: maps for task, maps in shared.items() if task in unmasked}
+    if getattr(block, "branched", False):
+        branched: Any = block
+        return branched(x, tasks, cut, rows), {}
     return block(x, tasks, cut), {}
 
 

@@ -21,6 +21,7 @@ class MTAN(nn.Module):
     """
 
     interacts = False
+    branched = True
     forms = ATTENTION_FORMS
 
     def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]], form: str = "light"):
@@ -29,17 +30,21 @@ class MTAN(nn.Module):
         self.channels = spec.widths
         self.path = AttentionPath(spec, needs, form)
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
-        """Compute one pyramid per task from `[N, planes, *space]`."""
-        pyramids: dict[str, list[Tensor | None]] = self.path(x, tasks, tasks, cut, lambda _, maps: maps)
+    def forward(
+        self, x: Tensor, tasks: Sequence[str], cut: TaskCut, rows: Mapping[str, Tensor] | None = None
+    ) -> dict[str, list[Tensor | None]]:
+        """Compute one pyramid per task from `[N, planes, *space]`, of a task in `rows` for those rows only."""
+        pyramids: dict[str, list[Tensor | None]] = self.path(
+            x, tasks, tasks, cut, lambda _, maps: maps, rows=rows
+        )
         return pyramids
 
     def compute_with_shared(
-        self, x: Tensor, tasks: Sequence[str], cut: TaskCut
+        self, x: Tensor, tasks: Sequence[str], cut: TaskCut, rows: Mapping[str, Tensor] | None = None
     ) -> tuple[dict[str, list[Tensor | None]], dict[str, list[Tensor | None]]]:
         """Compute the pyramids, and for each task the shared maps before its masks."""
         shared: dict[str, list[Tensor | None]] = {}
-        return self.path(x, tasks, tasks, cut, lambda _, maps: maps, shared), shared
+        return self.path(x, tasks, tasks, cut, lambda _, maps: maps, shared, rows), shared
 
     def roles(self) -> ParameterRoles:
         """Return the roles: the encoder is trunk, attention is private."""

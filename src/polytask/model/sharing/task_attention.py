@@ -129,9 +129,11 @@ class AttentionPath(nn.Module):
         cut: TaskCut,
         exchange: ExchangeMaps,
         unmasked: dict[str, list[Tensor | None]] | None = None,
+        rows: Mapping[str, Tensor] | None = None,
     ) -> dict[str, list[Tensor | None]]:
         """Turn `[N, planes, *space]` into a pyramid for each task asked for; `branches` are the tasks that are
-        computed. Into `unmasked` go, for each task asked for, the shared maps before its masks."""
+        computed. Into `unmasked` go, for each task asked for, the shared maps before its masks. Tasks in `rows` read
+        those of the N rows only; an `exchange` between branches needs all of them."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in asked}
         if not asked:
             return pyramids
@@ -140,11 +142,15 @@ class AttentionPath(nn.Module):
             early, x = stage(x)
             readers = [t for t in asked if level in self.needs[t]]
             shrink = self.shrink if level == 0 else None
-            full = cut(x, readers) if shrink and readers else {}
-            last = cut(shrink(x) if shrink else x, branches)
+            full = take_task_rows(cut(x, readers), rows) if shrink and readers else {}
+            last = take_task_rows(cut(shrink(x) if shrink else x, branches), rows)
             # A stage of one block has the same first and last map: a second leaf would split its gradient in
             # two.
-            first = last if early is x else cut(shrink(early) if shrink else early, branches)
+            first = (
+                last
+                if early is x
+                else take_task_rows(cut(shrink(early) if shrink else early, branches), rows)
+            )
             masks = {t: self.masks.at(level)[t](first[t], brought.get(t)) for t in branches}
             taken = exchange(level, {t: masks[t] * last[t] for t in branches})
             for task in asked:
@@ -178,6 +184,11 @@ class AttentionPath(nn.Module):
         if self.strided or max(stride) == 1:
             return refined
         return MAX_POOL[self.dims](refined, stride, stride, ceil_mode=True)
+
+
+def take_task_rows(maps: Mapping[str, Tensor], rows: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    """Take for each task those of the N rows of its map that it reads: all of them where nothing is said."""
+    return {task: own[rows[task]] if rows and task in rows else own for task, own in maps.items()}
 
 
 def apply_coarse_mask(shared: Tensor, mask: Tensor) -> Tensor:

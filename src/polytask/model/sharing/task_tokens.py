@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from polytask.model.building_blocks import Encoder, EncoderSpec, NamedModules, TaskCut
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
-from polytask.model.sharing.task_attention import shrink_initial_weights
+from polytask.model.sharing.task_attention import shrink_initial_weights, take_task_rows
 from polytask.model.sharing.token_attention import FeedForward, TokenAttention, encode_positions
 
 TRANSFORMER_BLOCKS = 4
@@ -67,6 +67,7 @@ class TaskTokens(nn.Module):
     """
 
     interacts = False
+    branched = True
 
     def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]]):
         super().__init__()
@@ -79,19 +80,22 @@ class TaskTokens(nn.Module):
         self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(TRANSFORMER_BLOCKS))
         self.readings = NamedModules({t: TokenModulation(width) for t in self.tasks})
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
-        """Compute one pyramid per task from `[N, planes, *space]`."""
+    def forward(
+        self, x: Tensor, tasks: Sequence[str], cut: TaskCut, rows: Mapping[str, Tensor] | None = None
+    ) -> dict[str, list[Tensor | None]]:
+        """Compute one pyramid per task from `[N, planes, *space]`, of a task in `rows` for those rows only."""
         *finer, deepest = self.encoder(x)
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         for level, shared in enumerate(finer):
             readers = [t for t in tasks if level in self.needs[t]]
-            leaves = cut(shared, readers) if readers else {}
+            leaves = take_task_rows(cut(shared, readers), rows) if readers else {}
             for task in tasks:
                 pyramids[task].append(leaves.get(task))
         places, task_tokens = self._run_transformer(deepest)
-        leaves = cut(places, tasks)
+        leaves = take_task_rows(cut(places, tasks), rows)
         for task in tasks:
-            pyramids[task].append(self.readings[task](leaves[task], cut(task_tokens[task], [task])[task]))
+            token = take_task_rows(cut(task_tokens[task], [task]), rows)[task]
+            pyramids[task].append(self.readings[task](leaves[task], token))
         return pyramids
 
     def roles(self) -> ParameterRoles:

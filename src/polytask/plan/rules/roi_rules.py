@@ -7,6 +7,7 @@ from math import ceil, prod
 from statistics import median
 
 from polytask.cohort.header import MaskSpec
+from polytask.cohort.read_visits import list_read_visits
 from polytask.errors import PolytaskError
 from polytask.kinds.plan_reasons import PlanReasons, format_sizes, round_number
 from polytask.plan.fingerprint_records import ImageRecord
@@ -141,7 +142,7 @@ def _fit_crops(
     """Find how many crops fit into memory; return them, the cost of a sample with them, and the reason."""
     below = SMALL_FINDING_VIEW_VOXELS
     size = compute_crop_size(image.model_copy(update={"roi": RoiPlan(below=below)}))
-    visits, places = len(basis.read_visits), _count_places(image, size)
+    visits, places = _count_crop_visits(basis), _count_places(image, size)
     for count in range(MAX_PLANNED_CROPS, 0, -1):
         seen = min(places, PLACES_PER_CROP * count)
         roi = RoiPlan(below=below, crops=count, places=seen, size=size)
@@ -155,7 +156,7 @@ def _fit_crops(
                 f"below {below:g} voxels there (`finding_sizes` of the fold), they also read {count} crops of "
                 f"{format_sizes(size)} at `spacing`, on the parts of the mask that the network predicts; a training "
                 f"step looks at {seen} of up to {places} places, which adds {flops / 1e9:.3g} to the "
-                f"{step.flops / visits / 1e9:.3g} GFLOP of a visit",
+                f"{step.flops / len(basis.read_visits) / 1e9:.3g} GFLOP of a visit",
             )
     return None, step, f"none: crops of {format_sizes(size)} beside the view do not fit into memory"
 
@@ -180,7 +181,15 @@ def _add_crops(basis: SharedFacts, name: str, image: ImagePlan, step: StepCost) 
     )
     kept += 4 * seen * planes * prod(size)
     flops = PASSES_PER_STEP * roi.count * encoder + seen * looked
-    return step.add_cost(StepCost(len(basis.read_visits) * flops, len(basis.read_visits) * kept, 0.0))
+    visits = _count_crop_visits(basis)
+    return step.add_cost(StepCost(visits * flops, visits * kept, 0.0))
+
+
+def _count_crop_visits(basis: SharedFacts) -> int:
+    """Count the visits of a sample at which crops are read: those of some visit or subject task."""
+    if not basis.cohort.samples_are_subjects:
+        return 1
+    return len(list_read_visits(basis.cohort.header, basis.pooled))
 
 
 def _count_places(image: ImagePlan, size: tuple[int, ...]) -> int:

@@ -10,6 +10,7 @@ store/KEY/image.INPUT.npy  whole.INPUT.npy  voxel.TASK.npy  region.TASK.npy  poi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -36,6 +37,9 @@ STORE_VERSION = 1
 MAX_KEPT_METAS = 2048
 """How many cases' `meta.json` a process keeps in memory, a few kilobytes each; the ones used last are kept."""
 
+MAX_KEPT_FORMS = 16384
+"""How many arrays' shapes and types a process keeps in memory, half a kilobyte each."""
+
 
 def name_array_file(kind: str, name: str) -> str:
     """Make the file name of an array inside a case's folder."""
@@ -49,13 +53,38 @@ def map_stored_array(path: Path, mode: Literal["r", "c"]) -> Array:
         mode: `r` = read-only, `c` = changes stay in the memory of this process.
     """
     try:
-        array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
+        facts = path.stat()
+        form = _read_array_form(os.fspath(path), facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        array: Array = np.memmap(path, form.dtype, mode, form.offset, form.shape, form.order)
     except (OSError, ValueError) as error:
         raise PolytaskError(
             f"{path}: cannot be read ({error}); expected a stored array: delete its folder and run "
             "`polytask prepare` again"
         ) from None
     return array
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    """What the header of a stored array says, and where its values begin in the file."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+    offset: int
+
+
+@lru_cache(MAX_KEPT_FORMS)
+def _read_array_form(path: str, inode: int, size: int, changed: int) -> ArrayForm:
+    """Read the header of a stored array, which takes longer than to open its map.
+
+    Only the form is kept. An open map would keep its file open too: a process may open few, and Windows replaces none.
+
+    Args:
+        path: the file. inode, size, changed: tell it from another one that took its place.
+    """
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return ArrayForm(array.dtype, array.shape, "F" if array.flags.fnc else "C", array.offset)
 
 
 class Arrays(Mapping[str, Array]):

@@ -29,6 +29,7 @@ from polytask.plan.step_memory import predict_step_memory
 from polytask.plan.work_folder import plan_into
 from polytask.prepare.store_builder import prepare
 from polytask.training import run as training_run
+from polytask.training.replanned_values import list_followers
 from polytask.training.run import train
 from polytask.training.run_plan import make_run_plan
 from polytask.training.run_request import RunRequest
@@ -163,6 +164,17 @@ def test_a_run_that_needs_other_arrays_is_refused_with_the_command(work: Path, c
     assert after.why[change.split("=")[0]].startswith("set by hand (was")
     assert after.why["images.scan.blocks"].startswith("set by hand"), "what was set before is set again"
     train(work, name="a", steps=1, tasks=["grade"])
+
+
+def test_what_follows_a_value_is_listed_for_studies(work: Path) -> None:
+    plan = Plan.read(work)
+    stages = ["images.scan.widths=[8,16]", "images.scan.blocks=[1,1]"]
+    assert list_followers(work, plan, stages) == ["images.scan.strides", "images.scan.topology"]
+    wide = "images.scan.widths=[8,16,32]"
+    assert list_followers(work, plan, [wide]) == [], "a topology is only the name of widths and strides"
+    assert list_followers(work, plan, ["training.batch=3"]) == []
+    (work / "fingerprint.json").unlink()
+    assert list_followers(work, plan, stages) == [], "nobody can tell"
 
 
 def test_a_value_that_contradicts_one_of_the_plan_is_refused(planned: Path) -> None:

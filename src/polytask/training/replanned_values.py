@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.machine import Machine
 from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_values
 from polytask.plan.planner import MEMORY_KEYS
 from polytask.plan.replan import PlanningFacts, list_shared_values
 from polytask.plan.setting_paths import HAND_SET_WORDS, parse_settings
@@ -58,7 +60,7 @@ def plan_overrides_again(work: Path, plan: Plan, request: RunRequest) -> tuple[P
 
 
 def list_followers(work: Path, plan: Plan, overrides: Sequence[str]) -> list[str]:
-    """List the values of images and slides that `polytask plan` would choose otherwise with these settings."""
+    """List the values of images and slides that are others if they are planned again than if only these are set."""
     # Nothing of images and slides follows values of other sections that a single run may change.
     if not any(
         text.strip().removeprefix("shared.").startswith(("images.", "slides.", "max_visits"))
@@ -66,8 +68,13 @@ def list_followers(work: Path, plan: Plan, overrides: Sequence[str]) -> list[str
     ):
         return []
     changed, left = plan_overrides_again(work, plan, RunRequest(overrides=overrides))
-    named = [text.partition("=")[0].strip().removeprefix("shared.") for text in overrides if text not in left]
+    if left == list(overrides):
+        return []
+    # Where the values contradict the others, all that changes has to follow.
+    with suppress(PolytaskError):
+        plan = set_values(plan, overrides)
     before = dict(list_shared_values(plan.shared))
+    named = [text.partition("=")[0].strip().removeprefix("shared.") for text in overrides]
     return [
         path
         for path, value in list_shared_values(changed.shared)

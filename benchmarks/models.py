@@ -2,8 +2,9 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Twenty settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16, every
-sharing block, chains with a second network, a gate and coarse logits, a common decoder, and strided first stages.
+Twenty-five settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
+every sharing block, chains with a second network, a gate and coarse logits, common decoders, strided first stages, and
+a volume read slice by slice.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
 CUDA the prediction of the whole step, with its margin, is held against `max_memory_allocated`: at least 1 × of it.
 Without a GPU `--device cuda` says so and measures nothing.
@@ -131,6 +132,12 @@ SETTINGS = (
         {"mask": MASK, "response": RESPONSE},
         preset="rpnet",
         visits=("a", "b"),
+    ),
+    MemorySetting(
+        "3D grades, slice by slice",
+        (48, 40, 32),
+        {"grade": GRADE, "state": {**RESPONSE, "level": "visit"}},
+        ["images.scan.trunk=slices"],
     ),
     MemorySetting(
         "3D two masks, strided, common decoder with attention",

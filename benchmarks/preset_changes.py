@@ -1,6 +1,6 @@
 """What a preset gains by the parts that make it the published system: with them against without, on a phantom.
 
-    python benchmarks/preset_changes.py [--preset rpnet|mmdls] [--seeds 5] [--steps 300] [--rows FILE] [--json]
+    python benchmarks/preset_changes.py [--preset rpnet|mmdls] [--seeds 3] [--steps 200] [--rows FILE] [--json]
 
 `rpnet`: 2D phantoms at two visits, whose response is the change of the lesion; without: the response reads the three
 deepest levels and no logits of the mask, as the preset did before. `mmdls`: 2D phantoms with a table, whose grade and
@@ -17,13 +17,13 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-SUBJECTS, SIZE, EPOCHS, FOLDS = 216, 32, 6, 3
+SIZE, EPOCHS, FOLDS = 32, 4, 3
 SETTINGS = (
     "images.scan.widths=[8,16,32]",
     "images.scan.blocks=[1,1,1]",
@@ -37,6 +37,7 @@ SETTINGS = (
     "training.patience=0",
     "training.tune_every=2",
 )
+SIDES = ("with", "without")
 
 
 @dataclass(frozen=True)
@@ -71,29 +72,31 @@ CHANGES = {
 }
 
 
-def measure_seed(preset: str, change: PresetChange, seed: int, steps: int) -> dict[str, dict[str, float]]:
-    """Train both sides on a phantom of its own; return side → metric → value."""
+def measure_sides(
+    chosen: argparse.Namespace, seed: int, sides: Sequence[str]
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Train sides on the phantom of a seed; yield (side, metric → value)."""
     from polytask.cohort.phantom import make_phantom
     from polytask.evaluation import evaluate
     from polytask.plan.work_folder import plan_into
     from polytask.prepare import prepare
     from polytask.training import train
 
-    length = (f"training.epochs={EPOCHS}", f"training.steps_per_epoch={max(1, steps // EPOCHS)}")
-    rows: dict[str, dict[str, float]] = {}
+    change, steps = CHANGES[chosen.preset], max(1, chosen.steps // EPOCHS)
+    length = (f"training.epochs={EPOCHS}", f"training.steps_per_epoch={steps}")
     with tempfile.TemporaryDirectory() as folder:
         cohort, work = Path(folder) / "cohort", Path(folder) / "work"
-        make_phantom(cohort, SUBJECTS, SIZE, seed, 2, change.visits, change.tasks)
+        make_phantom(cohort, chosen.subjects, SIZE, seed, 2, change.visits, change.tasks)
         plan_into(cohort, work, folds=FOLDS, seed=seed, settings=(*SETTINGS, *length))
         prepare(work)
-        for side, overrides in {"with": (), "without": change.without}.items():
+        for side in sides:
+            overrides = change.without if side == "without" else ()
             started = time.process_time()
-            run = train(work, preset=preset, name=side, seed=seed, device="cpu", overrides=overrides)
+            run = train(work, preset=chosen.preset, name=side, seed=seed, device="cpu", overrides=overrides)
             seconds = time.process_time() - started
             metrics = evaluate(run.folder, device="cpu", resamples=50).metrics
-            rows[side] = {f"{t} {m}": float(metrics[t][m].estimate) for t, m in change.metrics}
-            rows[side]["seconds"] = seconds
-    return rows
+            values = {f"{t} {m}": float(metrics[t][m].estimate) for t, m in change.metrics}
+            yield side, values | {"seconds": seconds}
 
 
 def summarize_differences(values: Sequence[float]) -> dict[str, float]:
@@ -112,23 +115,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", choices=list(CHANGES), default="rpnet")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--subjects", type=int, default=120)
     parser.add_argument(
-        "--rows", type=Path, help="keep finished seeds in this file, and do not train them again"
+        "--rows", type=Path, help="keep finished sides in this file, and do not train them again"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
     change = CHANGES[chosen.preset]
     rows: list[Any] = json.loads(chosen.rows.read_text()) if chosen.rows and chosen.rows.exists() else []
-    for seed in range(len(rows), chosen.seeds):
-        rows.append(measure_seed(chosen.preset, change, seed, chosen.steps))
-        if chosen.rows:
-            chosen.rows.write_text(json.dumps(rows))
+    for seed in range(chosen.seeds):
+        rows += [{}] * (seed + 1 - len(rows))
+        missing = [side for side in SIDES if side not in rows[seed]]
+        for side, values in measure_sides(chosen, seed, missing) if missing else ():
+            rows[seed] = rows[seed] | {side: values}
+            if chosen.rows:
+                chosen.rows.write_text(json.dumps(rows))
     names = [*(f"{task} {metric}" for task, metric in change.metrics), "seconds"]
     figures = {
         name: {
-            **{side: mean(row[side][name] for row in rows) for side in ("with", "without")},
+            **{side: mean(row[side][name] for row in rows) for side in SIDES},
             **summarize_differences([row["with"][name] - row["without"][name] for row in rows]),
         }
         for name in names
@@ -136,7 +143,7 @@ def main() -> None:
     if chosen.json:
         print(json.dumps({"seeds": rows, "differences": figures}, indent=1))
         return
-    print(f"{chosen.preset}: {SUBJECTS} phantoms of {SIZE}², {chosen.steps} steps, {len(rows)} seeds")
+    print(f"{chosen.preset}: {chosen.subjects} phantoms of {SIZE}², {chosen.steps} steps, {len(rows)} seeds")
     for name, f in figures.items():
         spread = f"95 % {f['low']:+.3f} to {f['high']:+.3f}"
         print(f"{name}: {f['with']:.3f} against {f['without']:.3f}, difference {f['mean']:+.3f} ({spread})")

@@ -11,10 +11,10 @@ from functools import partial
 from itertools import chain, combinations
 from math import prod
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from polytask.inference.attention_places import locate_patches, restore_slice_weights
 from polytask.inference.crop_places import find_crop_choosers, find_crop_places
 from polytask.inference.sample_batch import (
     add_sample_crops,
@@ -24,7 +24,7 @@ from polytask.inference.sample_batch import (
 )
 from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
-from polytask.model.network import Network, SideOutputs
+from polytask.model.network import Network
 from polytask.model.vector_encoders import Condition
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.batch import Batch
@@ -233,7 +233,8 @@ def _predict_from_views(
     if not network.pooled and set(windowed) == set(sample.images):
         return {}
     computed = network.compute_with_side_outputs(batch, elsewhere=windowed)
-    side_outputs = _locate_patches(network, sample, computed.side_outputs)
+    located = locate_patches(network, sample, computed.side_outputs)
+    side_outputs = restore_slice_weights(network, sample, plan, axes, located)
     present = _list_present_slots(sample)
     predictions: Predictions = {}
     for name, output in computed.outputs.items():
@@ -263,24 +264,6 @@ def _list_present_slots(sample: FullSample) -> list[int]:
     return [slot for slot, known in enumerate(sample.visit_known) if known]
 
 
-def _locate_patches(network: Network, sample: FullSample, side_outputs: SideOutputs) -> SideOutputs:
-    """Return side outputs that also say where each patch of a slide lies (`places.NAME`, pixels of the finest level)
-    beside the attention on it."""
-    located: SideOutputs = {}
-    for task, by_key in side_outputs.items():
-        located[task] = dict(by_key)
-        for key in [k for k in by_key if k.startswith("patches.")]:
-            name = key.removeprefix("patches.")
-            places = torch.zeros((*sample.bag_known[name].shape, 2))
-            for slot, coords in enumerate(sample.coords[name]):
-                if coords is not None:
-                    places[slot, : len(coords)] = torch.from_numpy(np.array(coords, np.float32))
-            located[task][f"places.{name}"] = (
-                places[None] if network.tasks[task].level == "subject" else places
-            )
-    return located
-
-
 def run_voxel_windows(
     network: Network, image: str, row: Condition | None, windows: Tensor
 ) -> dict[str, Tensor]:
@@ -296,5 +279,5 @@ def _crop_center(output: Tensor, space: Sequence[int]) -> Tensor:
 
 
 def _move_to_cpu(prediction: Prediction) -> Prediction:
-    # float32 from here on: sums over flips and members would lose digits in bf16.
+    # float32: sums over flips and members would lose digits in bf16.
     return {k: v.float().cpu() for k, v in prediction.items()}

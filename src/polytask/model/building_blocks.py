@@ -1,7 +1,6 @@
 """What every network is built of: layers, encoder, decoder, containers of modules, and the cut behind shared features.
 
-The layers are the same in 2D and 3D. The encoder is a list of stages, so that a sharing block can insert something
-between them.
+The layers are the same in 2D and 3D. The encoder is a list of stages: a sharing block can insert something between.
 
 The cut is the one place where a sharing block knows about balancing. A cut turns a shared tensor into what each task
 reads. The plain cut gives every task the tensor itself. A balancing rule gives every task its own leaf, so that one
@@ -134,7 +133,7 @@ def pool_mean_max(x: Tensor) -> Tensor:
 
 
 class NamedModules(nn.Module, Generic[Member]):
-    """Modules by task or input name. Names get a prefix inside, so that a task may be called `type` or `half`."""
+    """Modules by task or input name. Names get a prefix inside: a task may be called `type` or `half`."""
 
     def __init__(self, modules: Mapping[str, Member]):
         super().__init__()
@@ -180,7 +179,8 @@ class EncoderSpec:
         widths: channels per stage, finest first.
         blocks: residual blocks per stage.
         strides: stride at which each stage begins.
-        kernels: kernel of the convolutions of each stage and of the decoder level beside it; () = 3 along every axis.
+        kernels: kernel of each stage and of the decoder level beside it; () = 3 along every axis.
+        slice_axis: axis of a volume along which 2D slices are read one by one; None = the image is read as it is.
     """
 
     dims: int
@@ -189,6 +189,7 @@ class EncoderSpec:
     blocks: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
     kernels: tuple[tuple[int, ...], ...] = ()
+    slice_axis: int | None = None
 
     @property
     def stage_kernels(self) -> tuple[tuple[int, ...], ...]:

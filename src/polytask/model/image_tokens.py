@@ -39,6 +39,8 @@ def describe_map_sources(chain: Chain, task: str) -> dict[str, tuple[int, list[i
     """
     described: dict[str, tuple[int, list[int]]] = {}
     for name, image in chain.spec.images.items():
+        if image.slice_axis is not None:
+            continue
         subject = chain.tasks[task].level == "subject"
         levels = chain.list_visit_levels(name) if subject else [-1]
         described[name] = (image.dims, [image.widths[level] for level in levels])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
@@ -35,9 +34,16 @@ from polytask.model.order import order_tasks
 from polytask.model.order.chain import Chain
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
-from polytask.model.second_level import SecondLevel, answer_tasks, group_by_answers, list_answer_groups
+from polytask.model.second_level import (
+    SecondLevel,
+    answer_tasks,
+    embed_answers,
+    group_by_answers,
+    list_answer_groups,
+)
 from polytask.model.sharing import SharingBlock, compute_pyramids, make_block
-from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
+from polytask.model.slice_reader import list_sliced_images, make_slice_attentions, read_slices
+from polytask.model.task_branches import PooledBranch, VoxelBranch, upstream_source
 from polytask.model.vector_encoders import (
     Condition,
     SideOutputs,
@@ -87,6 +93,7 @@ class Network(nn.Module):
             {k: m for k, m in self.chain.embeddings().items() if k.split(" ")[0] in readers_of_answers}
         )
         self.crops = NamedModules(make_crop_readers(spec, tasks, self.pooled))
+        self.slices = NamedModules(make_slice_attentions(spec, tasks))
         self.unread = find_unread_slots(self.slots, tasks, spec.max_visits)
         self.partly_read = find_partly_read_slots(self.slots, spec, tasks)
         self.branches = NamedModules(
@@ -95,6 +102,7 @@ class Network(nn.Module):
                     tasks[task],
                     describe_map_sources(self.chain, task),
                     [
+                        *list_sliced_images(spec),
                         *spec.tables,
                         *spec.slides,
                         *map(crop_source, self.crops.names()),
@@ -132,6 +140,7 @@ class Network(nn.Module):
         rows_read = mark_partly_read_rows(self.partly_read, inputs, self.unread)
         source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0, self.unread)
         outputs: dict[str, TaskOutput] = {}
+        slice_weights: SideOutputs = {}
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
         tokens, every = vectors.tokens, vectors.condition
         condition = every.take(present) if every is not None and self.modulates else None
@@ -142,6 +151,11 @@ class Network(nn.Module):
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
                 outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
+            if name in inputs.whole and self.spec.images[name].slice_axis is not None:
+                read = read_slices(self, name, inputs, present, source_known[name], condition, cut)
+                tokens = {t: own | read.tokens[t] for t, own in tokens.items()}
+                slice_weights = {t: slice_weights.get(t, {}) | w for t, w in read.weights.items()}
+                continue
             whole_view = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
             if name in inputs.whole and self.pooled + whole_view:
                 view = inputs.whole[name].flatten(0, 1)[present]
@@ -160,18 +174,13 @@ class Network(nn.Module):
         # Upstream tasks come first in this order, so that their outputs exist already.
         for group in self.answer_groups:
             reader = group[0]
-            handed_down = {
-                upstream_source(up): self._embed_answer(
-                    reader, up, outputs[up], tokens[up], inputs.visit_known
-                )
-                for up in self.chain.embedded_tasks[reader]
-            }
+            handed_down = embed_answers(self, reader, outputs, tokens, inputs.visit_known)
             tokens = {**tokens, reader: tokens[reader] | handed_down}
             answers_by_task, weights = answer_tasks(self, group, tokens, inputs.day)
             outputs |= answers_by_task
             for task in group:
                 of_sources = {f"source.{n}": w for n, w in weights[task].items()}
-                side_outputs[task] = vectors.side_outputs[task] | of_sources
+                side_outputs[task] = vectors.side_outputs[task] | slice_weights.get(task, {}) | of_sources
         return NetworkOutput({task: outputs[task] for task in self.tasks if task in outputs}, side_outputs)
 
     def make_condition(self, inputs: NetworkInputs) -> Condition | None:
@@ -259,20 +268,6 @@ class Network(nn.Module):
         film, own = self.films[f"{task} {image}"], condition.take(rows.get(task, slice(None)))
         modulated: Pyramid = film(pyramid, own.tokens[task], own.known)
         return modulated
-
-    def _embed_answer(
-        self, task: str, upstream: str, output: TaskOutput, rests_on: Mapping[str, Token], visits: Tensor
-    ) -> Token:
-        """Embed the upstream answer as a source of `task`: one token per visit, known where its own sources are."""
-        assert isinstance(output, Tensor), "only voxel tasks answer with lists, and they are never embedded"
-        values = output.detach() if self.spec.stop_gradient else output
-        known = torch.stack([token.known for token in rests_on.values()]).any(0)
-        if self.tasks[upstream].level == "subject":
-            values = values[:, None].expand(-1, visits.shape[1], -1)
-            known = torch.stack([known[:, s] for s in self.slots[upstream]], 1).any(1, keepdim=True) & visits
-        else:
-            values = values.unflatten(0, visits.shape)
-        return Token((self.embeddings[f"{task} {upstream}"](values),), known)
 
     def list_image_tasks(self, image: str) -> list[str]:
         """List the voxel tasks of an image."""

@@ -31,6 +31,7 @@ def find_network_roles(network: Network) -> ParameterRoles:
         ("gates", network.gates),
         ("embeddings", network.embeddings),
         ("second_levels", network.second_levels),
+        ("slices", network.slices),
     ):
         for name, module in members.items():
             roles |= assign_role(module, f"{part}.members.@{name}.", private_role(name.split(" ")[0]))

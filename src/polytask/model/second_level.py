@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from polytask.model.image_tokens import TaskOutput
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.chain import Chain
 from polytask.model.task_branches import Token, upstream_source
@@ -57,6 +58,35 @@ def list_answer_groups(order: Sequence[str], levels: Mapping[str, Sequence[str]]
         group = members.get(task, [task])
         groups.setdefault(group[0], group)
     return list(groups.values())
+
+
+def embed_answers(
+    network: Network,
+    task: str,
+    outputs: Mapping[str, TaskOutput],
+    tokens: Mapping[str, Mapping[str, Token]],
+    visits: Tensor,
+) -> dict[str, Token]:
+    """Embed the class answers that a task reads: one token per visit, known where the upstream task has a source.
+
+    Args:
+        outputs: the answers so far. tokens: the sources of each task. visits: which are known, `[B, V]`.
+    """
+    embedded: dict[str, Token] = {}
+    for upstream in network.chain.embedded_tasks[task]:
+        output = outputs[upstream]
+        assert isinstance(output, Tensor), "only voxel tasks answer with lists, and they are never embedded"
+        values = output.detach() if network.spec.stop_gradient else output
+        known = torch.stack([token.known for token in tokens[upstream].values()]).any(0)
+        if network.tasks[upstream].level == "subject":
+            values = values[:, None].expand(-1, visits.shape[1], -1)
+            read = [known[:, slot] for slot in network.slots[upstream]]
+            known = torch.stack(read, 1).any(1, keepdim=True) & visits
+        else:
+            values = values.unflatten(0, visits.shape)
+        vectors = network.embeddings[f"{task} {upstream}"](values)
+        embedded[upstream_source(upstream)] = Token((vectors,), known)
+    return embedded
 
 
 def answer_tasks(

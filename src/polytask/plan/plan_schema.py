@@ -68,6 +68,9 @@ class ImagePlan(PlanSection):
     """Stride with which each stage begins, one number per axis, in the first 1 or 2."""
     topology: NetworkTopology | None = None
     """How the first stage was planned; widths and strides say what it is. None = they were set by hand."""
+    trunk: Literal["slices"] | None = None
+    """`slices`: a 2D encoder reads the volume slice by slice, and attention over slices joins them, for visit and
+    subject tasks; strides and kernels count in the plane. Never chosen by itself. null = a volume."""
     kernels: tuple[tuple[int, ...], ...] | None = None
     """Kernel of the convolutions of each stage, 1 or 3 along each axis; None = 3 along every axis of every stage."""
     foreground: float

@@ -9,6 +9,7 @@ from polytask.cohort.read_visits import list_read_visits
 from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.rules.network_cost import BYTES_PER_PARAMETER, COPY_BYTES, Topology
 from polytask.plan.rules.sharing_cost import count_input_memory
+from polytask.plan.slice_trunk import find_slice_axis, flatten_topology
 
 
 @dataclass(frozen=True)
@@ -55,4 +56,5 @@ def predict_step_memory(plan: Plan, header: Header, device: str = "cpu") -> Step
 def make_plan_topology(image: ImagePlan, spec: ImageInput) -> Topology:
     """Return the network of an image input as a plan describes it."""
     planes = spec.planes + (len(spec.channels) if image.channel_flags else 0)
-    return Topology(image.dims, planes, image.widths, image.blocks, image.strides, image.kernels or ())
+    topology = Topology(image.dims, planes, image.widths, image.blocks, image.strides, image.kernels or ())
+    return flatten_topology(topology, find_slice_axis(image))

@@ -14,6 +14,7 @@ from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
 from polytask.plan.roi_plan import list_chooser_breaches, list_roi_breaches
 from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE, begins_as_planned
+from polytask.plan.slice_trunk import list_slice_breaches
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
 from polytask.plan.validate_values import list_value_breaches
@@ -235,6 +236,7 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     if image.crop.rule == "box" and not image.crop.column:
         yield "crop.column", "the rule box needs the name of a table column"
     yield from list_roi_breaches(image)
+    yield from list_slice_breaches(image)
 
 
 def _list_kernel_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:

@@ -55,7 +55,8 @@ class AnswerFileWriter:
     def _write_attention(self, name: str, arrays: Arrays, answer: CaseAnswer) -> dict[str, Path]:
         """Write how much each patch of a slide counted, and where it lies; return column `TASK.patches.SLIDE` → file.
 
-        A file has `attention` `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`.
+        A file has `attention` `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`. Of a volume that is read slice
+        by slice it has the attention on the slices alone; the column is `TASK.slices.IMAGE`.
         """
         paths: dict[str, Path] = {}
         for key in [k for k in arrays if k.startswith("patches.")]:
@@ -63,6 +64,11 @@ class AnswerFileWriter:
             path = self._path(name, answer, slide, ".npz")
             with write_atomically(path) as stream:
                 np.savez(stream, attention=arrays[key][0], places=arrays[f"places.{slide}"][0])
+            paths[f"{name}.{key}"] = path
+        for key in [k for k in arrays if k.startswith("slices.")]:
+            path = self._path(name, answer, f"{key.removeprefix('slices.')}.slices", ".npz")
+            with write_atomically(path) as stream:
+                np.savez(stream, attention=arrays[key][0])
             paths[f"{name}.{key}"] = path
         return paths
 

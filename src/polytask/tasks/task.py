@@ -23,9 +23,10 @@ survival: `risk [N]` (log hazard ratio or minus expected time), `p [N, horizons]
 segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *space]` · dose: `value [N, *space]`.
 """
 Arrays = dict[str, npt.NDArray[Any]]
-PATCH_KEY_PREFIXES = ("patches.", "places.")
-"""Prefixes of keys that a network adds to a prediction and whose length differs from slide to slide: the attention on
-the patches `[N, P]` (`[N, V, P]` for a subject task) and their positions. They are no answers and are never joined."""
+PATCH_KEY_PREFIXES = ("patches.", "places.", "slices.")
+"""Prefixes of keys that a network adds to a prediction and whose length differs from case to case: the attention on the
+patches of a slide `[N, P]` (`[N, V, P]` for a subject task) and their positions, and that on the slices of a volume.
+They are no answers and are never joined."""
 
 
 class Criterion(Protocol):

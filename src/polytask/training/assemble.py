@@ -17,8 +17,9 @@ from polytask.model.network import Network
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.slide_encoder import SlideSpec
 from polytask.model.visit_fusion import MIN_FUSION_VISITS
-from polytask.plan.plan_schema import FoldPlan, Plan
+from polytask.plan.plan_schema import FoldPlan, ImagePlan, Plan
 from polytask.plan.roi_plan import choose_fold_roi
+from polytask.plan.slice_trunk import drop_axis, find_slice_axis
 from polytask.prepare.normalization import count_input_planes
 from polytask.prepare.slot_assignment import count_visit_slots
 from polytask.prepare.table_encoding import count_group_features
@@ -39,17 +40,7 @@ def make_tasks(
 
 def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
     """Translate a plan and a header into the settings of one network."""
-    images = {
-        name: EncoderSpec(
-            image.dims,
-            count_input_planes(image),
-            image.widths,
-            image.blocks,
-            image.strides,
-            image.kernels or (),
-        )
-        for name, image in plan.shared.images.items()
-    }
+    images = {name: _make_encoder_spec(image) for name, image in plan.shared.images.items()}
     tables = {name: count_group_features(columns) for name, columns in fold.tables.items()}
     slots = {v: i for i, v in enumerate(header.visits or [])}
     model = plan.shared.model
@@ -84,6 +75,20 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
         deep_supervision=model.deep_supervision,
         embedding=model.embedding,
         dropout=model.dropout,
+    )
+
+
+def _make_encoder_spec(image: ImagePlan) -> EncoderSpec:
+    """Translate the topology of an image; of a volume that is read slice by slice it is that of a slice."""
+    axis = find_slice_axis(image)
+    return EncoderSpec(
+        image.dims if axis is None else image.dims - 1,
+        count_input_planes(image),
+        image.widths,
+        image.blocks,
+        drop_axis(image.strides, axis),
+        drop_axis(image.kernels or (), axis),
+        axis,
     )
 
 

@@ -15,7 +15,7 @@ from polytask.tasks.task import Task
 JOIN_COLUMNS = ("subject", "visit")
 NON_ANSWER_COLUMNS = ("fold", "seed", "member", "site", "day", "split", "inputs_missing", "input.ood_p")
 """Columns of `predictions.csv` or `cases.csv` that are not answers to a task."""
-NON_ANSWER_SUFFIXES = ("source.", "patches.", "places.", "group", "at_", "truth", "time", "event")
+NON_ANSWER_SUFFIXES = ("source.", "patches.", "places.", "slices.", "group", "at_", "truth", "time", "event")
 """Beginnings of the suffixes of a task's columns that accompany its answers, but are not answers."""
 TRUST_SUFFIXES = ("u", "set", "low", "high", "bound")
 

@@ -82,6 +82,8 @@ class Chain:
     def find_levels(self, task: str, image: str) -> frozenset[int]:
         """Find the levels of an image's pyramid that a task reads."""
         stages = len(self.spec.images[image].widths)
+        if self.spec.images[image].slice_axis is not None:
+            return frozenset({stages - 1})
         level = self.tasks[task].level
         if level == "voxel":
             return frozenset(range(stages))

@@ -76,3 +76,13 @@ def test_a_gap_may_be_three_times_what_was_seen_at_most() -> None:
     wide = estimate_calibration_error([0.5] * 50, [True] * 30 + [False] * 20)
     assert wide.low == 0.0
     assert 0.2 < wide.high < 0.3
+
+
+def test_one_subject_is_one_trial_however_many_items_it_has() -> None:
+    """One trial at 0.5 always ends half away from it, more than the 0.3 that were seen: no gap is left. Of twenty
+    trials the gap would be 0.3 but for chance. Two bins share a single subject: each has one trial, not none."""
+    p, happened = [0.5] * 20, [True] * 16 + [False] * 4
+    assert estimate_calibration_error(p, happened, ["s"] * 20).estimate == 0.0
+    assert estimate_calibration_error(p, happened).estimate == pytest.approx(0.3, abs=0.03)
+    two = estimate_calibration_error([0.3] * 5 + [0.7] * 5, [True, False] * 5, ["s"] * 10)
+    assert np.isfinite(two.estimate)

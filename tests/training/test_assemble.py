@@ -15,8 +15,14 @@ from polytask.errors import PolytaskError
 from polytask.model.visit_fusion import MIN_FUSION_VISITS
 from polytask.plan.plan_file import set_values
 from polytask.plan.plan_schema import Plan
-from polytask.training.assemble import make_network, make_network_spec, make_tasks
+from polytask.training.assemble import (
+    make_network,
+    make_network_spec,
+    make_tasks,
+    require_compared_visits,
+)
 from tests.model.worlds import FIELDS, network_of, tasks_of
+from tests.plan.worlds import header
 
 
 def test_tasks_are_those_asked_for_in_the_order_of_the_plan() -> None:
@@ -56,3 +62,13 @@ def test_a_fusion_of_visits_needs_a_task_of_the_cohort_that_joins_some(prepared:
     alone = header.model_copy(update={"tasks": {n: t for n, t in header.tasks.items() if n != "response"}})
     with pytest.raises(PolytaskError, match=f"{fusion}.*no subject task reads so many"):
         make_network_spec(plan, plan.folds[0], alone)
+
+
+def test_a_fusion_that_compares_nothing_needs_no_subject_task() -> None:
+    """A mask and a grade of each visit join no visits at all."""
+    for fusion, least in MIN_FUSION_VISITS.items():
+        if least > 1:
+            with pytest.raises(PolytaskError, match="no subject task reads so many"):
+                require_compared_visits(fusion, header())
+        else:
+            require_compared_visits(fusion, header())

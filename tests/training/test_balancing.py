@@ -238,6 +238,7 @@ def test_a_second_look_that_is_not_finite_teaches_nothing() -> None:
 
 
 ALL = [[True, True]] * 3
+FEW = [[True, False], [False, False], [False, False]]
 
 
 def find_gradients(state: FitState) -> dict[str, torch.Tensor]:
@@ -318,6 +319,18 @@ def test_a_look_at_the_features_tells_how_far_the_parameters_are_apart() -> None
     result = take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
     assert result.gradient_summary is not None
     assert "cuts" not in result.gradient_summary, "only one of ten looks does"
+
+
+def test_the_cuts_are_compared_by_the_means_of_the_first_batch() -> None:
+    """Of several batches the first is compared: the same as in a step of that batch alone, though its losses were
+    divided by the counts of both."""
+    batches = [batch_of({"grade": ALL, "type": FEW}), batch_of({"grade": FEW, "type": ALL}, seed=1)]
+    cuts = []
+    for chosen in (batches, batches[:1]):
+        result = take_step(make_state("mgda", log_every=1), chosen, ALONE, 0.0, "float32", 0.0)
+        assert result.gradient_summary is not None
+        cuts.append(result.gradient_summary["cuts"])
+    assert cuts[0] == pytest.approx(cuts[1], abs=1e-4)
 
 
 def test_signs_are_drawn_element_by_element() -> None:

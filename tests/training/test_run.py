@@ -12,9 +12,15 @@ from safetensors.torch import load_file
 
 from polytask.errors import PolytaskError
 from polytask.evaluation.run_costs import list_epoch_entries, read_network_logs
+from polytask.plan.plan_file import set_values
+from polytask.plan.plan_schema import Plan
 from polytask.training import loop
+from polytask.training.distributed import World
+from polytask.training.folder import Run
 from polytask.training.moving_end import read_end_estimates
-from polytask.training.run import train
+from polytask.training.run import _make_run_context, train
+from polytask.training.run_record import make_run_record
+from polytask.training.run_request import RunRequest
 from polytask.training.state import read_state
 
 
@@ -206,3 +212,13 @@ def test_the_dose_loss_sees_the_masks_of_its_structures(work: Path) -> None:
     train(work, name="dvh", tasks=["dose"], overrides=[*same, "folds.0.tasks.dose.dvh=0.5"])
     plain, dvh = (next(e for e in logged(work, n) if "loss" in e) for n in ("plain", "dvh"))
     assert plain["loss"]["dose"] != dvh["loss"]["dose"]
+
+
+def test_processes_share_the_threads_of_the_plan(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = set_values(Plan.read(work), ["training.threads=6"])
+    made = Run.create(work / "runs/a", make_run_record(work, "a", plan, RunRequest(), 2), plan)
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    for size in (1, 2, 4, 8):
+        _make_run_context(made, Plan.read(made.folder), World(0, size, torch.device("cpu")))
+    assert asked == [6, 3, 1, 1]

@@ -60,6 +60,24 @@ def test_right_answers_are_judged_perfect_in_source_geometry(
     assert found.mean_skill.n == 9
 
 
+def test_the_sizes_of_masks_are_kept_and_a_dose_has_none(
+    perfect: tuple[Someone, PartAnswers, Path], cohort: Cohort
+) -> None:
+    """Of every case, also where the true mask is unknown: simple models read them."""
+    _, answers, _ = perfect
+    assert set(answers.volumes) == {"lesion", "organs"}
+    assert set(answers.volumes["lesion"]) == {(c.subject, c.visit) for c in cohort.cases}
+    judged = answers.voxel["lesion"]
+    sizes = {
+        (who, name): (answers.volumes["lesion"][who][name], metrics[f"volume.{name}"])
+        for who, metrics in zip(judged.ids, judged.metrics, strict=True)
+        for name in answers.volumes["lesion"][who]
+        if f"volume.{name}" in metrics
+    }
+    assert len({who for who, _ in sizes}) == len(judged.ids)
+    assert [kept for kept, _ in sizes.values()] == pytest.approx([true for _, true in sizes.values()])
+
+
 def test_unknown_truths_are_left_out_and_counted(
     perfect: tuple[Someone, PartAnswers, Path], cohort: Cohort
 ) -> None:

@@ -200,3 +200,21 @@ def test_what_a_site_lacks_is_said() -> None:
     lone = items({"risk": np.arange(3.0), "p": np.zeros((3, 0))}, [[2.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     world, sites = statistic(OS, lone, list("AAB"))
     assert find_site_effects(world, sites)["os"].sites["A"].why == "no pair of subjects that can be compared"
+
+
+def test_a_class_that_no_site_can_judge_is_left_out_of_both_means() -> None:
+    """All cases of class c, and no others, are of site C: over all it can be told from the rest, within no site."""
+    rng = np.random.default_rng(2)
+    truth = np.array([0, 1] * 24 + [2] * 12)
+    sites = ["A"] * 24 + ["B"] * 24 + ["C"] * 12
+    score = np.eye(3)[truth] + rng.normal(size=(60, 3))
+    p = np.exp(score) / np.exp(score).sum(1, keepdims=True)
+    found = find_site_effects(*statistic(TYPE, items({"p": p}, truth), sites))["type"]
+    pooled = [roc_auc_score(truth == k, p[:, k]) for k in (0, 1)]
+    within = [
+        np.mean([roc_auc_score(truth[at] == k, p[at, k]) for at in (slice(0, 24), slice(24, 48))])
+        for k in (0, 1)
+    ]
+    assert found.pooled == pytest.approx(np.mean(pooled))
+    assert found.within == pytest.approx(np.mean(within))
+    assert found.sites["C"].why != ""

@@ -24,6 +24,7 @@ def test_numbers_read_back_as_they_were_and_null_is_not_a_number(tmp_path: Path)
     make_answers().write(tmp_path / "answers.json")
     text = (tmp_path / "answers.json").read_text(encoding="utf-8")
     assert "NaN" not in text
+    assert json.loads(text)["polytask"] == 1, "the version of the format"
     found = PartAnswers.read(tmp_path / "answers.json")
     grade, size = found.pooled["grade"], found.pooled["size"]
     assert grade.value.dtype.kind == "i", "classes are whole numbers"

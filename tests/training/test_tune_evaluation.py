@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
+from polytask.training.rehearsal import load_rehearsal
 from polytask.training.tune_evaluation import (
     TuneEvaluator,
     average_case_metrics,
@@ -116,3 +118,16 @@ def test_a_case_is_judged_where_its_mask_is_known() -> None:
         assert "hd95" not in metrics
     assert measure_stored_case(store_of(False, {}), "k", task, prediction, (1.0, 1.0)) is None
     assert measure_stored_case(store_of(True, {}), None, task, prediction, (1.0, 1.0)) is None
+
+
+def test_every_tune_case_whose_mask_or_grade_is_known_is_judged(work: Path) -> None:
+    rehearsal = load_rehearsal(work, tasks=["lesion", "grade"], device="cpu")
+    rehearsal.state.network.eval()
+    skill, metrics = TuneEvaluator(rehearsal.state, rehearsal.context)()
+    cohort = rehearsal.context.cohort
+    cases = [case for s in rehearsal.context.parts.tune for case in cohort.subjects[s]]
+    known = {name: sum(name in case.cells for case in cases) for name in ("lesion", "grade")}
+    assert {name: metrics[name]["n"] for name in known} == known
+    assert known["lesion"] > 0
+    assert 0 <= metrics["lesion"]["dice"] <= 1
+    assert skill == pytest.approx(find_mean_skill(rehearsal.state.network.tasks, metrics), abs=1e-6)

@@ -225,3 +225,13 @@ def test_skill_is_the_primary_metric_between_chance_and_perfect() -> None:
     mask = make_task("t", {"kind": "segmentation", "structures": ["s"], "exclusive": True})
     assert measure_skill(mask, {"dice": one(0.8)}, 2).estimate == 0.8
     assert np.isnan(measure_skill(make("count"), {"d2": one(0.8)}, 2).estimate)
+
+
+def test_an_unseen_error_is_twice_the_largest_in_both_means_of_errors() -> None:
+    """All errors are 1, and an unseen one may be 2. If q is the share of the unseen one at the upper end, the mean
+    there is 1 + q, and the mean square 1 + q (4 − 1)."""
+    found = measure(SIZE, items({"value": VALUE + np.where(np.arange(N) % 2, 1.0, -1.0)}, VALUE))
+    assert (found["mae"].estimate, found["rmse"].estimate) == (pytest.approx(1.0), pytest.approx(1.0))
+    share = found["mae"].high - 1
+    assert share > 0.01
+    assert found["rmse"].high == pytest.approx(np.sqrt(1 + 3 * share))

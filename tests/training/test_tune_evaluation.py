@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from polytask.inference.pooled_answers import PooledAnswers
+from polytask.inference.sample_prediction import predict_sample
 from polytask.tasks import make_task
+from polytask.training import tune_evaluation
 from polytask.training.rehearsal import load_rehearsal
 from polytask.training.tune_evaluation import (
     TuneEvaluator,
@@ -120,7 +122,16 @@ def test_a_case_is_judged_where_its_mask_is_known() -> None:
     assert measure_stored_case(store_of(True, {}), None, task, prediction, (1.0, 1.0)) is None
 
 
-def test_every_tune_case_whose_mask_or_grade_is_known_is_judged(work: Path) -> None:
+def test_every_tune_case_whose_mask_or_grade_is_known_is_judged_on_patches_that_do_not_overlap(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlaps: list[float] = []
+
+    def predict(*of: Any, overlap: float) -> Any:
+        overlaps.append(overlap)
+        return predict_sample(*of, overlap=overlap)
+
+    monkeypatch.setattr(tune_evaluation, "predict_sample", predict)
     rehearsal = load_rehearsal(work, tasks=["lesion", "grade"], device="cpu")
     rehearsal.state.network.eval()
     skill, metrics = TuneEvaluator(rehearsal.state, rehearsal.context)()
@@ -130,4 +141,7 @@ def test_every_tune_case_whose_mask_or_grade_is_known_is_judged(work: Path) -> N
     assert {name: metrics[name]["n"] for name in known} == known
     assert known["lesion"] > 0
     assert 0 <= metrics["lesion"]["dice"] <= 1
+    assert overlaps == [0.0] * len(rehearsal.context.parts.tune), (
+        "overlapping patches would take twice the time"
+    )
     assert skill == pytest.approx(find_mean_skill(rehearsal.state.network.tasks, metrics), abs=1e-6)

@@ -1,16 +1,16 @@
 """The published forms of MTAN and CTAN against their light forms and hard sharing: quality and cost.
 
-    python benchmarks/attention_forms.py [--seeds 3] [--steps 150] [--subjects 160] [--study FOLDER] [--json]
-    python benchmarks/attention_forms.py --source nsclc --data DIR [--seeds 3] [--steps 60] [--study FOLDER] [--json]
+    python benchmarks/attention_forms.py [--seeds 3] [--steps 100] [--subjects 120] [--work FOLDER] [--json]
+    python benchmarks/attention_forms.py --source nsclc --data DIR [--seeds 3] [--steps 40] [--work FOLDER] [--json]
 
-One study (`polytask study`) with the arms `hard`, `mtan_light`, `mtan`, `ctan_light` and `ctan` and the single
-networks, on one fold, every network with the same number of steps. `phantom`: 2D, whose mask, grade and diameter all
-follow from one radius. `nsclc`: lung CT crops with tumor mask, T stage and histology, seen whole at 4 mm. Printed are,
-for every task, the effects of the published form against the light form and of all four against `hard`, in points of
-the task's metric on held-out subjects, positive if better, with the 95 % interval of a study (patients and trainings);
-and for every arm parameters, seconds of training, and the time of a step as a multiple of that of `hard`, timed in
-turns. `--study` keeps the study in a folder, where a stopped measurement goes on. There is no bound: the figure is
-reported, whatever it is.
+The presets `parallel` (hard sharing), `mtan_light`, `mtan`, `ctan_light` and `ctan`, on one fold, with the same steps.
+`phantom`: 2D, whose mask, grade and diameter all follow from one radius. `nsclc`: lung CT crops with tumor
+mask, histology and T stage, seen whole at 4 mm. Printed are, for every task, the effects of the published form against
+the light form and of all four against hard sharing, in points of the task's metric on held-out subjects, positive if
+better, with the 95 % interval of a study (subjects and trainings; `polytask.statistics.effect`); and for every preset
+parameters, and the time of a step as a multiple of that of hard sharing, timed in turns with its quartiles. `--work`
+keeps the runs in a folder, where a stopped measurement goes on: finished runs are kept. There is no bound: the figure
+is reported, whatever it is.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any
 
 ARMS = ("mtan_light", "mtan", "ctan_light", "ctan")
-HARD = "hard"
+HARD = "parallel"
 COMPARED = (*((arm, HARD) for arm in ARMS), ("mtan", "mtan_light"), ("ctan", "ctan_light"))
 """Arm → the arm that it is compared with."""
 PHANTOM_TASKS = ("lesion", "grade", "diameter")
-PHANTOM_SIZE = 32
+PHANTOM_SIZE = 24
 FOLDS = 3
+BASELINE = "single"
 EPOCHS = 5
 LUNG_HEADER = """
 polytask: 1
@@ -49,6 +50,9 @@ SETTINGS = (
     "training.precision=float32",
     "training.workers=0",
     "training.threads=1",
+    "training.patience=0",
+    f"training.tune_every={EPOCHS}",
+    "training.balance.log_every=0",
 )
 SOURCE_SETTINGS = {
     "phantom": ("images.scan.strides=[[1,1],[2,2],[2,2]]", "training.batch=16"),
@@ -58,7 +62,8 @@ SOURCE_SETTINGS = {
         "training.batch=4",
     ),
 }
-DEFAULT_STEPS = {"phantom": 150, "nsclc": 60}
+DEFAULT_STEPS = {"phantom": 100, "nsclc": 40}
+RESAMPLES = 2000
 
 
 def parse_form_options() -> argparse.Namespace:
@@ -69,9 +74,9 @@ def parse_form_options() -> argparse.Namespace:
     parser.add_argument("--source", choices=tuple(SOURCE_SETTINGS), default="phantom")
     parser.add_argument("--data", type=Path, help="folder of the data set `nsclc_ct`")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=0, help="of every network; default: 150, nsclc 60")
-    parser.add_argument("--subjects", type=int, default=160)
-    parser.add_argument("--study", type=Path, help="keep cohort, work folder and study here")
+    parser.add_argument("--steps", type=int, default=0, help="of every network; default: 100, nsclc 40")
+    parser.add_argument("--subjects", type=int, default=120)
+    parser.add_argument("--work", type=Path, help="keep cohort, work folder and runs here")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     return parser.parse_args()
 
@@ -110,53 +115,109 @@ def prepare_work(chosen: argparse.Namespace, folder: Path) -> Path:
     return work
 
 
-def measure_forms(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Run the study and return effects and costs as plain data."""
-    from polytask.statistics.effect import compare_arms
-    from polytask.study import StudyRequest, run_study
-    from polytask.study.conclusions.draw_conclusions import draw_conclusions
+def train_arms(chosen: argparse.Namespace, work: Path) -> None:
+    """Train and evaluate every preset with every seed, where that is not done yet."""
+    from polytask.evaluation.evaluate_run import evaluate
+    from polytask.training import train
 
-    request = StudyRequest(
-        sharing=(HARD,),
-        presets=ARMS,
-        folds=1,
-        seeds=chosen.seeds,
-        steps=chosen.steps or DEFAULT_STEPS[chosen.source],
-        device="cpu",
-        resamples=200,
-    )
-    ended = run_study(prepare_work(chosen, folder), request, folder / "study")
-    if ended.code:
-        raise SystemExit("not all runs are done; with --study the same command goes on")
-    study = ended.study
-    conclusions = draw_conclusions(study)
-    gathered, paces = conclusions.gathered, study.design.paces
-    names = {arm.preset or arm.name: arm.name for arm in study.arms}
+    for seed in range(chosen.seeds):
+        for arm in (HARD, *ARMS):
+            folder = work / "runs" / name_form_run(arm, seed)
+            if (folder / "evaluation.json").exists():
+                continue
+            resume = folder.name if (folder / "last").exists() else None
+            train(
+                work, preset=None if resume else arm, name=folder.name, seed=seed, device="cpu", resume=resume
+            )
+            evaluate(folder, "held_out", resamples=1, device="cpu", hidden=False)
+
+
+def name_form_run(arm: str, seed: int) -> str:
+    """Name the run of a preset with a seed."""
+    return f"{arm}-seed{seed}"
+
+
+def compare_forms(chosen: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
+    """Compare the presets task by task, as a study compares its arms."""
+    from polytask.evaluation.part_statistic import PartStatistic
+    from polytask.evaluation.run_comparison import EvaluatedRun
+    from polytask.statistics.effect import compare_arms
+    from polytask.study.conclusions.primary_metric import collect_fold_values
+    from polytask.study.margins import is_error_metric
+
+    runs = {
+        (arm, seed): EvaluatedRun.read(work / "runs" / name_form_run(arm, seed), "held_out")
+        for arm in (HARD, *ARMS)
+        for seed in range(chosen.seeds)
+    }
+    statistics = {key: PartStatistic(r.tasks, r.answers, list(r.answers.sites)) for key, r in runs.items()}
     effects = []
-    for task, info in gathered.asked.items():
-        values = gathered.values(task, gathered.arms)
+    for task, described in runs[HARD, 0].evaluation.tasks.items():
+        values = collect_fold_values(0, task, statistics)
+        error = is_error_metric(str(described["primary"]))
+        if values is None:
+            continue
         for arm, other in COMPARED:
             effect = compare_arms(
-                values, names[arm], names[other], info.higher, info.points, gathered.resamples
+                [values], arm, other, bool(described["higher"]), 1.0 if error else 100.0, RESAMPLES
             )
             low, high = effect.interval()
             effects.append(
                 {
-                    "task": task, "metric": info.metric, "arm": arm, "against": other,
-                    "value": effect.arm, "other": effect.baseline,
-                    "effect": effect.estimate, "low": low, "high": high, "subjects": effect.subjects,
+                    "task": task,
+                    "metric": described["primary"],
+                    "arm": arm,
+                    "against": other,
+                    "value": effect.arm,
+                    "other": effect.baseline,
+                    "effect": effect.estimate,
+                    "low": low,
+                    "high": high,
+                    "subjects": effect.subjects,
                 }
-            )  # fmt: skip
-    costs = {}
-    for arm in ("single", HARD, *ARMS):
-        price, pace = conclusions.prices[names[arm]], paces[names[arm]]
+            )
+    return effects
+
+
+def time_forms(work: Path) -> dict[str, dict[str, float]]:
+    """Time a step of every preset in turns with the others; the time is a multiple of that of hard sharing."""
+    from polytask.plan.plan_schema import Plan
+    from polytask.plan.presets import apply_preset
+    from polytask.prepare.store_builder import read_plan_cohort
+    from polytask.study.arm_timing import time_arms
+
+    plan = Plan.read(work)
+    cohort = read_plan_cohort(plan, work)
+    # The baseline of the ratios has the name of a study's baseline.
+    plans = {arm: apply_preset(plan, arm, cohort.header) for arm in (HARD, *ARMS)}
+    names = {HARD: BASELINE} | {arm: arm for arm in ARMS}
+    timed = time_arms(
+        work, cohort, {names[arm]: p for arm, p in plans.items()}, 0, list(cohort.header.tasks), "cpu"
+    )
+    costs: dict[str, dict[str, float]] = {}
+    for arm, name in names.items():
+        beside = timed[name].beside
+        assert beside is not None
         costs[arm] = {
-            "parameters": price.parameters,
-            "training_seconds": price.training_seconds,
-            "step_by_hard": pace.step / paces[HARD].step,
-            "memory_mb": price.peak_memory_mb,
+            "parameters": float(timed[name].parameters),
+            "step": beside.median,
+            "low": beside.low,
+            "high": beside.high,
         }
-    return {"source": chosen.source, "steps": study.design.steps, "effects": effects, "costs": costs}
+    return costs
+
+
+def measure_forms(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Train, compare and time all presets; return effects and costs as plain data."""
+    work = prepare_work(chosen, folder)
+    train_arms(chosen, work)
+    steps = chosen.steps or DEFAULT_STEPS[chosen.source]
+    return {
+        "source": chosen.source,
+        "steps": steps,
+        "effects": compare_forms(chosen, work),
+        "costs": time_forms(work),
+    }
 
 
 def format_form_lines(measured: dict[str, Any], seeds: int) -> Sequence[str]:
@@ -170,8 +231,8 @@ def format_form_lines(measured: dict[str, Any], seeds: int) -> Sequence[str]:
         )
     for arm, c in measured["costs"].items():
         lines.append(
-            f"{arm}: {c['parameters'] / 1e3:.0f} k parameters, step {c['step_by_hard']:.2f} × hard, training "
-            f"{c['training_seconds']:.0f} s, peak {c['memory_mb']:.0f} MB"
+            f"{arm}: {c['parameters'] / 1e3:.0f} k parameters, step {c['step']:.2f} × hard sharing "
+            f"(quartiles {c['low']:.2f} to {c['high']:.2f})"
         )
     return lines
 
@@ -182,7 +243,7 @@ def main() -> None:
     if chosen.source == "nsclc" and (chosen.data is None or not (chosen.data / "labels.csv").is_file()):
         raise SystemExit("--source nsclc: the data set is not there; name its folder with --data")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = chosen.study or Path(temporary)
+        folder = chosen.work or Path(temporary)
         measured = measure_forms(chosen, folder)
     print(
         json.dumps(measured, indent=1)

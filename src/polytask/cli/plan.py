@@ -44,13 +44,17 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Choose all settings from the data and this machine; plan.yaml holds each with its reason."""
+    from dataclasses import asdict
+
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar
+    from polytask.cohort.header_file import HEADER_FILE, read_header
     from polytask.errors import PolytaskError
     from polytask.plan.machine import count_usable_cores
     from polytask.plan.plan_summary import dump_summary
+    from polytask.plan.preset_costs import compare_presets, format_preset_costs
     from polytask.plan.work_folder import plan_into
 
     if split_by not in ("subject", "site"):
@@ -73,10 +77,13 @@ def plan(
             jobs=jobs or count_usable_cores(),
             progress=lambda n, total, key: bar.update(line, completed=n, total=total, key=key),
         )
+    costs = compare_presets(done.plan, read_header(folder / HEADER_FILE))
     if as_json:
-        print_json({"work": str(work), **dump_summary(done.plan, done.splits)})
+        document = {"work": str(work), **dump_summary(done.plan, done.splits)}
+        print_json(document | {"costs_beside_hard": {name: asdict(cost) for name, cost in costs.items()}})
         return
     print_plan_summary(done.plan, done.splits)
+    print("".join(f"{words}\n" for words in format_preset_costs(costs)), end="")
     if done.kept_old:
         print(f"the earlier plan is now in {work / 'plan.yaml.old'}")
     measured = "" if machine else ", machine.json"

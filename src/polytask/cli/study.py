@@ -140,7 +140,9 @@ def study(
             print(describe_forecast(forecast))
         return
     from polytask.cli.study_progress import Progress
+    from polytask.study.costs_beside_hard import compare_costs_with_hard, format_costs_beside_hard
     from polytask.study.study_runner import run_study
+    from polytask.study.workspace import Workspace
 
     with Progress() as progress:
         ended = run_study(
@@ -154,13 +156,15 @@ def study(
             say=progress.say,
         )
     conclusions = write_conclusions(ended.study)
+    costs = compare_costs_with_hard(ended.study.design, Workspace.read(ended.study.work))
     if as_json:
         print_json(
             make_study_document(ended.study)
+            | {"costs_beside_hard": {arm: cost.as_dict() for arm, cost in costs.items()}}
             | {"conclusions": None if conclusions is None else conclusions.as_dict()}
         )
     else:
-        print("\n".join(summarize_study(ended.study)))
+        print("\n".join([*summarize_study(ended.study), *format_costs_beside_hard(costs)]))
         if conclusions is not None:
             print(f"report: {ended.study.folder / 'report.html'}\n")
             print("".join(f"note: {note}\n" for note in conclusions.notes) + conclusions.sentence)
@@ -204,6 +208,8 @@ def _print_to_stderr(line: str) -> None:
 
 def describe_forecast(f: Forecast) -> str:
     """Describe the forecast of a dry run in lines of text: number of runs, minutes by arm, total time and disk."""
+    from polytask.study.costs_beside_hard import format_costs_beside_hard
+
     lines = [
         f"{f.study}: {_format_count(len(f.arms), 'arm')} × {_format_count(f.folds, 'fold')} × "
         f"{_format_count(f.seeds, 'seed')} = "
@@ -220,6 +226,7 @@ def describe_forecast(f: Forecast) -> str:
             f"{f.minutes[arm]:8.1f} minutes a run, {source}" if arm in f.minutes else "could not be timed"
         )
         lines.append(f"  {arm:<{width}}  {minutes}")
+    lines += format_costs_beside_hard(f.beside_hard)
     lines.append(f"about {time} and {f.gigabytes:.2g} GB for the remaining runs; nothing was run")
     return "\n".join(lines)
 

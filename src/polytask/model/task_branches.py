@@ -24,6 +24,7 @@ from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
 from polytask.model.visit_fusion import MIN_FUSION_VISITS, VISIT_FUSIONS
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 from polytask.model.voxel_heads import VoxelHeads
+from polytask.tasks.heads_and_losses import disable_autocast
 from polytask.tasks.task import Task
 
 VoxelPyramid = Sequence[Tensor | None]
@@ -245,7 +246,7 @@ class PooledBranch(nn.Module):
 
     def answer(self, vector: Tensor) -> Tensor:
         """Compute the answer from what all sources say, `[N, width]`."""
-        with torch.autocast(vector.device.type, enabled=False):  # rounded scores would tie
+        with disable_autocast(vector):  # rounded scores would tie
             answer: Tensor = self.head(self.dropout(vector.float()))
         return answer
 

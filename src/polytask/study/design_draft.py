@@ -13,6 +13,7 @@ from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.prepare.store_builder import check_store
 from polytask.study.arms import Arm, keep_arms, list_arms, make_named_arm, refuse_other_definition
+from polytask.study.costs_beside_hard import HARD
 from polytask.study.margins import choose_default_margin, read_margins
 from polytask.study.study_budget import fix_step_budget
 from polytask.study.study_design import (
@@ -80,6 +81,7 @@ def _draft_new_design(
     _refuse_followed_settings(workspace, overrides)
     plans = _plan_arms(workspace, arms, request.tasks, changes)
     _say_memory_excess(workspace, plans, folds[0], tasks, device, say)
+    plans |= _plan_hard_beside(workspace, arms, request.tasks, changes)
     paces = _time_planned_arms(workspace, plans, folds, tasks, device, say)
     chosen = set_values(workspace.plan, overrides).shared.training
     budget = fix_step_budget(request, chosen, arms, paces)
@@ -175,6 +177,18 @@ def _draft_continued_design(
         "paces": paces,
     }
     return design.extended(StudyDesign(**values), command)
+
+
+def _plan_hard_beside(
+    workspace: Workspace, arms: Sequence[Arm], tasks: Sequence[str] | None, changes: Sequence[str]
+) -> dict[str, Plan]:
+    """Plan `hard` where it is no arm: it is timed too, because every arm's step is told as a multiple of it."""
+    if any(arm.name == HARD for arm in arms):
+        return {}
+    try:
+        return _plan_arms(workspace, [Arm(HARD, HARD)], tasks, changes)
+    except PolytaskError:  # what is set for all arms does not go with it
+        return {}
 
 
 def _list_requested_arms(

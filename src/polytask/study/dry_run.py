@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from polytask.study.costs_beside_hard import CostBesideHard, compare_costs_with_hard
 from polytask.study.design_draft import draft_design
 from polytask.study.run_estimate import estimate_runs
 from polytask.study.study_folder import Study
@@ -25,6 +26,7 @@ class Forecast:
         minutes: arm → minutes of one of its runs; an arm that could not be timed is missing.
         measured: arms whose minutes come from finished runs; those of the others come from a few timed steps.
         hours, gigabytes: what the runs in `todo` need together, with `jobs` runs at a time.
+        beside_hard: arm → what a step costs beside `hard`.
     """
 
     study: str
@@ -45,6 +47,7 @@ class Forecast:
     measured: tuple[str, ...]
     hours: float
     gigabytes: float
+    beside_hard: dict[str, CostBesideHard]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain data for JSON."""
@@ -98,4 +101,5 @@ def forecast_study(
         # More jobs than open runs do not make the study faster; an empty list must not divide by 0.
         hours=sum(seconds) / max(1, min(jobs, len(seconds))) / 3600,
         gigabytes=sum(by_arm[r.arm.name].megabytes for r in todo if r.arm.name in by_arm) / 1000,
+        beside_hard=compare_costs_with_hard(design, workspace),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from polytask.leftovers import sweep_leftovers
 from polytask.locks import LockedError, hold_lock, is_process_alive
+from polytask.study.costs_beside_hard import compare_costs_with_hard, format_costs_beside_hard
 from polytask.study.design_draft import draft_design
 from polytask.study.matrix import MatrixSnapshot, WatchCallback, prepare_backend, run_matrix
 from polytask.study.results import ResultsWriter
@@ -84,7 +85,10 @@ def run_study(
         new = not (location.folder / STUDY_FILE).exists()
         design = draft_design(location, workspace, request, jobs, command, say)
         design.write(location.folder)
-    say(f"{location.folder}: {design.steps} steps a network ({design.how})") if new else None
+    if new:
+        say(f"{location.folder}: {design.steps} steps a network ({design.how})")
+        for line in format_costs_beside_hard(compare_costs_with_hard(design, workspace)):
+            say(line)
     study = Study.of(location.folder, design)
 
     def save_and_watch(snapshot: MatrixSnapshot) -> None:

@@ -118,7 +118,9 @@ def make_autocast(precision: str, device: torch.device) -> torch.autocast:
 
 def disable_autocast(output: Tensor | Sequence[Tensor]) -> torch.autocast:
     """Switch autocast off inside a `with` block: losses run in float32, even if the network runs in bf16."""
-    return torch.autocast(find_output_device(output).type, enabled=False)
+    kind = find_output_device(output).type
+    # Tensors that have a shape and no numbers know no autocast.
+    return torch.autocast("cpu" if kind == "meta" else kind, enabled=False)
 
 
 def make_absent_loss(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:

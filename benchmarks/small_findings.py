@@ -1,6 +1,6 @@
 """What crops at full resolution gain where the class is in a finding of a few voxels.
 
-    python benchmarks/small_findings.py [--seeds 3] [--steps 480] [--rows FILE] [--json]
+    python benchmarks/small_findings.py [--seeds 3] [--first-seed 0] [--steps 480] [--rows FILE] [--json]
     python benchmarks/small_findings.py --source nsclc --data DIR [--seeds 3] [--steps 480] [--rows FILE] [--json]
 
 `phantom`: each seed makes a cohort of 3D volumes of 28³ voxels. Each has one bright ball, 8 voxels across, anywhere;
@@ -174,6 +174,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="the seeds from here on, e.g. to develop on others"
+    )
     parser.add_argument("--source", choices=list(CLASS_TASKS), default="phantom")
     parser.add_argument("--data", type=Path, help="folder of the crops of lung CT: images/, masks/")
     parser.add_argument("--subjects", type=int, default=300)
@@ -187,7 +190,8 @@ def main() -> None:
     if chosen.source == "nsclc" and not (chosen.data and (chosen.data / "masks").is_dir()):
         parser.error(f"--source nsclc needs --data DIR with images/ and masks/; {chosen.data} has none")
     rows = json.loads(chosen.rows.read_text()) if chosen.rows and chosen.rows.exists() else []
-    for seed in range(chosen.seeds):
+    measured = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    for seed in measured:
         rows += [{}] * (seed + 1 - len(rows))
         missing = [arm for arm in chosen.arms.split(",") if arm not in rows[seed]]
         for arm, values in measure_arms(chosen, seed, missing) if missing else ():
@@ -200,15 +204,16 @@ def main() -> None:
                 for a, v in rows[seed].items()
             ]
             print(f"seed {seed}: {'; '.join(words)}", flush=True)
-    arms = [arm for arm in chosen.arms.split(",") if arm != "view" and "view" in rows[0]]
+    own = [rows[seed] for seed in measured]
+    arms = [arm for arm in chosen.arms.split(",") if arm != "view" and "view" in own[0]]
     gains = {
         arm: summarize_gain(
-            [row[arm]["auc"] - row["view"]["auc"] for row in rows if {"view", arm} <= set(row)]
+            [row[arm]["auc"] - row["view"]["auc"] for row in own if {"view", arm} <= set(row)]
         )
         for arm in arms
     }
     if chosen.json:
-        print(json.dumps({"seeds": rows, "gains": gains}, indent=1))
+        print(json.dumps({"seeds": own, "gains": gains}, indent=1))
         return
     for arm, gain in gains.items():
         print(f"{arm} over view: {gain['mean']:+.3f} AUC (95 % {gain['low']:+.3f} to {gain['high']:+.3f})")

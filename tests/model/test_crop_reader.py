@@ -19,15 +19,15 @@ def never(*_: Any) -> Any:
     raise AssertionError("not asked for")
 
 
-def deepest(x: Tensor, count: int, cut: Any) -> dict[str, Tensor]:
-    """The two channels of a crop, as if they were its deepest map."""
-    return cut(x, ["type"])
+def stages(x: Tensor, count: int, cut: Any) -> dict[str, list[Tensor | None]]:
+    """The first channel of a crop and, at half the resolution, its second one, as if they were the maps of stages."""
+    return {"type": [x[:, :1], cut(x[:, 1:, ::2, ::2], ["type"])["type"]]}
 
 
 def reader(count: int, task: str | None = None) -> CropReader:
     torch.manual_seed(0)
     chooser = None if task is None else make_task(task, FIELDS[task])
-    return CropReader(CropSpec(count, task), 2, 4, ["type"], chooser)
+    return CropReader(CropSpec(count, task, every_stage=task is None), (1, 1), 4, ["type"], chooser)
 
 
 def places(count: int, size: int = 4) -> tuple[Tensor, Tensor]:
@@ -35,9 +35,25 @@ def places(count: int, size: int = 4) -> tuple[Tensor, Tensor]:
     return crops, torch.ones(1, count, dtype=torch.bool)
 
 
-def encode(net: CropReader, crops: Tensor) -> Tensor:
-    """The vectors `[P, width]` of crops `[P, C, h, w]`: mean and maximum, projected."""
-    return net.projections["type"](torch.cat([crops.mean((2, 3)), crops.amax((2, 3))], 1))
+def encode(net: CropReader, crops: Tensor, places: Tensor | None = None) -> Tensor:
+    """The vectors `[P, width]` of crops `[P, C, h, w]`: mean and maximum of each stage, and five times what is special
+    about them among all places `[G, C, h, w]`, projected."""
+    own, every = pool(crops), pool(crops if places is None else places)
+    vectors: Tensor = net.projections["type"](torch.cat([own, 5 * (own - every.mean(0))], 1))
+    return vectors
+
+
+def pool(crops: Tensor) -> Tensor:
+    maps = [crops[:, :1], crops[:, 1:, ::2, ::2]]
+    return torch.cat([f(m) for m in maps for f in (mean_of, max_of)], 1)
+
+
+def mean_of(maps: Tensor) -> Tensor:
+    return maps.mean((2, 3))
+
+
+def max_of(maps: Tensor) -> Tensor:
+    return maps.amax((2, 3))
 
 
 def weigh(net: CropReader, h: Tensor) -> Tensor:
@@ -53,7 +69,34 @@ def test_all_places_are_read_where_they_are_few_enough() -> None:
     h, join = encode(net, crops[0]), net.pools["type"].join
     pooled = torch.cat([weigh(net, h) @ h, h.max(0).values])
     expected = join.weight @ pooled + join.bias
-    torch.testing.assert_close(net(deepest, never, crops, known, no_cut)["type"][0], expected)
+    torch.testing.assert_close(net(stages, never, crops, known, no_cut)["type"][0], expected)
+
+
+def test_the_vector_holds_every_stage_or_the_deepest_alone() -> None:
+    """Texture that the deepest map has averaged away is read from the finest one."""
+    crops, known = places(3)
+    rough = crops.clone()
+    rough[:, :, 0] *= 3  # the finest map alone
+    for every_stage in (True, False):
+        net = CropReader(CropSpec(3, every_stage=every_stage), (1, 1), 4, ["type"]).eval()
+        even, other = (net(stages, never, x, known, no_cut)["type"] for x in (crops, rough))
+        assert torch.equal(even, other) is not every_stage
+
+
+def test_what_a_place_differs_in_is_measured_from_the_known_places() -> None:
+    """Unknown places are no part of what is usual, and what all places share makes no contrast."""
+    net = reader(2).eval()
+    crops, known = places(5)
+    known[0, 3:] = False
+    crops[0, 3:] = 1e9
+    torch.testing.assert_close(
+        net(stages, never, crops, known, no_cut), net(stages, never, crops[:, :3], known[:, :3], no_cut)
+    )
+    next(net.projections["type"].parameters()).data[:, :4] = 0.0  # the contrast alone
+    torch.testing.assert_close(
+        net(stages, never, crops[:, :3] + 7, known[:, :3], no_cut),
+        net(stages, never, crops[:, :3], known[:, :3], no_cut),
+    )
 
 
 def test_the_places_that_the_vector_comes_from_are_read() -> None:
@@ -62,8 +105,8 @@ def test_the_places_that_the_vector_comes_from_are_read() -> None:
     h = encode(net, crops[0])
     held = torch.bincount(h.argmax(0), minlength=40) / h.shape[1]
     best = (weigh(net, h) + held).topk(5).indices
-    expected = net(deepest, never, crops[:, best], known[:, :5], no_cut)["type"]
-    torch.testing.assert_close(net(deepest, never, crops, known, no_cut)["type"], expected)
+    expected = net.pools["type"](encode(net, crops[0, best], crops[0])[None], known[:, :5])
+    torch.testing.assert_close(net(stages, never, crops, known, no_cut)["type"], expected)
 
 
 def test_one_place_among_many_reaches_the_vector_undiluted() -> None:
@@ -102,8 +145,8 @@ def test_a_mask_chooses_the_places_where_it_is_surest() -> None:
         output[4, 2, 1:4, 1:4], output[1, 2, 2:5, 2:5], output[3, 1, 0, 0] = 5.0, 4.0, 9.0
         return output
 
-    expected = net(deepest, never, crops[:, [4, 1]], known[:, :2], no_cut)["type"]
-    torch.testing.assert_close(net(deepest, answers, crops, known, no_cut)["type"], expected)
+    expected = net(stages, never, crops[:, [4, 1]], known[:, :2], no_cut)["type"]
+    torch.testing.assert_close(net(stages, answers, crops, known, no_cut)["type"], expected)
 
 
 def test_an_unknown_place_is_never_read_and_half_of_the_others_are_drawn_in_training() -> None:
@@ -124,7 +167,7 @@ def test_ranks_count_from_the_best() -> None:
 
 
 def crop_network(**changes: Any) -> Any:
-    return network_of(tasks_of("all"), 2, crops={"scan": CropSpec(2)}, **changes)
+    return network_of(tasks_of("all"), 2, crops={"scan": CropSpec(2, every_stage=True)}, **changes)
 
 
 def crop_inputs(places: int) -> Any:
@@ -173,7 +216,7 @@ def test_choosing_places_takes_no_gradient_away_in_bf16() -> None:
     crops, known = places(12)
     net = reader(4).train()
     with torch.autocast("cpu", torch.bfloat16):
-        net(deepest, never, crops, known, no_cut)["type"].sum().backward()
+        net(stages, never, crops, known, no_cut)["type"].sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 

@@ -143,6 +143,33 @@ def test_a_plan_from_before_has_no_crops() -> None:
     assert scan(Plan.parse(content, "plan.yaml")).roi is None
 
 
+def test_crops_of_an_earlier_plan_are_read_by_the_deepest_stage_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan, head = set_value(plan_of(60), "images.scan.roi={attention: 8}"), header(tasks=MASKS | GRADE)
+    assert make_network_spec(plan, plan.folds[0], head).crops["scan"].every_stage
+    assert not make_network_spec(plan_of(6), plan_of(6).folds[0], head).crops["scan"].every_stage
+    again = Plan.parse(plan.model_dump(mode="json"), "plan.yaml")
+    assert again == plan
+    content = plan.model_dump(mode="json")
+    assert content["shared"]["images"]["scan"]["roi"].pop("stages") == "every"
+    earlier = Plan.parse(content, "plan.yaml")
+    assert scan(earlier).roi == RoiPlan(attention=8, stages="deepest")
+    assert not make_network_spec(earlier, earlier.folds[0], head).crops["scan"].every_stage
+    assert plan_hash(earlier, 0) != plan_hash(plan, 0)
+    hashed: list[Any] = []
+
+    def keep(value: Any, **_: Any) -> str:
+        hashed.append(value)
+        return ""
+
+    monkeypatch.setattr("polytask.training.run_plan.json.dumps", keep)
+    plan_hash(earlier, 0)
+    # What was hashed before `stages` and `below` existed, so that a run of then keeps its hash.
+    names = ("task", "column", "crops", "places", "size")
+    assert hashed[0][0]["images"]["scan"]["roi"] == {"attention": 8, **dict.fromkeys(names)}
+
+
 def test_crops_can_be_asked_for() -> None:
     plan = set_value(plan_of(60), "images.scan.roi={attention: 8}")
     assert scan(plan).roi == RoiPlan(attention=8)

@@ -19,20 +19,30 @@ SCORED_AT_ONCE = 16
 """How many crops are scored at a time, so that an image with any number of places needs little memory."""
 EXPLORED_SHARE = 0.5
 """Share of the crops that training draws at random from the places that are not among the best."""
+CONTRAST_GAIN = 5.0
+"""Factor on how a place differs from the others: pooled values of normed maps differ by a fraction of their size."""
 MEAN_POOLS = {2: avg_pool2d, 3: avg_pool3d}
 
-DeepestMaps = Callable[[Tensor, int, TaskCut], dict[str, Tensor]]
-"""(crops `[N·P, C, *size]`, P, cut) → pooled task → its deepest map `[N·P, channels, *space]`."""
+StageMaps = Callable[[Tensor, int, TaskCut], dict[str, list[Tensor | None]]]
+"""(crops `[N·P, C, *size]`, P, cut) → pooled task → its maps `[N·P, channels, *space]` of each stage, finest first
+(None: a stage that the task does not read)."""
 VoxelAnswers = Callable[[Tensor, int], Tensor]
 """(crops `[N·P, C, *size]`, P) → output `[N·P, outputs, *size]` of the voxel task that chooses crops."""
 
 
 @dataclass(frozen=True)
 class CropSpec:
-    """Which crops of an image are read: how many, and the voxel task that chooses them (None: attention)."""
+    """How crops of an image are read.
+
+    Args:
+        count: how many.
+        task: the voxel task that chooses them; None: attention.
+        every_stage: whether the vector of a crop is pooled from all stages of the encoder, or from the deepest alone.
+    """
 
     count: int
     task: str | None = None
+    every_stage: bool = False
 
 
 class CropPool(nn.Module):
@@ -81,62 +91,92 @@ class CropReader(nn.Module):
     not rate highly yet, and a reader of masks sees places where the mask is wrong, as it may be in a new case. Truth is
     never looked at.
 
+    With `spec.every_stage` the vector of a crop is pooled from every stage of the encoder. The texture and the edge of
+    a small finding lie in the fine stages; the deepest one has averaged them away and learns of them late. Where
+    attention chooses, the vector also holds how the place differs from the mean of all places of its image: the maps
+    are normed, so that what is pooled from them is nearly the same everywhere, and learning hardly tells it apart.
+
     Args:
-        channels: of the deepest stage. width: of the vector.
+        channels: of each stage, finest first. width: of the vector.
         tasks: the visit and subject tasks. chooser: the voxel task that `spec` names.
     """
 
     def __init__(
-        self, spec: CropSpec, channels: int, width: int, tasks: Sequence[str], chooser: Task | None = None
+        self,
+        spec: CropSpec,
+        channels: Sequence[int],
+        width: int,
+        tasks: Sequence[str],
+        chooser: Task | None = None,
     ):
         super().__init__()
         self.spec, self.chooser = spec, chooser
+        self.first_stage = 0 if spec.every_stage else len(channels) - 1
+        self.contrasts = spec.every_stage and chooser is None
+        read = sum(channels[self.first_stage :]) * (2 if self.contrasts else 1)
         self.projections = NamedModules(
-            {t: nn.Sequential(nn.Linear(2 * channels, width), nn.LeakyReLU(0.01)) for t in tasks}
+            {t: nn.Sequential(nn.Linear(2 * read, width), nn.LeakyReLU(0.01)) for t in tasks}
         )
         self.pools = NamedModules({t: CropPool(width) for t in tasks})
 
     def forward(
-        self, deepest: DeepestMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor, cut: TaskCut
+        self, stages: StageMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor, cut: TaskCut
     ) -> dict[str, Tensor]:
         """Choose and read crops `[N, G, C, *size]`, known `[N, G]` → task → `[N, width]`."""
+        typical: dict[str, Tensor] = {}
         if crops.shape[1] > self.spec.count:
             with torch.no_grad():
-                scores = self._score_places(deepest, answers, crops, known)
+                scores, typical = self._score_places(stages, answers, crops, known)
             # Autocast keeps the weights that it cast without a gradient, and would use them again below.
             torch.clear_autocast_cache()
             chosen = choose_places(scores, known, self.spec.count, EXPLORED_SHARE if self.training else 0.0)
             crops = crops[torch.arange(len(crops), device=crops.device)[:, None], chosen]
             known = known.gather(1, chosen)
+        pooled = self._pool_crops(stages, crops, cut)
+        typical = typical or {task: average_places(own.detach(), known) for task, own in pooled.items()}
         return {
-            task: self.pools[task](vectors, known)
-            for task, vectors in self._encode_crops(deepest, crops, cut).items()
+            task: self.pools[task](self._embed_crops(task, own, typical[task]), known)
+            for task, own in pooled.items()
         }
 
-    def _encode_crops(self, deepest: DeepestMaps, crops: Tensor, cut: TaskCut) -> dict[str, Tensor]:
-        """Encode crops `[N, P, C, *size]` → task → `[N, P, width]`."""
+    def _pool_crops(self, stages: StageMaps, crops: Tensor, cut: TaskCut) -> dict[str, Tensor]:
+        """Pool the maps of crops `[N, P, C, *size]` → task → `[N, P, features]`."""
         shape = crops.shape[:2]
         return {
-            task: self.projections[task](pool_mean_max(maps)).unflatten(0, shape)
-            for task, maps in deepest(crops.flatten(0, 1), shape[1], cut).items()
+            task: torch.cat(
+                [pool_mean_max(level) for level in maps[self.first_stage :] if level is not None], 1
+            ).unflatten(0, shape)
+            for task, maps in stages(crops.flatten(0, 1), shape[1], cut).items()
         }
 
+    def _embed_crops(self, task: str, pooled: Tensor, typical: Tensor) -> Tensor:
+        """Embed pooled crops `[N, P, features]` as `[N, P, width]`; `typical [N, features]` averages all places."""
+        if self.contrasts:
+            pooled = torch.cat([pooled, CONTRAST_GAIN * (pooled - typical[:, None])], -1)
+        vectors: Tensor = self.projections[task](pooled)
+        return vectors
+
     def _score_places(
-        self, deepest: DeepestMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor
-    ) -> Tensor:
-        """Score every place: `[N, G, C, *size]` → `[N, G]`, higher where there is more to see."""
+        self, stages: StageMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Score every place: `[N, G, C, *size]` → `[N, G]`, higher where there is more to see.
+
+        Where attention scores, the mean of all places by task, `[N, features]`, comes along.
+        """
         size = max(1, SCORED_AT_ONCE // max(1, len(crops)))
         parts: Iterator[Tensor] = iter(crops.split(size, dim=1))
         if self.chooser is not None:
-            return torch.cat([self._score_by_masks(answers, part) for part in parts], 1)
-        encoded = [self._encode_crops(deepest, part, no_cut) for part in parts]
+            return torch.cat([self._score_by_masks(answers, part) for part in parts], 1), {}
+        pooled_parts = [self._pool_crops(stages, part, no_cut) for part in parts]
+        pooled = {task: torch.cat([own[task] for own in pooled_parts], 1) for task in pooled_parts[0]}
+        typical = {task: average_places(own, known) for task, own in pooled.items()}
         shares = [
-            self.pools[task].compute_shares(torch.cat([own[task] for own in encoded], 1), known)
-            for task in encoded[0]
+            self.pools[task].compute_shares(self._embed_crops(task, own, typical[task]), known)
+            for task, own in pooled.items()
         ]
         # Each task ranks the places, and the best rank counts: no task takes all the places of the others.
         ranks = [rank_places(own.masked_fill(~known, -torch.inf)) for own in shares]
-        return -torch.stack(ranks).amin(0)
+        return -torch.stack(ranks).amin(0), typical
 
     def _score_by_masks(self, answers: VoxelAnswers, crops: Tensor) -> Tensor:
         """Score crops by the largest probability of any structure, averaged over 3 voxels along each axis."""
@@ -159,6 +199,12 @@ class CropReader(nn.Module):
             for task, module in members.items():
                 roles |= assign_role(module, f"{part}.members.@{task}.", private_role(task))
         return roles
+
+
+def average_places(values: Tensor, known: Tensor) -> Tensor:
+    """Average values `[N, G, features]` over the known places `[N, G]` → `[N, features]`; 0 where none is known."""
+    there = torch.where(known[..., None], values, torch.zeros_like(values))
+    return there.sum(1) / known.sum(1, keepdim=True).clamp_min(1)
 
 
 def rank_places(scores: Tensor) -> Tensor:

@@ -35,9 +35,7 @@ def make_crop_readers(
 ) -> dict[str, CropReader]:
     """Make the readers of small findings, one for each image with crops; none where no task would read them."""
     return {
-        name: CropReader(
-            crops, spec.images[name].widths[-1], spec.embedding, pooled, tasks.get(crops.task or "")
-        )
+        name: CropReader(crops, spec.images[name].widths, spec.embedding, pooled, tasks.get(crops.task or ""))
         for name, crops in spec.crops.items()
         if pooled
     }
@@ -54,12 +52,11 @@ def make_crop_tokens(
 ) -> TokensByTask:
     """Make the token of the crops of an image for every pooled task; `known [B, V]` says where the image is."""
 
-    def find_deepest_maps(x: Tensor, count: int, crop_cut: TaskCut) -> dict[str, Tensor]:
+    def find_stage_maps(x: Tensor, count: int, crop_cut: TaskCut) -> dict[str, list[Tensor | None]]:
         # A task behind a second network reads the maps of the voxel tasks before it, here as in the whole view.
         mapped = any(network.chain.mapped_tasks[task, image] for task in network.pooled)
         voxel = network.list_image_tasks(image) if mapped else []
-        pyramids = network.run_view(image, x, voxel, network.pooled, repeat_rows(count), crop_cut).pyramids
-        return {task: pyramid[-1] for task, pyramid in pyramids.items() if pyramid[-1] is not None}
+        return network.run_view(image, x, voxel, network.pooled, repeat_rows(count), crop_cut).pyramids
 
     def answer_voxel_task(x: Tensor, count: int) -> Tensor:
         name = network.spec.crops[image].task
@@ -74,7 +71,7 @@ def make_crop_tokens(
     crops, crop_known = take_rows(crops, rows), take_rows(crop_known, rows)
     condition = condition if condition is None or rows is None else condition.take(rows)
     vectors: dict[str, Tensor] = network.crops[image](
-        find_deepest_maps, answer_voxel_task, crops, crop_known, cut
+        find_stage_maps, answer_voxel_task, crops, crop_known, cut
     )
     return {
         task: {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from polytask.kinds import KINDS
 
@@ -19,6 +19,8 @@ CROP_POSITIONS = 4
 """Positions that a crop leaves at the deepest stage along each axis, unless a patch is smaller or the plan says so."""
 MAX_CROPS = 1024
 CROP_SOURCES = ("attention", "task", "column", "below")
+WRITTEN_SOURCES = frozenset({"attention", "task", "column"})
+"""Sources that every version writes into a plan, null or not."""
 
 
 class RoiPlan(BaseModel):
@@ -44,6 +46,18 @@ class RoiPlan(BaseModel):
     lies at a known structure where there is one. A new case is looked at everywhere."""
     size: tuple[int, ...] | None = None
     """Size of a crop in voxels at `spacing`; null = four positions at the deepest stage, at most the patch."""
+    stages: Literal["every", "deepest"] = "deepest"
+    """The stages of the encoder that the vector of a crop is pooled from: every one with `attention`, unless the plan
+    says otherwise."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_stages(cls, content: Any) -> Any:
+        """Pool every stage where attention chooses, unless an earlier version, which had no `stages`, wrote the plan:
+        by hand one source is named, and every version writes all of them."""
+        if not isinstance(content, Mapping) or "stages" in content or content.get("attention") is None:
+            return content
+        return content if content.keys() >= WRITTEN_SOURCES else {**content, "stages": "every"}
 
     @property
     def count(self) -> int:

@@ -105,7 +105,7 @@ def _make_crop_specs(plan: Plan, fold: FoldPlan, header: Header) -> dict[str, Cr
                 f"images.{name}.roi.task: the masks of {roi.task!r} lie on image {chooser.image!r}; choose a "
                 f"task with masks on {name!r}, or attention"
             )
-        crops[name] = CropSpec(roi.count, roi.task)
+        crops[name] = CropSpec(roi.count, roi.task, roi.stages == "every")
     return crops
 
 
@@ -130,7 +130,7 @@ def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Net
     task would choose are chosen by attention.
     """
     after = {t: [u for u in upstream if u in tasks] for t, upstream in spec.after.items() if t in tasks}
-    crops = {n: c if c.task in tasks else CropSpec(c.count) for n, c in spec.crops.items()}
+    crops = {n: c if c.task in tasks else replace(c, task=None) for n, c in spec.crops.items()}
     # The global generator is restored, so that building a network changes nobody else's random numbers.
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)

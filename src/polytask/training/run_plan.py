@@ -60,6 +60,8 @@ def plan_hash(plan: Plan, fold: int) -> str:
                 del section[key]
         if (section.get("roi") or {}).get("below", 0) is None:
             del section["roi"]["below"]
+        if (section.get("roi") or {}).get("stages") == "deepest":
+            del section["roi"]["stages"]
     if not shared["training"]["compile"]:
         del shared["training"]["compile"]
     fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why", "untrained"})

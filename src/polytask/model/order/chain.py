@@ -87,6 +87,8 @@ class Chain:
         level = self.tasks[task].level
         if level == "voxel":
             return frozenset(range(stages))
+        if (crops := self.spec.crops.get(image)) and crops.every_stage:
+            return frozenset(range(stages))
         read = frozenset(range(max(0, stages - max(1, self.depth(task, image))), stages))
         return read | frozenset(self.list_visit_levels(image)) if level == "subject" else read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from polytask.cli import app
 from polytask.cohort.phantom import make_phantom
+from polytask.evaluation import learning_check
 from polytask.evaluation.evaluation_result import Estimate
 from polytask.evaluation.learning_check import (
     LearningCheck,
@@ -232,3 +234,12 @@ def test_labels_just_above_one_half_are_said() -> None:
             WHO[:2], {"p": np.array([[first, 0.9], [0.5, 0.9]])}, truth, np.ones((2, 2), bool)
         )
         assert bool(find_constant_answers({"finds": TASKS["finds"]}, collected({"finds": found}))) == same
+
+
+def test_a_run_has_trained_to_the_last_step_of_its_longest_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: dict[str, list[dict[str, int]]] = {"a": [{"step": 1}, {"step": 7}], "b": [{"step": 5}], "c": []}
+    settings = SimpleNamespace(shared=SimpleNamespace(training=SimpleNamespace(epochs=4, steps_per_epoch=30)))
+    monkeypatch.setattr(learning_check, "read_network_logs", lambda folder: log)
+    monkeypatch.setattr(learning_check, "Plan", SimpleNamespace(read=lambda folder: settings))
+    found = check_learning(Run(Path("r"), {"networks": {}}), {})
+    assert (found.steps, found.planned) == (7, 120)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +16,9 @@ import torch
 from polytask import cli
 from polytask.errors import PolytaskError
 from polytask.plan.machine import count_usable_cores
+from polytask.training import timing
 from polytask.training.rehearsal import load_rehearsal
-from polytask.training.timing import STEP_PARTS, Timing, list_timing_hints, time_steps
+from polytask.training.timing import STEP_PARTS, TIMING_WARM_UP, Timing, list_timing_hints, time_steps
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -128,6 +133,27 @@ def test_a_machine_is_busy_with_more_than_one_waiting(
 ) -> None:
     assert bool(ask(monkeypatch, 8, load)) == busy
     assert not ask(monkeypatch, 8, load, device="mps")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_reading_is_timed_by_the_batch_once_workers_have_none_ready(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first batches take a minute each and are left out; the others take half a second, over several epochs."""
+    now, read = [0.0], [0]
+    left_out = TIMING_WARM_UP + 2 * workers
+
+    def batches(epoch: int) -> Iterator[str]:
+        for _ in range(3):
+            now[0] += 60.0 if read[0] < left_out else 0.5
+            read[0] += 1
+            yield "batch"
+
+    loader = SimpleNamespace(batches=batches)
+    rehearsal: Any = SimpleNamespace(loader=lambda workers: nullcontext(loader))
+    monkeypatch.setattr("polytask.training.timing.time.perf_counter", lambda: now[0])
+    assert timing._time_reading(rehearsal, workers, 8) == 0.5
+    assert read[0] == left_out + 8
 
 
 def test_the_verb_separates_data_from_compute(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

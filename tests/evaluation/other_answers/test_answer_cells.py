@@ -15,6 +15,8 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.other_answers.answer_cells import OtherPooledAnswers, read_other_pooled
 from polytask.evaluation.other_answers.answer_columns import assign_columns
 from polytask.evaluation.other_answers.answer_table import AnswerTable
+from polytask.evaluation.other_answers.paired_views import list_pooled_views
+from polytask.inference.pooled_answers import PooledAnswers
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 
@@ -107,6 +109,29 @@ def test_labels_are_named_together_or_one_by_one() -> None:
     assert (np.isnan(found.called[1, 0]), found.called[1, 1]) == (True, 1.0)
     assert "2; expected 0, 1" in refuse("finds", {"finds.u": "2"})
     assert "'w' is no class" in refuse("finds", {"finds": "u;w"})
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "width"),
+    [
+        ("two", ["two.p.yes", "two"], 2),
+        ("grade", ["grade.p.1", "grade.p.2", "grade.p.3", "grade"], 3),
+        ("finds", ["finds.p.u", "finds.v"], 2),
+        ("os", ["os.p.T5", "os.p.T10", "os.risk"], 2),
+        ("size", ["size"], 0),
+    ],
+)
+def test_columns_that_no_row_answers_are_read_as_nothing(task: str, columns: list[str], width: int) -> None:
+    header: Any = SimpleNamespace(tasks=dict(TASKS))
+    found, _ = assign_columns(Path("t.csv"), ["subject", *columns], TASKS, header)
+    table = AnswerTable("t", Path("t.csv"), found, {task: {}}, ())
+    nothing = read_other_pooled(table, TASKS[task])
+    shapes = {array.shape for array in (nothing.p, nothing.called) if array is not None}
+    assert shapes == ({(0, width)} if width else set())
+    value = np.zeros((1, 2)) if task in ("os", "finds") else np.zeros(1)
+    known = np.ones((1, 2) if task == "finds" else 1, bool)
+    ours = PooledAnswers((("s0", ""),), {"p": np.zeros((1, width)), "value": np.zeros(1)}, value, known)
+    assert list_pooled_views(TASKS[task], ours, nothing) == []
 
 
 def test_a_number_has_a_dot_and_is_finite() -> None:

@@ -48,19 +48,13 @@ def read_other_pooled(table: AnswerTable, task: Task) -> OtherPooledAnswers:
     """Read all answers of a table to one visit or subject task."""
     rows, columns = table.rows[task.name], table.columns[task.name]
     ids = tuple(rows)
+    # A table may have columns of a task and no row that answers it: the shape says for how many classes all the same.
+    shape = (len(ids), len(_list_probability_names(task)))
     p = called = risk = value = None
     if columns.p:
-        p = (
-            np.stack([_read_probabilities(table, r, task) for r in rows.values()])
-            if ids
-            else np.zeros((0, 1))
-        )
+        p = np.array([_read_probabilities(table, r, task) for r in rows.values()]).reshape(shape)
     if find_answer_form(task.kind) in ("class", "grade", "labels") and (columns.answer or columns.parts):
-        called = (
-            np.stack([_read_named_classes(table, r, task) for r in rows.values()])
-            if ids
-            else np.zeros((0, 1))
-        )
+        called = np.array([_read_named_classes(table, r, task) for r in rows.values()]).reshape(shape)
     if find_answer_form(task.kind) == "time" and columns.risk:
         risk = np.array([_parse_number_cell(table, r, columns.risk) for r in rows.values()])
     if find_answer_form(task.kind) == "number":
@@ -68,11 +62,17 @@ def read_other_pooled(table: AnswerTable, task: Task) -> OtherPooledAnswers:
     return OtherPooledAnswers(ids, p, called, risk, value, {who: k for k, who in enumerate(ids)})
 
 
+def _list_probability_names(task: Task) -> list[str]:
+    """List what probabilities of a task are named by: horizons, classes or labels; none for a number."""
+    form = find_answer_form(task.kind)
+    if form == "time":
+        return [f"T{t:g}" for t in getattr(task, "horizons", ())]
+    return [] if form == "number" else list(list_class_names(task))
+
+
 def _read_probabilities(table: AnswerTable, row: TextRow, task: Task) -> Floats:
     """Read the probabilities of a row `[classes, labels or horizons]`; those of classes must sum to 1."""
-    columns = table.columns[task.name].p
-    survival = find_answer_form(task.kind) == "time"
-    names = [f"T{t:g}" for t in getattr(task, "horizons", ())] if survival else list(list_class_names(task))
+    columns, names = table.columns[task.name].p, _list_probability_names(task)
     probabilities = np.array(
         [_parse_number_cell(table, row, columns[n]) if n in columns else np.nan for n in names]
     )
@@ -82,7 +82,7 @@ def _read_probabilities(table: AnswerTable, row: TextRow, task: Task) -> Floats:
             f"{table.where(row)}: {columns[names[odd[0]]]} is {probabilities[odd[0]]:g}; expected a probability "
             "between 0 and 1"
         )
-    if survival or find_answer_form(task.kind) == "labels":
+    if find_answer_form(task.kind) in ("time", "labels"):
         return probabilities
     known = np.isfinite(probabilities)
     if len(names) == 2 and known.sum() == 1:  # with two classes, one probability gives the other

@@ -74,6 +74,12 @@ def test_fair_shares_solve_their_equation(power: float) -> None:
     assert np.diag([1e-4, 1.0, 1e4]) * 3 / 10001.0001 @ steep == pytest.approx(steep**-power, rel=1e-4)
 
 
+@pytest.mark.parametrize("power", [1.0, 0.5, 0.25])
+def test_fair_shares_are_exact_after_five_newton_steps(power: float) -> None:
+    """Near the solution each step doubles the digits; it is solved anew in every training step."""
+    assert solve_fair_weights(G, power, rounds=5) == pytest.approx(solve_fair_weights(G, power), rel=1e-9)
+
+
 def test_fair_shares_of_opposed_gradients_stay_finite() -> None:
     found = solve_fair_weights(np.array([[1.0, -1.0], [-1.0, 1.0]]), 1.0)
     assert np.isfinite(found).all()

@@ -63,6 +63,7 @@ def test_what_is_asked() -> None:
         ("response=nan", "between 0 and 1"),
         ("grade=0.9", "grade is a ordinal with 3 classes"),
         ("respons=0.9", "did you mean 'response'"),
+        ("findings.cyts=0.9", "did you mean 'findings.cyst'"),
         ("findings.lump=0.9", "no task with two classes or labels"),
     ],
 )

@@ -71,7 +71,10 @@ def test_twins_take_the_step_of_one_over_several_batches(monkeypatch: pytest.Mon
     """Twice the sums over twice the counts are the same means, whether the gradients are sent while the last backward
     pass runs (`equal`) or after it."""
 
+    sent: list[int] = []
+
     def double(message: torch.Tensor, async_op: bool) -> SimpleNamespace:
+        sent.append(message.numel())
         message *= 2
         return SimpleNamespace(wait=lambda: None)
 
@@ -84,6 +87,7 @@ def test_twins_take_the_step_of_one_over_several_batches(monkeypatch: pytest.Mon
         moved.append(
             (result.losses, result.norm, torch.cat([p.flatten() for p in state.network.parameters()]))
         )
+    assert bool(sent) == (rule == "equal"), "while the last pass runs, where one pass has all gradients"
     (losses, norm, one), (other_losses, other_norm, two) = moved
     assert other_losses == pytest.approx(losses, rel=1e-5)
     assert other_norm == pytest.approx(norm, rel=1e-4)

@@ -130,3 +130,38 @@ def test_a_network_without_survival_tasks_scores_nobody(
     learn_survival(context, "")
     assert not (tmp_path / LEARNED_FILE).exists()
     assert read_decisions(tmp_path) == Decisions()
+
+
+def test_only_training_subjects_are_scored_and_no_mask_is_predicted_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A score needs no mask, and masks would take most of the time."""
+    scored: list[tuple[str, bool]] = []
+
+    def predict(network: Any, full: str, plan: Any, device: Any, pooled_only: bool) -> None:
+        scored.append((full, pooled_only))
+
+    collector = SimpleNamespace(add_sample=lambda full, predictions: None, stack=lambda: {})
+    for name, stand_in in {
+        "make_network_spec": lambda *of: None,
+        "make_network": lambda *of: SimpleNamespace(to=lambda device: None),
+        "load_weights": lambda folder: {},
+        "put_weights": lambda *of: None,
+        "PooledCollector": lambda *of: collector,
+        "full_sample": lambda store, cohort, sample, *of: sample,
+        "predict_sample": predict,
+    }.items():
+        monkeypatch.setattr(survival_learning, name, stand_in)
+    run = SimpleNamespace(folder=tmp_path, networks={"": ["os"]}, find_best_checkpoint=lambda name: tmp_path)
+    cohort = SimpleNamespace(header=None, samples=lambda subjects: list(subjects))
+    context: Any = SimpleNamespace(
+        plan=SimpleNamespace(folds={0: fold_of(os=OS)}),
+        fold=0,
+        run=run,
+        cohort=cohort,
+        store=None,
+        parts=SimpleNamespace(train=("a", "b"), tune=("c",), held_out=("d",)),
+        world=SimpleNamespace(device=None),
+    )
+    survival_learning._score_training_subjects(context, "", {})
+    assert scored == [("a", True), ("b", True)]

@@ -179,7 +179,10 @@ def test_the_table_names_every_part_and_task(work: Path, capsys: pytest.CaptureF
 
 
 def test_workers_are_measured_beside_this_process(work: Path) -> None:
-    found = time_steps(work, steps=2, changes=["training.workers=1", "training.precision=bf16"])
+    told: list[str] = []
+    changes = ["training.workers=1", "training.precision=bf16"]
+    found = time_steps(work, steps=2, changes=changes, progress=told.append)
+    assert told == ["reading in this process", "reading with 1 workers", "steps", "tune"]
     assert found.workers == 1
     assert found.read > 0
     assert found.read_here > 0

@@ -118,6 +118,13 @@ def test_a_case_is_judged_where_its_mask_is_known() -> None:
         assert metrics is not None
         assert metrics["dice"] == pytest.approx(expected)
         assert "hd95" not in metrics
+    case = SimpleNamespace(known=lambda name: [True, False], voxel={"mask": value}, region={})
+    half: Any = SimpleNamespace(case=lambda key: case)
+    two = make_task("mask", {"kind": "segmentation", "structures": ["s", "t"], "exclusive": True})
+    thirds = {"p": torch.cat([prediction["p"], torch.zeros(1, 1, 2, 2)], dim=1)}
+    known = measure_stored_case(half, "k", two, thirds, (1.0, 1.0))
+    assert known is not None, "one of its structures is known"
+    assert known["dice.s"] == pytest.approx(2 * 2 / (2 + 3))
     assert measure_stored_case(store_of(False, {}), "k", task, prediction, (1.0, 1.0)) is None
     assert measure_stored_case(store_of(True, {}), None, task, prediction, (1.0, 1.0)) is None
 

@@ -146,7 +146,7 @@ def test_the_verb_prints_a_table_for_every_mix(capsys: pytest.CaptureFixture[str
     assert heading.count("hard") == heading.count("singles") == 4, (
         "each of the four figures stands beside both"
     )
-    for name in ("hard ", "single ", "mtan ", "mtan, paper form "):
+    for name in ("hard ", "single ", "mtan_light ", "mtan "):
         assert sum(line.startswith(name) for line in lines) == 2 + (name == "single "), name  # the legend too
 
 

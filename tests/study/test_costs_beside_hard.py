@@ -54,3 +54,5 @@ def test_arms_are_counted_with_their_own_values(prepared_once: Path) -> None:
     assert lines[1].split()[:3] == ["single", "not", "timed"]
     assert lines[3].startswith("  mtan    2.50 × time")
     assert list(format_costs_beside_hard({})) == []
+    some = compare_costs_with_hard(replace(design, arms=arms[:3], tasks=("grade", "os")), ground)
+    assert some["single"].parameters > 1.5

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from polytask.cli.cost_prediction import predict_cost_memory
+from polytask.model.sharing_names import name_block_form
 
 if TYPE_CHECKING:
     from polytask.model.cost_setting import CostSetting
@@ -86,7 +87,7 @@ def make_cost_document(setting: CostSetting, costs: Sequence[SharingCost]) -> di
 def _format_cost_row(
     setting: CostSetting, cost: SharingCost, hard: SharingCost, singles: SharingCost
 ) -> tuple[str, ...]:
-    cells = [cost.sharing if cost.form == "light" else f"{cost.sharing}, {cost.form} form"]
+    cells = [name_block_form(cost.sharing, cost.form)]
     for what, unit in UNIT_BY_QUANTITY.items():
         cells += [
             _format_three_digits(getattr(cost, what) / unit),

@@ -38,16 +38,18 @@ def compare_costs_with_hard(design: StudyDesign, workspace: Workspace) -> dict[s
     """Return arm → its costs beside `hard`; nothing for a cohort without images, whose networks all cost little."""
     from polytask.training.architecture_costs import count_architecture_cost
 
-    header = workspace.header(design.tasks)
+    header, tasks = workspace.cohort.header, workspace.tasks(design.tasks)
     if not header.images:
         return {}
-    fold = workspace.choose_timed_fold(design.folds, workspace.tasks(design.tasks))
+    fold = workspace.choose_timed_fold(design.folds, tasks)
+    trained = workspace.list_trained_tasks(fold, tasks)
     common = set_values(workspace.plan, design.list_plan_overrides())
-    base = count_architecture_cost(common, header, common.shared.model.model_copy(update=HARD_MODEL), fold)
+    hard = common.shared.model.model_copy(update=HARD_MODEL)
+    base = count_architecture_cost(common, header, hard, fold, trained)
     costs = {}
     for arm in design.arms:
-        plan = arm.plan(workspace.plan, header, design.list_plan_overrides())
-        ratios = count_architecture_cost(plan, header, plan.shared.model, fold).divide_by(base)
+        plan = arm.plan(workspace.plan, workspace.header(design.tasks), design.list_plan_overrides())
+        ratios = count_architecture_cost(plan, header, plan.shared.model, fold, trained).divide_by(base)
         step = divide_step_times(design.paces, arm.name)
         costs[arm.name] = CostBesideHard(step, ratios.flops, ratios.memory, ratios.parameters)
     return costs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,18 +38,22 @@ class ArchitectureCost:
         )
 
 
-def count_architecture_cost(plan: Plan, header: Header, model: ModelPlan, fold: int = 0) -> ArchitectureCost:
+def count_architecture_cost(
+    plan: Plan, header: Header, model: ModelPlan, fold: int = 0, trained: Sequence[str] | None = None
+) -> ArchitectureCost:
     """Count the cost of an architecture for the images of a cohort, with the sizes of a plan. Nothing is computed:
-    tensors have shapes only."""
+    tensors have shapes only. `trained` are the tasks, by default all that the fold can train."""
     trial = plan.model_copy(deep=True)
     trial.shared.model, trial.shared.training.batch = model, 1
     place, part = torch.device("meta"), trial.folds[fold]
     flops = memory = parameters = 0.0
-    for tasks in assign_networks(list(part.tasks), model.sharing, model.after).values():
+    for tasks in assign_networks(
+        list(part.tasks if trained is None else trained), model.sharing, model.after
+    ).values():
         own = header.model_copy(update={"tasks": {t: header.tasks[t] for t in tasks}})
         made = {t: task for t, task in make_tasks(part).items() if t in tasks}
         # Tables, bags and crops come on top of every architecture alike.
-        spec = replace(make_network_spec(trial, part, own), tables={}, slides={}, crops={})
+        spec = replace(make_network_spec(trial, part, header), tables={}, slides={}, crops={})
         with place:
             network = make_network(spec, made, 0).to(place)
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():

@@ -21,6 +21,7 @@ from tests.kinds.worlds import TABLE_WORLDS, Cells, TableWorld
 VOXEL_SPECS: dict[str, dict[str, Any]] = {
     "segmentation": {"image": "ct", "structures": ["liver", "tumor"]},
     "dose": {"image": "ct", "unit": "Gy"},
+    "map": {"image": "ct", "unit": "mm"},
 }
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from polytask.tasks.dose import Dose
-from polytask.tasks.dose_criterion import DoseCriterion, compute_histogram_distance
 from polytask.tasks.dvh import (
     compute_dvh_statistics,
     compute_volume_dose,
 )
+from polytask.tasks.field_criterion import FieldCriterion, compute_histogram_distance
 from polytask.tasks.target import Target
 
 R = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def test_loss_is_the_masked_mean_absolute_error() -> None:
     value, output = torch.rand(3, 5, 6, 7) * 70, torch.rand(3, 1, 5, 6, 7)
     region = torch.rand(3, 5, 6, 7) < 0.4
     target = Target(value, torch.tensor([[True], [True], [False]]), region)
-    found, count = DoseCriterion(10.0, 0.0, 2.0)(output, target, ["a"] * 3)
+    found, count = FieldCriterion(10.0, 0.0, 2.0)(output, target, ["a"] * 3)
     expected = sum((output[i, 0] - value[i] / 10)[region[i]].abs().mean() for i in range(2)) / 2.0
     assert count == 2
     torch.testing.assert_close(found, expected)
@@ -78,17 +78,17 @@ def test_histogram_part_looks_only_into_structures_and_region() -> None:
     region[:, 3] = False
     structures = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
     structures[:, 0, 2:] = True
-    plain = DoseCriterion(1.0, 0.0, 1.0)(output, Target(value, torch.ones(1, 1), region, structures), ["a"])[
+    plain = FieldCriterion(1.0, 0.0, 1.0)(output, Target(value, torch.ones(1, 1), region, structures), ["a"])[
         0
     ]
-    total = DoseCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region, structures), ["a"])[
+    total = FieldCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region, structures), ["a"])[
         0
     ]
     assert (total - plain).item() == pytest.approx(2.0)
     (grad,) = torch.autograd.grad(total - plain, output)
     assert grad[0, 0, 2].sum().item() == pytest.approx(2.0)
     assert grad[0, 0, [0, 1, 3]].abs().sum() == 0
-    without = DoseCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region), ["a"])[0]
+    without = FieldCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region), ["a"])[0]
     assert without.item() == pytest.approx(plain.item())
 
 

@@ -223,6 +223,21 @@ def dose(dvh: float) -> World:
     return World(make_task("t", fields), target, truth[:, None] / 10.0, 3)
 
 
+def voxel_map() -> World:
+    """A distance to the border of a box: negative inside."""
+    space = (6, 7, 8)
+    masks = _boxes(ITEMS, space, 1)[:, 0]
+    value = np.where(masks, -6.0, 6.0) + _generator(6).normal(0, 4, (ITEMS, *space))
+    center, scale = float(np.median(value)), 4.0
+    deviation = float(np.abs(value - center).mean())
+    fields = {"kind": "map", "unit": "mm", "center": center, "scale": scale, "deviation": deviation}
+    fields["constant"] = c.find_dose_constant(deviation, scale)
+    truth = torch.from_numpy(value).float()
+    region = torch.ones(ITEMS, *space, dtype=torch.bool)
+    target = Target(truth, torch.ones(ITEMS, 1, dtype=torch.bool), region)
+    return World(make_task("t", fields), target, (truth[:, None] - center) / scale, 3)
+
+
 WORLDS: dict[str, Callable[[], World]] = {
     "classification": lambda: classification(2, False),
     "classification, balanced": lambda: classification(4, True),
@@ -239,6 +254,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "segmentation, overlapping": lambda: segmentation(False, (12, 14)),
     "dose": lambda: dose(0.0),
     "dose, histograms": lambda: dose(0.5),
+    "map": voxel_map,
 }
 
 

@@ -163,7 +163,7 @@ def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculat
 
 
 METRICS_FROM_0_TO_1 = ("dice", "surface_dice")
-NON_NEGATIVE_METRICS = ("hd95", "mae")
+NON_NEGATIVE_METRICS = ("hd95", "mae", "rmse")
 
 
 def average_voxel_cases(names: list[str], values: Floats, calculator: MetricCalculator) -> MetricsByName:

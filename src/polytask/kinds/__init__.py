@@ -19,6 +19,7 @@ from polytask.kinds.plan_reasons import round_number
 from polytask.kinds.regression import RegressionKind
 from polytask.kinds.segmentation import SegmentationKind
 from polytask.kinds.survival import SurvivalKind
+from polytask.kinds.voxel_map import VoxelMapKind
 
 AnyKind = PooledKind | VoxelKind
 
@@ -31,6 +32,7 @@ KINDS: dict[str, AnyKind] = {
     "count": CountKind(),
     "survival": SurvivalKind(),
     "dose": DoseKind(),
+    "map": VoxelMapKind(),
 }
 
 

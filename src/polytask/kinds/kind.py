@@ -31,7 +31,7 @@ SkillRule = Literal["rank", "error", "primary", "own"]
 the order of scores and is ½ by chance, so the skill is 2 × metric − 1. `error`: 1 − MAE / MAE of a constant, where the
 primary metric is undefined or is that MAE. `primary`: the primary metric itself. `own`: only the class in `tasks/`
 knows, and the intervals of all its metrics come from leaving subjects out."""
-VoxelNoun = Literal["mask", "dose"]
+VoxelNoun = Literal["mask", "dose", "map"]
 """What a file with the values of a voxel task is called in messages, and its role in the checks of files."""
 CellParser = Callable[[str], Any]
 """A function: text of a cell → its value; raises `UnreadableCell`."""
@@ -117,7 +117,7 @@ class TrainVoxels:
 
     Args:
         masks: one record per case. crop: the crop rule whose voxels count.
-        doses: the doses in the voxels that count, None when no dose is known.
+        doses: the values of a dose or map in the voxels that count, None when none is known.
         spacing: spacing of the image. unit: unit of the spacing.
         structures: names of the masks whose dose-volume histograms are judged.
         table: table and task, for messages.

@@ -103,11 +103,13 @@ def prepare_target(
 
 
 def prepare_dose(path: Path, region: Path | None, frame: TargetFrame) -> StoredTarget:
-    """Read the dose of one case; training patches are centered where it is above a tenth of its maximum."""
+    """Read the dose or the map of one case; training patches are centered where its size is above a tenth of the
+    largest."""
     volume = frame.read(path)
     value = np.ascontiguousarray(frame.bring_to_grid(volume, 1)[0], np.float32)
     here = _read_region(region, frame)
-    high = (value > 0.1 * float(value.max()))[None].astype(np.uint8)
+    size = np.abs(value)
+    high = (size > 0.1 * float(size.max()))[None].astype(np.uint8)
     return StoredTarget(value, here, _draw_structure_points(high, False, [True], here, frame.where), (True,))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.inference.pooled_answers import PooledAnswers
-from polytask.kinds import find_answer_form
+from polytask.kinds import find_answer_form, find_voxel_kind
 from polytask.report.metric_tables import format_number
 from polytask.report.report_material import ReportMaterial
 from polytask.tasks.task import PooledTask, Task
@@ -40,7 +40,7 @@ def _write_question(material: ReportMaterial, task: str, visit: str) -> str:
 
 
 def write_voxel_lines(material: ReportMaterial, task: Task, subject: str) -> list[AnswerLine]:
-    """Write one line per visit: the size and overlap of each structure, or the error of a dose."""
+    """Write one line per visit: the size and overlap of each structure, or the error of a dose or map."""
     cases, area, lines = material.answers.voxel[task.name], material.find_size_unit(task.name), []
     for (who, visit), metrics in zip(cases.ids, cases.metrics, strict=True):
         if who != subject:
@@ -49,7 +49,9 @@ def write_voxel_lines(material: ReportMaterial, task: Task, subject: str) -> lis
         if find_answer_form(task.kind) == "field":
             unit = getattr(task, "unit", "")
             error = f"mean error {format_number(metrics.get('mae', np.nan))} {unit}".strip()
-            lines.append(AnswerLine(question, error, "", "see the dose pictures below"))
+            lines.append(
+                AnswerLine(question, error, "", f"see the {find_voxel_kind(task.kind).noun} pictures below")
+            )
             continue
         drawn, overlap, known = [], [], []
         for s in list_class_names(task):

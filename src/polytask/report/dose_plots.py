@@ -1,4 +1,4 @@
-"""Pictures of a dose: truth, prediction, their difference, and dose-volume histograms."""
+"""Pictures of a dose or map: truth, prediction, their difference, and dose-volume histograms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from polytask.array_types import Floats, Mask
 from polytask.cohort import header
 from polytask.evaluation.voxel_truth import read_structure_masks
+from polytask.kinds import find_voxel_kind
 from polytask.report.drawing import (
     Picture,
     create_figure,
@@ -26,7 +27,8 @@ from polytask.report.view_planes import choose_view_planes, show_cut
 from polytask.report.voxel_cases import RankedCase, VoxelCase, choose_shown_cases, read_voxel_case
 
 MIN_DRAWN_DOSE_SHARE = 0.05
-"""Doses below this share of the largest dose are not drawn, so that the image stays visible."""
+"""Doses below this share of the largest dose are not drawn, so that the image stays visible; of a map with negative
+values all are drawn."""
 
 
 def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
@@ -34,11 +36,12 @@ def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
     shown = choose_shown_cases(material, name)
     if not shown:
         return []
-    unit, title = str(getattr(material.tasks[name], "unit", "")) or "dose", material.names.task(name)
+    task, title = material.tasks[name], material.names.task(name)
+    unit = str(getattr(task, "unit", "")) or find_voxel_kind(task.kind).noun
     voxel_cases = [read_voxel_case(material, name, s.who) for s in shown]
     pictures: list[Picture] = []
     for case, voxel_case in zip(shown, voxel_cases, strict=True):
-        lead = f"{write_case_heading(case, material.tasks[name].primary).removesuffix('.')} {unit}:"
+        lead = f"{write_case_heading(case, task.primary).removesuffix('.')} {unit}:"
         pictures += make_dose_cuts(voxel_case, unit, lead, f"{case.word.capitalize()} case of {title}")
     with use_report_style():
         middle = len(shown) // 2
@@ -56,23 +59,27 @@ def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
 
 
 def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> list[Picture]:
-    """Draw truth, prediction and their difference over the image, in the slice with the largest area of high true dose.
+    """Draw truth, prediction and their difference over the image, in the slice with the largest area of large values.
 
-    Truth and prediction share one scale. Outside the region that counts nothing is drawn.
+    Truth and prediction share one scale, which has two sides where the truth is negative somewhere. Outside the region
+    that counts nothing is drawn.
     """
     truth, answer = np.asarray(voxel_case.truth.value, np.float64), np.asarray(voxel_case.answer, np.float64)
     region = voxel_case.truth.region
     inside = np.ones(truth.shape, bool) if region is None else region
     # Truth and prediction share the scale of the truth, so that equal colors mean equal doses.
-    top = float(max(truth[inside].max(initial=0.0), 1e-9))
-    hot = truth >= 0.9 * top
+    signed = bool((truth[inside] < 0).any())
+    size = np.abs(truth) if signed else truth
+    top = float(max(size[inside].max(initial=0.0), 1e-9))
+    hot = inside & (size >= 0.9 * top) if signed else truth >= 0.9 * top
     plane = choose_view_planes(voxel_case.grid, hot)[0]
     window = choose_gray_window(voxel_case.image[0], voxel_case.modality, hot)
     is_inside, gap = plane.cut(inside, voxel_case.grid), answer - truth
     # The 99.5 % quantile, because one wrong voxel would make all other differences pale. A color scale needs a width,
     # so 0 becomes 1.
     reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
-    where = "Axial slice with the largest area of high true dose. " if voxel_case.grid.dims == 3 else ""
+    high = "large true values" if signed else "high true dose"
+    where = f"Axial slice with the largest area of {high}. " if voxel_case.grid.dims == 3 else ""
     place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""
     note = f"{where}{place}{window.text}. {describe_orientation(voxel_case)}".strip()
     pictures = []
@@ -84,6 +91,9 @@ def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> lis
             cut = plane.cut(dose, voxel_case.grid)
             if word == "prediction − truth":
                 look_of: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "alpha": 0.85}
+                veil = np.ma.masked_where(~is_inside, cut)
+            elif signed:
+                look_of = {"cmap": "PuOr_r", "vmin": -top, "vmax": top, "alpha": 0.75}
                 veil = np.ma.masked_where(~is_inside, cut)
             else:
                 look_of = {"cmap": "turbo", "vmin": 0, "vmax": top, "alpha": 0.75}

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from polytask.array_types import NAN
-from polytask.tasks.dose_criterion import DoseCriterion
 from polytask.tasks.dvh import compute_dvh_statistics
+from polytask.tasks.field_criterion import FieldCriterion
 from polytask.tasks.heads_and_losses import make_voxel_head
 from polytask.tasks.task import Criterion, Prediction, TaskLevel
 
@@ -53,8 +53,8 @@ class Dose:
         return make_voxel_head(features, dims, [self.median / self.scale])
 
     def criterion(self) -> Criterion:
-        """Make the loss: masked L1 with an optional histogram part, see `dose_criterion.py`."""
-        return DoseCriterion(self.scale, self.dvh, self.constant)
+        """Make the loss: masked L1 with an optional histogram part, see `field_criterion.py`."""
+        return FieldCriterion(self.scale, self.dvh, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn the output into `value [N, *space]` in the unit of the task, not below 0."""

@@ -25,8 +25,8 @@ def check_file_contents(evidence: Evidence) -> Iterator[Problem]:
                 "error",
                 "not-finite",
                 f"{file_cell.column}: NaN or Inf among the voxels",
-                "replace them with the background value, or mark where the dose counts in `_region`"
-                if file_cell.role == "dose"
+                f"replace them with the background value, or mark where the {file_cell.role} counts in `_region`"
+                if file_cell.role in ("dose", "map")
                 else "replace them with the background value",
             )
         if file_cell.role == "image":

@@ -14,7 +14,7 @@ from polytask.images.formats import read_image_file
 from polytask.images.plane_paths import find_source_file
 from polytask.images.volume import Grid, Volume
 
-FileRole = Literal["image", "mask", "region", "dose", "slide"]
+FileRole = Literal["image", "mask", "region", "dose", "map", "slide"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The loss of a dose: masked L1 per voxel, and optionally the distance of dose-volume histograms."""
+"""The loss of a number per voxel: masked L1, and for a dose optionally the distance of dose-volume histograms."""
 
 from __future__ import annotations
 
@@ -30,20 +30,23 @@ def compute_histogram_distance(predicted: Tensor, truth: Tensor) -> Tensor:
     return (predicted.sort().values - truth.sort().values).abs().mean()
 
 
-class DoseCriterion(nn.Module):
+class FieldCriterion(nn.Module):
     """The mean over images of the L1 error inside the region, in units of `scale`, plus `dvh` times the histogram
-    distance, averaged over the structures that occur inside the region (finest level only)."""
+    distance, averaged over the structures that occur inside the region (finest level only).
 
-    def __init__(self, scale: float, dvh: float, constant: float) -> None:
+    The output stands for `center + scale · output`.
+    """
+
+    def __init__(self, scale: float, dvh: float, constant: float, center: float = 0.0) -> None:
         super().__init__()
-        self.scale, self.dvh, self.constant = scale, dvh, constant
+        self.scale, self.dvh, self.constant, self.center = scale, dvh, constant, center
 
     def _find_counted_images(self, target: Target) -> Tensor:
         is_counted = target.known.bool().flatten(1).any(1)
         return is_counted if target.region is None else is_counted & target.region.bool().flatten(1).any(1)
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Count the images that have a known dose and at least one voxel in the region."""
+        """Count the images that have a known value and at least one voxel in the region."""
         return self._find_counted_images(target).sum().float()
 
     def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -60,7 +63,8 @@ class DoseCriterion(nn.Module):
         else:
             region = target.region[rows].bool()
         # Unknown voxels may be NaN: NaN · 0 is NaN, so they are replaced, not only multiplied by the region.
-        value = torch.where(region, value, torch.zeros_like(value)).float() / self.scale
+        value = torch.where(region, value, torch.zeros_like(value)).float()
+        value = (value - self.center if self.center else value) / self.scale
         with disable_autocast(outputs):
             total = torch.zeros((), device=device)
             for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):

@@ -124,6 +124,12 @@ def test_steps_that_can_be_afforded_by_hand(step: int, seconds: float, end: int)
     assert find_affordable_end(step, seconds, 1.0, 2.0, 10) == end
 
 
+def test_evaluations_that_cost_nothing_leave_all_time_to_steps() -> None:
+    assert find_affordable_end(0, 10.0, 1.0, 0.0, 10) == 10
+    assert find_affordable_end(4, 10.0, 1.0, 0.0, 10) == 14
+    assert find_affordable_end(4, 0.5, 1.0, 0.0, 10) == 4
+
+
 def test_a_short_measurement_counts_for_less(tmp_path: Path) -> None:
     """5 % of 400 steps are 20: after 8 steps of 3 s, the mean goes 8/20 of the way from 1 s to 3 s."""
     machine = Machine(lambda now: 3.0)

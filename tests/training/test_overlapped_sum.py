@@ -12,7 +12,7 @@ import torch
 from torch.nn import Parameter
 
 from polytask.training.distributed import World
-from polytask.training.overlapped_sum import OverlappedSum, divide_into_buckets
+from polytask.training.overlapped_sum import BUCKET_BYTES, OverlappedSum, divide_into_buckets
 from polytask.training.rehearsal import load_rehearsal
 from polytask.training.step import take_step
 
@@ -25,6 +25,10 @@ def test_buckets_hold_all_parameters_from_the_last_to_the_first() -> None:
     buckets = divide_into_buckets(parameters, 4 * 4)
     assert [[p.numel() for p in bucket] for bucket in buckets] == [[2, 2], [10], [1, 3]]
     assert divide_into_buckets([], 100) == []
+    # 24 MB of gradients are one message, 28 MB two.
+    large = [Parameter(torch.empty(2**20, device="meta")) for _ in range(7)]
+    assert [len(bucket) for bucket in divide_into_buckets(large[:6], BUCKET_BYTES)] == [6]
+    assert [len(bucket) for bucket in divide_into_buckets(large, BUCKET_BYTES)] == [6, 1]
 
 
 def test_two_processes_with_different_tasks_get_the_same_bits_either_way(tmp_path: Path) -> None:

@@ -130,6 +130,16 @@ def test_evaluations_that_cost_nothing_leave_all_time_to_steps() -> None:
     assert find_affordable_end(4, 0.5, 1.0, 0.0, 10) == 4
 
 
+def test_the_first_estimate_is_written_once(tmp_path: Path) -> None:
+    """A run that was killed before its first checkpoint begins again with the estimate that its log holds."""
+    make_moving_end(Machine(lambda now: 1.0), settings_of(), tmp_path).log_start(FIRST)
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert read_end_estimates(tmp_path, "") == {0: FIRST}
+    make_moving_end(Machine(lambda now: 1.0), settings_of(), tmp_path).log_start(FIRST)
+    assert (tmp_path / "metrics.jsonl").read_text() == text
+    make_moving_end(Machine(lambda now: 1.0), settings_of()).log_start(FIRST)
+
+
 def test_a_short_measurement_counts_for_less(tmp_path: Path) -> None:
     """5 % of 400 steps are 20: after 8 steps of 3 s, the mean goes 8/20 of the way from 1 s to 3 s."""
     machine = Machine(lambda now: 3.0)

@@ -199,7 +199,7 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
         ({"after": {"response": ["os"]}}, "'os' is not known"),
         (
             {"after": {"mask": ["dose"]}, "uncertainty": "entropy"},
-            "'dose' predicts a dose; choose variance or none",
+            "'dose' predicts a number per voxel; choose variance or none",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 from polytask.inference.sample_batch import select_mirror_axes
 from polytask.model.network import Network
 from polytask.model.slice_reader import list_sliced_images
-from polytask.model.vector_encoders import SideOutputs
+from polytask.model.source_encoders import SideOutputs
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.evaluation_sample import FullSample
 

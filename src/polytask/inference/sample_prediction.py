@@ -25,7 +25,7 @@ from polytask.inference.sample_batch import (
 from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
 from polytask.model.network import Network
-from polytask.model.vector_encoders import Condition
+from polytask.model.source_encoders import Condition
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample

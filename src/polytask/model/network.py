@@ -9,17 +9,11 @@ from torch import Tensor, nn
 
 from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
 from polytask.model.crop_tokens import crop_source, make_crop_readers, make_crop_tokens
-from polytask.model.image_tokens import (
-    Pyramid,
-    TaskOutput,
-    ViewResult,
-    describe_map_sources,
-    make_image_tokens,
-)
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.input_fusion.film import make_modulations
 from polytask.model.network_inputs import (
     NetworkInputs,
+    compute_pyramids,
     hide_sources,
     mark_partly_read_rows,
     restore_pyramid_rows,
@@ -31,25 +25,31 @@ from polytask.model.network_inputs import (
 from polytask.model.network_roles import find_network_roles
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import order_tasks
+from polytask.model.order.answer_maps import make_handed_down_map
 from polytask.model.order.chain import Chain
+from polytask.model.order.logits import make_coarse_logits
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
 from polytask.model.second_level import (
     SecondLevel,
-    answer_tasks,
+    answer_in_second_level,
     embed_answers,
     group_by_answers,
     list_answer_groups,
 )
-from polytask.model.sharing import SharingBlock, compute_pyramids, make_block
+from polytask.model.sharing import SharingBlock, make_block
 from polytask.model.slice_reader import list_sliced_images, make_slice_attentions, read_slices
-from polytask.model.task_branches import PooledBranch, VoxelBranch, upstream_source
-from polytask.model.vector_encoders import (
+from polytask.model.source_encoders import (
     Condition,
+    Pyramid,
     SideOutputs,
+    TaskOutput,
     VectorEncoders,
     VectorEncoding,
+    ViewResult,
+    make_image_tokens,
 )
+from polytask.model.task_branches import PooledBranch, VoxelBranch, upstream_source
 from polytask.tasks.task import Task
 
 
@@ -100,7 +100,7 @@ class Network(nn.Module):
             {
                 task: PooledBranch(
                     tasks[task],
-                    describe_map_sources(self.chain, task),
+                    self.chain.describe_map_sources(task),
                     [
                         *list_sliced_images(spec),
                         *spec.tables,
@@ -174,10 +174,15 @@ class Network(nn.Module):
         # Upstream tasks come first in this order, so that their outputs exist already.
         for group in self.answer_groups:
             reader = group[0]
-            handed_down = embed_answers(self, reader, outputs, tokens, inputs.visit_known)
-            tokens = {**tokens, reader: tokens[reader] | handed_down}
-            answers_by_task, weights = answer_tasks(self, group, tokens, inputs.day)
-            outputs |= answers_by_task
+            if self.chain.embedded_tasks[reader]:
+                handed_down = embed_answers(self, reader, outputs, tokens, inputs.visit_known)
+                tokens = {**tokens, reader: tokens[reader] | handed_down}
+            weights: SideOutputs = {}
+            if reader in self.levels:
+                answers_by_task, weights = answer_in_second_level(self, group, tokens, inputs.day)
+                outputs |= answers_by_task
+            else:
+                outputs[reader], weights[reader] = self.branches[reader](tokens[reader], inputs.day)
             for task in group:
                 of_sources = {f"source.{n}": w for n, w in weights[task].items()}
                 side_outputs[task] = vectors.side_outputs[task] | slice_weights.get(task, {}) | of_sources
@@ -250,10 +255,10 @@ class Network(nn.Module):
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
-                handed = self.voxels.make_handed_down_map(task, answers[task], stop)
+                handed = make_handed_down_map(self.voxels, task, answers[task], stop)
                 maps[task] = restore_rows(handed, mine, x.shape[0])
             if task in answers and task in self.chain.coarse:
-                logits = self.voxels.make_coarse_logits(task, answers[task], stop)
+                logits = make_coarse_logits(self.voxels.heads[task], answers[task], stop)
                 coarse[task] = restore_rows(logits, mine, x.shape[0])
         outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
         whole = {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}

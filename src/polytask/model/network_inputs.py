@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from polytask.errors import PolytaskError
-from polytask.model.building_blocks import pool_mean_max
+from polytask.model.building_blocks import TaskCut, pool_mean_max
 from polytask.tasks.heads_and_losses import index_rows
 
 DAYS_PER_YEAR = 365.25
@@ -239,3 +239,20 @@ def pair_visits(known: Tensor, day: Tensor) -> tuple[Tensor, Tensor]:
     Both are `[B, V − 1]`.
     """
     return known[:, :-1] & known[:, 1:], day[:, 1:] - day[:, :-1]
+
+
+def compute_pyramids(
+    block: Any,
+    x: Tensor,
+    tasks: Sequence[str],
+    cut: TaskCut,
+    unmasked: Sequence[str],
+    rows: Mapping[str, Tensor],
+) -> tuple[dict[str, list[Tensor | None]], dict[str, list[Tensor | None]]]:
+    """Compute the pyramids of tasks by a sharing block, and for those of them in `unmasked` the maps of the common
+    encoder before the task masks them, where the block has such maps. `rows`: task → those of the N rows that it reads,
+    if not all."""
+    if unmasked and hasattr(block, "compute_with_shared"):
+        pyramids, shared = block.compute_with_shared(x, tasks, cut, rows)
+        return pyramids, {task: maps for task, maps in shared.items() if task in unmasked}
+    return block(x, tasks, cut, rows) if getattr(block, "branched", False) else block(x, tasks, cut), {}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from polytask.model.image_tokens import TaskOutput
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.chain import Chain
+from polytask.model.source_encoders import TaskOutput
 from polytask.model.task_branches import Token, upstream_source
 from polytask.tasks.task import Task
 
@@ -89,17 +89,14 @@ def embed_answers(
     return embedded
 
 
-def answer_tasks(
+def answer_in_second_level(
     network: Network, group: Sequence[str], tokens: Mapping[str, Mapping[str, Token]], day: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """Compute the answers of the tasks of a group, and the weights of the sources of each task.
+    """Compute the answers of the tasks of one second level, and the weights of the sources of each task.
 
     Of several tasks in one second level u is the mean: each sees the inputs in its own way, all heads read one s.
     """
     first = group[0]
-    if first not in network.levels:
-        answer, own = network.branches[first](tokens[first], day)
-        return {first: answer}, {first: own}
     fused, weights = {}, {}
     for task in group:
         fused[task], weights[task] = network.branches[task].fuse_sources(tokens[task], day)

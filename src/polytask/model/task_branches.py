@@ -14,21 +14,69 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import Decoder, NamedModules, pool_mean_max
-from polytask.model.common_decoders import COMMON_DECODERS, CommonDecoder, decode_tasks
+from polytask.model.common_decoders import VoxelDecoder, decode_tasks, make_decoder
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
-from polytask.model.order.logits import LogitsLink
+from polytask.model.order.answer_maps import make_answer_map
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
 from polytask.model.visit_fusion import MIN_FUSION_VISITS, VISIT_FUSIONS
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
-from polytask.model.voxel_heads import VoxelHeads
 from polytask.tasks.heads_and_losses import disable_autocast
 from polytask.tasks.task import Task
 
 VoxelPyramid = Sequence[Tensor | None]
-VoxelDecoder = Decoder | CommonDecoder
+KEPT_CHANNEL_SHARE = 0.8
+"""Share of the channels that a thinned head sees."""
+THINNED_HEADS = 8
+"""Number of thinned heads whose spread is the variance."""
+
+
+class VoxelHeads(nn.Module):
+    """1×1 heads on decoded maps, finest first; the coarser ones run only while training (deep supervision).
+
+    When `thinned`, the head learns to do without some of its channels, and `variance` compares fixed subsets of them.
+    This is MC dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
+    """
+
+    masks: Tensor
+    """The channels that each thinned head sees `[heads, C]`, scaled; exists only when `thinned`."""
+
+    def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
+        super().__init__()
+        self.task = task
+        self.heads = nn.ModuleList(task.head(c, dims) for c in channels)
+        self.thinned = thinned
+        if thinned:
+            masks = (
+                torch.rand((THINNED_HEADS, channels[0]), generator=torch.Generator().manual_seed(0))
+                < KEPT_CHANNEL_SHARE
+            )
+            self.register_buffer("masks", masks.float() / KEPT_CHANNEL_SHARE)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Turn maps `[N, C, *space]` into outputs; in eval mode only one output."""
+        count = len(self.heads) if self.training else 1
+        head_inputs = list(maps[:count])
+        if self.thinned and self.training:
+            finest = head_inputs[0]
+            kept = finest.new_empty(finest.shape[:2]).bernoulli_(KEPT_CHANNEL_SHARE) / KEPT_CHANNEL_SHARE
+            head_inputs[0] = finest * kept.reshape(*kept.shape, *[1] * (finest.dim() - 2))
+        return [head(m) for head, m in zip(self.heads[:count], head_inputs, strict=True)]
+
+    @torch.no_grad()
+    def variance(self, finest: Tensor) -> Tensor:
+        """Compute the spread of the thinned heads' answers: `[N, C, *space] → [N, 1, *space]`; 1 where half of them are
+        0 and half 1."""
+        total = square = torch.zeros((), device=finest.device)
+        for mask in self.masks:
+            channels = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
+            answer = make_answer_map(self.task, self.heads[0](channels)).float()
+            total, square = total + answer, square + answer.square()
+        spread = square / THINNED_HEADS - (total / THINNED_HEADS).square()
+        # Rounding can make the difference of two squares negative. An answer between 0 and 1 has a variance
+        # of at most 1/4.
+        return 4 * spread.clamp_min(0).mean(1, keepdim=True)
 
 
 class VoxelBranch(nn.Module):
@@ -55,12 +103,9 @@ class VoxelBranch(nn.Module):
         heads: dict[str, VoxelHeads] = {}
         for name, task in tasks.items():
             key, image = self.keys[name], spec.images[spec.voxel_image[name]]
-            if key not in decoders and spec.decoder in COMMON_DECODERS and name not in alone:
-                decoders[key] = COMMON_DECODERS[spec.decoder](
-                    image.dims, image.widths, self.list_decoder_users(key), levels, image.kernels
-                )
-            elif key not in decoders:
-                decoders[key] = Decoder(image.dims, image.widths, levels, image.kernels)
+            if key not in decoders:
+                kind = "private" if name in alone else spec.decoder
+                decoders[key] = make_decoder(kind, image, self.list_decoder_users(key), levels)
             widths, stem = image.widths[: decoders[key].outputs], image.strides[0]
             if max(stem) > 1:
                 enlarged = count_enlarged_channels(widths[0])
@@ -70,7 +115,6 @@ class VoxelBranch(nn.Module):
             thinned = spec.uncertainty == "variance" and name in upstream
             heads[name] = VoxelHeads(task, image.dims, widths, thinned)
         self.decoders, self.heads = NamedModules(decoders), NamedModules(heads)
-        self.link = LogitsLink()
         self.enlargers = NamedModules(enlargers)
         """Decoder → the step from its finest maps to single voxels, where the encoder begins with a stride."""
 
@@ -109,32 +153,6 @@ class VoxelBranch(nn.Module):
     def _enlarge_finest(self, key: str, maps: list[Tensor]) -> list[Tensor]:
         """Put maps of single voxels before decoded maps, where the encoder begins with a stride."""
         return [self.enlargers[key](maps[0]), *maps][: self.levels] if key in self.enlargers else maps
-
-    def make_handed_down_map(
-        self, name: str, decoded: tuple[Sequence[Tensor], Sequence[Tensor]], stop: bool
-    ) -> Tensor:
-        """Make what a task gives to those after it: its answer `[N, K, *space]`, and its uncertainty if the plan asks
-        for one. `decoded` is what `forward` returned for it."""
-        outputs, maps = decoded
-        task, output = self.tasks[name], outputs[0].detach() if stop else outputs[0]
-        parts = [make_answer_map(task, output)]
-        if self.uncertainty == "entropy":
-            parts.append(make_entropy_map(task, output))
-        if self.uncertainty == "variance":
-            parts.append(self.heads[name].variance(maps[0]))
-        return torch.cat([p.to(parts[0].dtype) for p in parts], 1)
-
-    def make_coarse_logits(
-        self, name: str, decoded: tuple[Sequence[Tensor], Sequence[Tensor]], stop: bool
-    ) -> Tensor:
-        """Make the coarse logits of a task `[N, outputs, *space]`, from what `forward` returned for it.
-
-        Heads of coarser levels run here where the outputs do not have them: while the network does not train.
-        """
-        (outputs, maps), heads = decoded, self.heads[name].heads
-        levels = [*outputs, *(heads[k](maps[k]) for k in range(len(outputs), len(heads)))]
-        coarse: Tensor = self.link(levels)
-        return coarse.detach() if stop else coarse
 
     def roles(self) -> ParameterRoles:
         """Return the roles: decoders belong to the tasks that use them, heads to their task."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from polytask.tasks.task import Task
 from polytask.tasks.task_registry import find_task_form
+
+if TYPE_CHECKING:
+    from polytask.model.task_branches import VoxelBranch
 
 UNCERTAINTIES = {
     "none": "the answer alone",
@@ -44,3 +50,18 @@ def make_entropy_map(task: Task, output: Tensor) -> Tensor:
         return -(p * p.log()).sum(1, keepdim=True) / count.log()
     bits = -(p * p.log() + (1 - p) * (1 - p).log()) / torch.full((), 2.0, device=p.device).log()
     return bits.mean(1, keepdim=True)
+
+
+def make_handed_down_map(
+    branch: VoxelBranch, name: str, decoded: tuple[Sequence[Tensor], Sequence[Tensor]], stop: bool
+) -> Tensor:
+    """Make what a task gives to those after it: its answer `[N, K, *space]`, and its uncertainty if the plan asks for
+    one. `decoded` is what the branch returned for it; with `stop` no gradient flows back."""
+    outputs, maps = decoded
+    task, output = branch.tasks[name], outputs[0].detach() if stop else outputs[0]
+    parts = [make_answer_map(task, output)]
+    if branch.uncertainty == "entropy":
+        parts.append(make_entropy_map(task, output))
+    if branch.uncertainty == "variance":
+        parts.append(branch.heads[name].variance(maps[0]))
+    return torch.cat([p.to(parts[0].dtype) for p in parts], 1)

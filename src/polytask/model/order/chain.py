@@ -13,6 +13,7 @@ from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
+from polytask.model.task_branches import upstream_source
 from polytask.model.visit_fusion import find_visit_levels
 from polytask.task_chains import find_upstream_tasks
 from polytask.tasks.task import Task
@@ -46,9 +47,14 @@ class Chain:
         for _, up in self.links:
             if spec.uncertainty == "entropy" and find_task_form(tasks[up]) == "field":
                 raise PolytaskError(
-                    f"model.uncertainty: entropy needs probabilities, and {up!r} predicts a dose; choose variance "
-                    "or none"
+                    f"model.uncertainty: entropy needs probabilities, and {up!r} predicts a number per voxel; choose "
+                    "variance or none"
                 )
+        self.visit_levels = {
+            name: find_visit_levels(spec.visit_fusion, spec.visit_levels, len(image.widths))
+            for name, image in spec.images.items()
+        }
+        """Image → the levels of its pyramid (0 = finest) that a fusion of visits reads."""
         self.upstream = frozenset(up for (_, up), link in self.links.items() if link in ("gate", "channel"))
         """Voxel tasks whose finest map another task reads."""
         self.coarse = frozenset(up for (_, up), link in self.links.items() if link == "logits")
@@ -90,12 +96,24 @@ class Chain:
         if (crops := self.spec.crops.get(image)) and crops.every_stage:
             return frozenset(range(stages))
         read = frozenset(range(max(0, stages - max(1, self.depth(task, image))), stages))
-        return read | frozenset(self.list_visit_levels(image)) if level == "subject" else read
+        return read | frozenset(self.visit_levels[image]) if level == "subject" else read
 
-    def list_visit_levels(self, image: str) -> list[int]:
-        """List the levels of an image's pyramid (0 = finest) that a fusion of visits reads."""
-        spec = self.spec
-        return find_visit_levels(spec.visit_fusion, spec.visit_levels, len(spec.images[image].widths))
+    def describe_map_sources(self, task: str) -> dict[str, tuple[int, list[int]]]:
+        """Describe what a pooled task reads as maps: source → its dims and the channels of each level, finest first.
+
+        These are the images, and the coarse logits of upstream tasks.
+        """
+        described: dict[str, tuple[int, list[int]]] = {}
+        for name, image in self.spec.images.items():
+            if image.slice_axis is not None:
+                continue
+            subject = self.tasks[task].level == "subject"
+            levels = self.visit_levels[name] if subject else [-1]
+            described[name] = (image.dims, [image.widths[level] for level in levels])
+        for upstream in self.compared_tasks[task]:
+            dims = self.spec.images[self.spec.voxel_image[upstream]].dims
+            described[upstream_source(upstream)] = (dims, [self.tasks[upstream].outputs])
+        return described
 
     def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+if TYPE_CHECKING:
+    from polytask.model.task_branches import VoxelHeads
 
 
 def list_coarse_levels(count: int) -> range:
@@ -26,3 +30,16 @@ class LogitsLink(nn.Module):
         for level in coarser:
             coarse = coarse + interpolate(level, size=coarse.shape[2:], mode="nearest")
         return coarse
+
+
+def make_coarse_logits(
+    heads: VoxelHeads, decoded: tuple[Sequence[Tensor], Sequence[Tensor]], stop: bool
+) -> Tensor:
+    """Make the coarse logits of a task `[N, outputs, *space]`, from what the voxel branch returned for it.
+
+    Heads of coarser levels run here where the outputs do not have them: while the network does not train.
+    """
+    outputs, maps = decoded
+    levels = [*outputs, *(heads.heads[k](maps[k]) for k in range(len(outputs), len(heads.heads)))]
+    coarse: Tensor = LogitsLink()(levels)
+    return coarse.detach() if stop else coarse

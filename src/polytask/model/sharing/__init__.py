@@ -6,8 +6,8 @@ here. The shared battery of tests finds it by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -70,25 +70,6 @@ SHARINGS: dict[str, Callable[..., SharingBlock]] = {
     "task_tokens": TaskTokens,
     "task_film": TaskConditionedEncoder,
 }
-
-
-def compute_pyramids(
-    block: SharingBlock,
-    x: Tensor,
-    tasks: Sequence[str],
-    cut: TaskCut,
-    unmasked: Collection[str],
-    rows: Mapping[str, Tensor] | None = None,
-) -> tuple[dict[str, SharedPyramid], dict[str, SharedPyramid]]:
-    """Compute the pyramids of tasks, and for those of them in `unmasked` the maps of the common encoder before the
-    task masks them, where the block has such maps. `rows`: task → those of the N rows that it reads, if not all."""
-    if unmasked and isinstance(block, MTAN):
-        pyramids, shared = block.compute_with_shared(x, tasks, cut, rows)
-        return pyramids, {task: maps for task, maps in shared.items() if task in unmasked}
-    if getattr(block, "branched", False):
-        branched: Any = block
-        return branched(x, tasks, cut, rows), {}
-    return block(x, tasks, cut), {}
 
 
 def list_forms(name: str) -> tuple[str, ...]:

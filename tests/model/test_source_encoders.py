@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from polytask.model.vector_encoders import GroupedLayers, TableEncoder
+from polytask.model.source_encoders import GroupedLayers, TableEncoder
 
 SIZES = [[6], [1, 5, 2], [40, 3, 3, 7]]
 

@@ -1,28 +1,48 @@
-"""Encoders of inputs that come as vectors: tables, and the patches of slides."""
+"""Makes what pooled tasks read of each source: tables and patches of slides encoded, and tokens of image maps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import NamedModules, TaskCut
-from polytask.model.network_inputs import NetworkInputs
+from polytask.model.network_inputs import NetworkInputs, restore_visits
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.slide_encoder import GatedAttention, SlideEncoder
-from polytask.model.task_branches import Token
+from polytask.model.task_branches import Token, upstream_source
+
+if TYPE_CHECKING:
+    from polytask.model.network import Network
 
 MIN_HIDDEN_UNITS, MAX_HIDDEN_UNITS = 8, 32
 """Fewest and most hidden units for one group of columns."""
+TaskOutput = Tensor | list[Tensor]
+Pyramid = list[Tensor | None]
 TokensByTask = dict[str, dict[str, Token]]
 """Task → source → token."""
 SideOutputs = dict[str, dict[str, Tensor]]
 """Task → what the network returns in addition to its output: `source.NAME` `[N]`, the weight of a source, and
 `patches.NAME`, the attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
+
+
+class ViewResult(NamedTuple):
+    """What tasks compute of one view, by task.
+
+    Args:
+        outputs: of voxel tasks. pyramids: of pooled tasks.
+        maps: what upstream voxel tasks hand down. coarse: their coarse logits, where a task reads these.
+    """
+
+    outputs: dict[str, TaskOutput]
+    pyramids: dict[str, Pyramid]
+    maps: dict[str, Tensor]
+    coarse: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -217,3 +237,28 @@ class Condition:
         """Repeat every row `count` times, for the patches of an image."""
         tokens = {t: v.repeat_interleave(count, 0) for t, v in self.tokens.items()}
         return Condition(tokens, self.known.repeat_interleave(count, 0))
+
+
+def make_image_tokens(
+    network: Network, image: str, seen: ViewResult, present: Tensor | slice, known: Tensor
+) -> TokensByTask:
+    """Make the tokens of an image for every pooled task that read the view; `known [B, V]` says where the image is."""
+    tokens: TokensByTask = {}
+    chain = network.chain
+    for task, pyramid in seen.pyramids.items():
+        subject = network.tasks[task].level == "subject"
+        levels = chain.visit_levels[image] if subject else [len(pyramid) - 1]
+        maps = [m for level in levels if (m := pyramid[level]) is not None]
+        tokens[task] = {image: Token(tuple(restore_visits(m, present, known.shape) for m in maps), known)}
+        for upstream in chain.gated_tasks[task]:
+            if upstream in seen.maps:
+                gate = network.gates[f"{task} {upstream}"]
+                token = gate(seen.maps[upstream], [f for f in pyramid if f is not None])
+                tokens[task][upstream_source(upstream)] = Token(
+                    (restore_visits(token, present, known.shape),), known
+                )
+        for upstream in chain.compared_tasks[task]:
+            if upstream in seen.coarse:
+                logits = restore_visits(seen.coarse[upstream], present, known.shape)
+                tokens[task][upstream_source(upstream)] = Token((logits,), known)
+    return tokens

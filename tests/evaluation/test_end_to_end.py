@@ -37,7 +37,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("end")
     place = make_phantom(folder / "cohort", subjects=15, size=24, dims=2, seed=1)
     with (place / "cohort.yaml").open("a") as header:
-        header.write("strata: [sex, {age: [60]}]\n")
+        header.write("strata: {age: [60]}\n")
     cohort = Cohort.read(place)
     work = folder / "work"
     work.mkdir()
@@ -72,10 +72,9 @@ def test_evaluate_through_the_command_line(work: Path) -> None:
     assert {"predictions.csv", "cases.csv", "answers.json"} <= {p.name for p in run.iterdir()}
     assert list((run / "predictions" / "lesion").iterdir())
     assert set(said["strata"]["age"]) == {"< 60", "≥ 60"}
-    # One of the held-out subjects has no known sex: it is in neither stratum.
-    assert sum(s["subjects"] for s in said["strata"]["sex"].values()) == len(fold.held_out) - 1
+    assert sum(s["subjects"] for s in said["strata"]["age"].values()) == len(fold.held_out)
     shown = call("evaluate", str(run), "--resamples", "30", "--all")
-    assert "by sex" in shown
+    assert "by age" in shown
     assert "age ≥ 60" in shown
     assert "mean skill" in shown
     assert "95 % interval" in shown
@@ -100,7 +99,7 @@ def test_compare_and_report(work: Path, tmp_path: Path) -> None:
     said = json.loads(call("report", str(runs / "hard"), *words, "--json"))
     assert said["report"] == str(page)
     assert "hard against again" in page.read_text()
-    assert "By sex" in page.read_text()
+    assert "By age" in page.read_text()
     assert picture.stat().st_size > 10_000
     (found,) = compare_runs(runs / "hard", [runs / "again"], resamples=20)
     assert found.costs[0].parameters == found.costs[1].parameters > 1000

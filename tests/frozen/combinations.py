@@ -92,7 +92,11 @@ RULES = (
     "aligned",
     "fairgrad",
 )
-PRESETS = ("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single")
+PRESETS = (
+    *("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single"),
+    *("ctan_light", "mmoe", "mtan_light", "nddr", "ple", "task_film"),
+)
+"""Presets that no other combination has. A base without one cannot run its combination: `--only` leaves it out."""
 FUSIONS = ("concat", "difference", "correlation")
 
 RULE_SETTINGS = {"fixed": ("--set", "training.weights.lesion=0.5")}

@@ -112,7 +112,7 @@ def test_list_names_every_registry_and_member() -> None:
         found
     )
     assert {"hard", "single"} <= set(found["sharing"])
-    assert len(found["tasks"]) == 8
+    assert len(found["tasks"]) == 9
 
 
 def test_help_of_every_verb_is_quick_and_useful() -> None:

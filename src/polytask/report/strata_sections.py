@@ -8,7 +8,6 @@ from typing import NamedTuple
 from polytask.evaluation.decision_curves import compute_decision_curves
 from polytask.evaluation.evaluation_result import StratumResult
 from polytask.evaluation.risk_group_survival import compare_risk_groups, select_known_survival
-from polytask.evaluation.strata_results import list_strata
 from polytask.kinds import find_answer_form
 from polytask.report.drawing import Picture
 from polytask.report.metric_tables import (
@@ -53,7 +52,7 @@ def _build_section(material: ReportMaterial, column: str, strata: dict[str, Stra
     if len(strata) > 1:
         tables.append(_build_differences_table(material, strata))
     details = []
-    for stratum in list_strata(by_subject):
+    for stratum in strata:
         restricted = restrict_to_stratum(material, column, stratum)
         details += [_build_details(restricted, name, f"{column} {stratum}") for name in material.tasks]
     return StrataSection(column, tables, details, _write_note(by_subject, strata, len(material.tasks)))

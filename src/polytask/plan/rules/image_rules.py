@@ -165,6 +165,9 @@ def _plan_image(
         "halved later, and an axis that padding would lengthen by over 20 % less often"
     )
     why["kernels"] = _explain_kernels(t)
+    why["trunk"] = (
+        "null: an encoder of the image's own dimensions; `slices`, by hand, reads a volume slice by slice"
+    )
     why["foreground"] = (
         f"{format_share_percent(FOREGROUND_SHARE)} of the training patches are centered on a known structure, so that "
         "small structures are seen"

@@ -126,3 +126,14 @@ def test_a_task_that_reads_nothing_has_no_gradient() -> None:
 def test_no_features_in_common() -> None:
     with pytest.raises(PolytaskError, match="--cut parameters"):
         FeatureSite(False, [], {}).gather({})
+
+
+def test_a_task_that_does_not_reach_a_shared_parameter_has_zeros_there() -> None:
+    toy = Toy()
+    site = ParameterSite(toy.shared(), {})
+    losses = toy(X, site.cut)
+    losses["b"] = toy.first(X).square().mean()  # does not pass the second level
+    gathered = site.gather(losses)
+    reached = {name: [bool(one[name].any()) for one in gathered] for name in "ab"}
+    assert reached["a"] == [True] * len(gathered)
+    assert reached["b"] == [parameter in set(toy.first.parameters()) for parameter in toy.shared()]

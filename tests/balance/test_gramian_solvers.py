@@ -27,6 +27,7 @@ def test_cosines_and_lengths() -> None:
 def test_a_gramian_is_scaled_to_a_mean_diagonal_of_one() -> None:
     found = scale_gramian(np.array([[2.0, 1.0], [3.0, 6.0]]))
     assert found.tolist() == [[0.5, 0.5], [0.5, 1.5]]
+    assert scale_gramian(0.01 * np.eye(2)).tolist() == [[1.0, 0.0], [0.0, 1.0]], "small gradients too"
     assert scale_gramian(np.zeros((2, 2))).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
@@ -85,3 +86,19 @@ def test_fair_shares_of_opposed_gradients_stay_finite() -> None:
     assert np.isfinite(found).all()
     assert found[0] == pytest.approx(found[1])
     assert found[0] == pytest.approx(1e4, rel=0.01), "α² · 10⁻⁸ = 1"
+
+
+def test_where_gradients_are_opposed_no_step_is_steeper_than_their_mean() -> None:
+    found, _ = find_steepest_step(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.zeros(2), 0.5)
+    assert found.tolist() == [0.5, 0.5]
+
+
+def test_fair_weights_meet_their_condition_however_unequal_the_gradients_are() -> None:
+    """G α = α^(−power), written as α^power · (G α) = 1; lengths differ by up to four powers of ten."""
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        tasks, power = int(random.integers(2, 6)), float(random.choice([0.3, 0.5, 0.9]))
+        gradients = random.normal(size=(tasks, tasks)) * 10 ** random.uniform(-2, 2, size=(tasks, 1))
+        even = scale_gramian(gradients @ gradients.T)
+        weights = solve_fair_weights(even, power)
+        assert weights**power * (even @ weights) == pytest.approx(np.ones(tasks), rel=1e-3)

@@ -274,3 +274,8 @@ def test_graddrop_keeps_one_sign_in_each_element() -> None:
     # P(positive) = (1 + 2/4) / 2 = 3/4, 1, (1 − 1/3) / 2 = 1/3
     assert combine(gradients, torch.tensor([0.74, 0.99, 0.32])).tolist() == [3.0, 2.0, 1.0]
     assert combine(gradients, torch.tensor([0.76, 0.99, 0.34])).tolist() == [-1.0, 2.0, -2.0]
+
+
+def test_a_smooth_maximum_warms_up_for_four_epochs() -> None:
+    """docs/balance.md says four."""
+    assert make_rule("stch", {}) == make_rule("stch", {"warmup": 4, "mu": 1.0})

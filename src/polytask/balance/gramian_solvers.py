@@ -72,7 +72,9 @@ def find_steepest_step(gramian: Array, along: Array, c: float) -> tuple[Array, f
     """Find the w of the simplex at which gᵥ·u + c ‖gᵥ‖ is least, where gᵥ = Σ wₖ gₖ and u is a unit vector.
 
     Returns w and ‖gᵥ‖ there. For a given length s, w is where the hull of the gradients is nearest to −(s / c) u: both
-    problems have the same conditions. ‖gᵥ‖ − s changes its sign once, from above, at the s that is sought.
+    problems have the same conditions. ‖gᵥ‖ − s changes its sign once, from above, at the s that is sought. Where the
+    hull holds 0 there is no such s: the mean comes back, with the largest length of a gradient, so that nobody divides
+    by 0.
 
     Args:
         gramian: of the gradients. along: their inner products with u. c: more than 0, at most 1.

@@ -56,8 +56,17 @@ def test_a_name_of_a_paper_is_its_published_form(phantom: Cohort, phantom_plan: 
     assert choose("ctan") == ("ctan", "paper", "private")
     assert choose("mtan_light") == ("mtan", "light", "private")
     assert choose("ctan_light") == ("ctan", "light", "private")
-    for family in ("hybrid", "interacted"):
-        assert choose(family) == ("ctan", "light", "private"), "what these two computed before"
+    assert choose("hybrid") == ("ctan", "light", "private"), "what it computed before"
+
+
+def test_the_interacted_family_is_not_one_of_its_later_members(phantom: Cohort, phantom_plan: Plan) -> None:
+    """Units between encoders of the tasks; a plan that was stored when it was `ctan` in its light form stays that."""
+    model = apply_preset(phantom_plan, "interacted", phantom.header).shared.model
+    assert (model.sharing, model.decoder, model.after) == ("cross_stitch", "private", {})
+    content = phantom_plan.model_dump(mode="json")
+    content["shared"]["model"] |= {"preset": "interacted", "sharing": "ctan", "form": "light"}
+    stored = Plan.model_validate(content).shared.model
+    assert (stored.preset, stored.sharing, stored.form) == ("interacted", "ctan", "light")
 
 
 def test_a_stored_plan_keeps_its_form(phantom_plan: Plan) -> None:
@@ -154,7 +163,7 @@ def test_chains_leave_out_what_cannot_be() -> None:
     [
         ("rpnet", "it needs 2 visits and the cohort has 1: list `visits`"),
         ("mmdls", "it needs 2 inputs and the cohort has 1"),
-        ("cascaded", "it needs a segmentation task"),
+        ("cascaded", "it needs 2 tasks and the cohort has 1"),
         ("rpnett", "did you mean 'rpnet'"),
     ],
 )
@@ -167,9 +176,29 @@ def test_a_preset_without_its_chain_is_refused(phantom_plan: Plan) -> None:
     """Two numbers: nobody's answer can be read as a class or a mask."""
     two = header(tasks={name: {"kind": "regression"} for name in ("size", "weight")})
     with pytest.raises(
-        PolytaskError, match="--preset hybrid: the cohort has no tasks that can form its chain"
+        PolytaskError,
+        match="--preset hybrid: its chain needs a visit or subject task and a segmentation task whose answer it may "
+        r"read, or .*, and the cohort has size \(regression\), weight \(regression\); it is tasks interact",
     ):
         apply_preset(phantom_plan, "hybrid", two)
+
+
+def test_a_cascade_without_masks_goes_from_classes_to_survival(phantom_plan: Plan) -> None:
+    tasks = {
+        "grade": {"kind": "ordinal", "order": ["1", "2"]},
+        "pattern": {"kind": "classification", "classes": ["a", "b"]},
+        "diameter": {"kind": "regression"},
+        "os": {"kind": "survival", "unit": "days"},
+    }
+    model = apply_preset(phantom_plan, "cascaded", header(tasks=tasks)).shared.model
+    assert model.after == {"os": ["grade", "pattern"]}
+    assert model.link == {}
+    assert model.sharing == "single"
+    without = {name: tasks[name] for name in ("grade", "diameter")}
+    with pytest.raises(
+        PolytaskError, match=r"--preset cascaded: its chain needs .* or a survival task and a "
+    ):
+        apply_preset(phantom_plan, "cascaded", header(tasks=without))
 
 
 def test_every_lack_is_a_line() -> None:

@@ -78,6 +78,20 @@ def test_arms_of_older_studies_stay_what_they_were(prepared_once: Path) -> None:
     assert keep_arms(asked, ()) == asked
 
 
+def test_an_older_study_keeps_interacted_as_it_was(prepared_once: Path) -> None:
+    """It was the light form of `ctan`, stored with its form or, earlier still, without."""
+    ground = Workspace.read(prepared_once / "work")
+    asked = list_arms((), ("equal", "famo"), ("interacted",), ground.plan, ground.header(None), KNOWN)
+    assert {a.sharing for a in asked if a.preset} == {"cross_stitch"}
+    for form in ("light", ""):
+        stored = Arm("interacted", "ctan", preset="interacted", form=form)
+        kept = {a.name: a for a in keep_arms(asked, (stored,))}
+        assert kept["interacted"] == stored
+        for name in ("interacted", "interacted+famo"):
+            model = kept[name].plan(ground.plan, ground.header(None), ()).shared.model
+            assert (model.sharing, model.form, model.preset) == ("ctan", "light", "interacted")
+
+
 def test_a_preset_brings_its_own_sharing(prepared_once: Path) -> None:
     ground = Workspace.read(prepared_once / "work")
     arms = list_arms((), ("equal",), ("cascaded",), ground.plan, ground.header(None), KNOWN)

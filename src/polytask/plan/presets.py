@@ -116,13 +116,15 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     after = build_task_chain(preset.after, header)
     if preset.after and not after:
         raise PolytaskError(
-            f"--preset {name}: the cohort has no tasks that can form its chain (it is {preset.line}); choose another "
-            "of `polytask list presets`"
+            f"--preset {name}: {describe_missing_chain(preset.after, header)}; it is {preset.line}; choose another of "
+            "`polytask list presets`"
         )
     values: dict[str, Any] = {"model.preset": name, **{f"model.{k}": v for k, v in preset.model.items()}}
     values |= {f"model.after.{task}": others for task, others in after.items()}
     if preset.link:
-        values |= {f"model.link.{task}": preset.link for task in after}
+        # Only a map can be read in several ways.
+        maps = [t for t, others in after.items() if any(header.tasks[o].level == "voxel" for o in others)]
+        values |= {f"model.link.{task}": preset.link for task in maps}
     weights, reasons = _weigh_tasks(preset, header)
     if weights:
         values |= {f"training.weights.{task}": w for task, w in weights.items()}
@@ -175,6 +177,17 @@ def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
             yield f"it needs a {LEVEL_WORDS.get(level, f'{level} task')} and the cohort has none"
     if needs.answers and not kinds & set(needs.answers):
         yield f"it needs a task of kind {' or '.join(needs.answers)} and the cohort has none"
+
+
+def describe_missing_chain(after: Mapping[str, list[str]], header: Header) -> str:
+    """Describe which tasks a preset would chain, and which tasks the cohort has instead."""
+    pairs = [
+        f"a {LEVEL_WORDS.get(word, f'{word} task')} and a "
+        f"{' or '.join(LEVEL_WORDS.get(other, f'{other} task') for other in others)} whose answer it may read"
+        for word, others in after.items()
+    ]
+    tasks = ", ".join(f"{name} ({spec.kind})" for name, spec in header.tasks.items())
+    return f"its chain needs {', or '.join(pairs)}, and the cohort has {tasks}"
 
 
 def matches_kind_or_level(word: str, task: str, header: Header) -> bool:

@@ -123,23 +123,34 @@ def refuse_other_definition(arm: Arm, stored: Sequence[Arm], folder: Path) -> No
 def name_older_values(sharing: str, preset: str, form: str) -> tuple[str, ...]:
     """Name the values that keep an arm of an older study what it was, as for `--set`.
 
-    Studies that began when `mtan` and `ctan` were the light forms stored no form with their arms.
+    Studies that began when `mtan` and `ctan` were the light forms stored no form with their arms, and in those that
+    began when the preset `interacted` was the light form of `ctan` it has that sharing.
     """
+    if was_interacted_by_attention(preset, sharing):
+        return ("model.sharing=ctan", "model.form=light", "model.decoder=private")
     if form or not has_forms(sharing):
         return ()
     return ("model.form=light", "model.decoder=private") if preset else ("model.form=light",)
+
+
+def was_interacted_by_attention(preset: str, sharing: str) -> bool:
+    """Whether an arm is the preset `interacted` as it was before its tasks exchanged by cross-stitch units."""
+    return (preset, sharing) == ("interacted", "ctan")
 
 
 def keep_arms(arms: Sequence[Arm], stored: Sequence[Arm]) -> tuple[Arm, ...]:
     """Let names of arms mean what they mean in the study that is continued."""
     by_name = {arm.name: arm for arm in stored}
     older = {(arm.sharing, arm.preset) for arm in stored if not arm.form and has_forms(arm.sharing)}
+    attention = next((a for a in stored if was_interacted_by_attention(a.preset, a.sharing)), None)
     return tuple(
         by_name[arm.name]
         if arm.name in by_name
         # Another balancing rule on an arm of an older study.
         else replace(arm, form="")
         if (arm.sharing, arm.preset) in older and arm.name.partition("+")[0] not in LIGHT_NAMES.values()
+        else replace(arm, sharing=attention.sharing, form=attention.form)
+        if attention and arm.preset == attention.preset
         else arm
         for arm in arms
     )

@@ -139,6 +139,7 @@ def change(path: str, value: Any) -> dict[str, Any]:
         ("tasks/organs/titles", {"lung": "Lung"}, ["tasks.organs", "'lung'", "not a structure"]),
         ("inputs/clinic/columns/smoker/titles", {"often": "Often"}, ["'often'", "not a value"]),
         ("inputs/clinic/columns/age/titles", {"1": "One"}, ["use `title` for a number"]),
+        ("tasks/pcr/history", True, ["tasks.pcr.history", "a subject task reads all its visits anyway"]),
         ("tasks/os/titles", {"a": "b"}, ["unknown key 'titles'"]),
     ],
 )
@@ -198,6 +199,14 @@ def test_yaml_words_and_integers() -> None:
     task = Header.model_validate(content).tasks["tumour"]
     assert not task.exclusive  # type: ignore[union-attr]
     assert task.values == {"whole": (1, 2, 3), "core": (2, 3), "rest": (3,)}  # type: ignore[union-attr]
+
+
+def test_a_history_needs_visits(tmp_path: Path) -> None:
+    content = change("tasks/grade/history", True)
+    assert Header.model_validate(content).tasks["grade"].reads_history  # type: ignore[attr-defined]
+    del content["visits"], content["tasks"]["os"]["origin"], content["tasks"]["os"]["visits"]
+    found = problems(tmp_path, content)
+    assert any("tasks.grade.history: the header names fewer than two visits" in line for line in found), found
 
 
 def test_a_header_does_not_change() -> None:

@@ -72,3 +72,20 @@ def test_a_fusion_that_compares_nothing_needs_no_subject_task() -> None:
                 require_compared_visits(fusion, header())
         else:
             require_compared_visits(fusion, header())
+
+
+def test_a_visit_task_with_a_history_sees_the_slots_of_its_subject(prepared: Path) -> None:
+    """Even in a cohort without subject tasks a sample is then a subject, not a visit."""
+    plan = set_values(Plan.read(prepared), ["model.visit_fusion=concat"])
+    cohort = Cohort.read(prepared.parent / "cohort")
+    grade = cohort.header.tasks["grade"]
+    alone, joined = (
+        replace(cohort, header=cohort.header.model_copy(update={"tasks": {"grade": task}}))
+        for task in (grade, grade.model_copy(update={"history": True}))
+    )
+    spec = make_network_spec(plan, plan.folds[0], joined.header)
+    assert (spec.history, spec.max_visits) == ({"grade"}, 2)
+    spec = make_network_spec(plan, plan.folds[0], alone.header)
+    assert (spec.history, spec.max_visits) == (set(), 1)
+    assert {len(s.cases) for s in alone.samples()} == {1}
+    assert max(len(s.cases) for s in joined.samples()) == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from polytask.cohort.case_loading import Case, load_cases
 from polytask.cohort.header import Header, VoxelSpec
 from polytask.cohort.header_file import HEADER_FILE, load_header, make_canonical_text, read_header
+from polytask.cohort.read_visits import are_visits_joined
 from polytask.cohort.text_table import TextTable, find_cases_table, read_text_table
 from polytask.errors import PolytaskError, Problem
 from polytask.images.file_names import make_file_name
@@ -113,8 +114,8 @@ class Cohort:
 
     @cached_property
     def samples_are_subjects(self) -> bool:
-        """Whether a sample is a subject with all its visits: True if any task has level `subject`."""
-        return any(task.level == "subject" for task in self.header.tasks.values())
+        """Whether a sample is a subject with all its visits: True if any task joins visits."""
+        return are_visits_joined(self.header)
 
     def list_split_subjects(self, split: str) -> tuple[str, ...]:
         """List the subjects of `train` or `test`, in the table's order.
@@ -126,7 +127,7 @@ class Cohort:
     def samples(self, subjects: Iterable[str] | None = None) -> list[Sample]:
         """List the samples of these subjects (default: all, also test subjects), in the given order.
 
-        A sample is a subject with all its visits if any task has level `subject`, else one visit.
+        A sample is a subject with all its visits if any task joins visits, else one visit.
         """
         chosen = list(self.subjects) if subjects is None else list(subjects)
         if self.samples_are_subjects:

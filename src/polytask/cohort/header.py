@@ -182,4 +182,9 @@ def _list_task_violations(header: Header, task: Task) -> Iterator[tuple[str, str
     for visit in (task.visits or []) if isinstance(task, PooledSpec) else []:
         if visit not in visits:
             yield "visits", f"visit {visit!r} is not in the header's `visits`: {suggest_word(visit, visits)}"
+    if isinstance(task, PooledSpec) and task.history:
+        if task.level == "subject":
+            yield "history", "a subject task reads all its visits anyway: write `level: visit`, or remove it"
+        if len(visits) < 2:
+            yield "history", "the header names fewer than two visits: name them in `visits`, or remove it"
     yield from KINDS[task.kind].list_breaches(task, header.tasks, visits)

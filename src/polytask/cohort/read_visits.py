@@ -22,6 +22,16 @@ def list_read_visits(header: Header, tasks: Iterable[str] | None = None) -> list
     return [visit for visit in every if visit in read]
 
 
+def are_visits_joined(header: Header) -> bool:
+    """Whether any task rests on several visits of a subject: a subject task, or a visit task with a history."""
+    return any(isinstance(spec, PooledSpec) and spec.joins_visits for spec in header.tasks.values())
+
+
+def list_history_tasks(header: Header) -> list[str]:
+    """List the visit tasks that read, beside their own visit, the earlier ones."""
+    return [n for n, spec in header.tasks.items() if isinstance(spec, PooledSpec) and spec.reads_history]
+
+
 def list_joined_visits(header: Header, task: str) -> list[str]:
     """List the visits that a task joins into one answer, in the header's order; none for a voxel or visit task."""
     return list_read_visits(header, [task]) if header.tasks[task].level == "subject" else []

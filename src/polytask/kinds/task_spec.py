@@ -84,10 +84,24 @@ class MaskSpec(VoxelSpec):
 
 
 class PooledSpec(TaskSpec):
-    """A task with an answer per visit or per subject; `visits` are those whose cells are read."""
+    """A task with an answer per visit or per subject; `visits` are those whose cells are read.
+
+    With `history` the answer at a visit rests on that visit and all earlier ones, never on a later one.
+    """
 
     level: Literal["visit", "subject"] = "visit"
     visits: WordList | None = None
+    history: bool = False
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether an answer at a visit also rests on earlier visits."""
+        return self.level == "visit" and self.history
+
+    @property
+    def joins_visits(self) -> bool:
+        """Whether an answer rests on several visits, so that a sample is a subject with its visits."""
+        return self.level == "subject" or self.reads_history
 
 
 class EventTimeSpec(PooledSpec):

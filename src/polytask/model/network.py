@@ -28,6 +28,7 @@ from polytask.model.order import order_tasks
 from polytask.model.order.answer_maps import make_handed_down_map
 from polytask.model.order.chain import Chain
 from polytask.model.order.logits import make_coarse_logits
+from polytask.model.pooled_branch import PooledBranch, upstream_source
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
 from polytask.model.second_level import (
@@ -49,7 +50,7 @@ from polytask.model.source_encoders import (
     ViewResult,
     make_image_tokens,
 )
-from polytask.model.task_branches import PooledBranch, VoxelBranch, upstream_source
+from polytask.model.task_branches import VoxelBranch
 from polytask.tasks.task import Task
 
 
@@ -114,6 +115,7 @@ class Network(nn.Module):
                     spec.visit_fusion,
                     spec.input_fusion,
                     [upstream_source(up) for up in self.chain.embedded_tasks[task] if task in self.levels],
+                    spec.max_visits if task in spec.history else 0,
                 )
                 for task in self.pooled
             }

@@ -21,6 +21,7 @@ class NetworkSpec:
         crops: image input → the crops that pooled tasks read of it.
         voxel_image: voxel task → the image input that it belongs to.
         visits: subject task → the visit slots that it may read.
+        history: visit tasks that read, beside their own visit, the earlier ones.
         max_visits: number of visit slots.
         sharing, form, visit_fusion, input_fusion: names in the registries, and the form of the sharing block.
         visit_levels: the levels of a pyramid that the fusion of visits reads, the deepest is 1; () = its own number.
@@ -41,6 +42,7 @@ class NetworkSpec:
     crops: Mapping[str, CropSpec] = field(default_factory=dict)
     voxel_image: Mapping[str, str] = field(default_factory=dict)
     visits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    history: frozenset[str] = frozenset()
     max_visits: int = 1
     sharing: str = "hard"
     form: str = "light"

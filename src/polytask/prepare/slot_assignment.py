@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header
+from polytask.cohort.read_visits import are_visits_joined
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class VisitSlots:
 
 def count_visit_slots(header: Header, max_visits: int) -> int:
     """Count the slots of every sample: one when no task looks across visits, because then a sample is one case."""
-    return max_visits if any(t.level == "subject" for t in header.tasks.values()) else 1
+    return max_visits if are_visits_joined(header) else 1
 
 
 def assign_visit_slots(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from polytask.cohort.header import Header, PooledSpec, VoxelSpec
-from polytask.cohort.read_visits import list_joined_visits
+from polytask.cohort.read_visits import list_history_tasks, list_joined_visits
 from polytask.errors import PolytaskError
 from polytask.model.building_blocks import EncoderSpec
 from polytask.model.crop_reader import CropSpec
@@ -59,6 +59,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
             for n, t in header.tasks.items()
             if isinstance(t, PooledSpec) and t.visits and slots
         },
+        history=frozenset(list_history_tasks(header)),
         max_visits=count_visit_slots(header, plan.shared.max_visits),
         sharing=model.sharing,
         form=model.form,

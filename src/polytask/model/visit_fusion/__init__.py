@@ -2,7 +2,8 @@
 
 A fusion is built as `Fusion(channels, visits, width, dims)`: the channels of each level that it reads
 (`find_visit_levels` says which), the number of visit slots, the width of its answer, 2D or 3D. Tokens without space
-(tables) always go through `SideBySideVisits`.
+(tables) always go through `SideBySideVisits`. A visit task that reads its history uses `past`, whatever the plan says:
+the others see all visits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from polytask.model.visit_fusion.correlation import VisitCorrelation
 from polytask.model.visit_fusion.difference import VisitDifference
+from polytask.model.visit_fusion.past_visits import PastVisits
 from polytask.model.visit_fusion.visit_attention import VisitAttention
 from polytask.model.visit_fusion.visit_concat import VisitConcat
 
@@ -34,10 +36,17 @@ VISIT_FUSIONS: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] =
     "difference": VisitDifference,
     "correlation": VisitCorrelation,
     "attention": VisitAttention,
+    "past": PastVisits,
 }
-FUSION_DEPTHS: dict[str, int] = {"concat": 3, "difference": 3, "correlation": 3, "attention": 3}
+FUSION_DEPTHS: dict[str, int] = {"concat": 3, "difference": 3, "correlation": 3, "attention": 3, "past": 3}
 """How many of the deepest levels a fusion reads, unless the plan names levels."""
-MIN_FUSION_VISITS: dict[str, int] = {"concat": 1, "difference": 2, "correlation": 2, "attention": 1}
+MIN_FUSION_VISITS: dict[str, int] = {
+    "concat": 1,
+    "difference": 2,
+    "correlation": 2,
+    "attention": 1,
+    "past": 1,
+}
 """How many visit slots a fusion needs at least; built with fewer it raises `PolytaskError`."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from polytask.cohort.cell_values import pooled_value
 from polytask.cohort.cohort import Case
-from polytask.cohort.read_visits import list_joined_visits
+from polytask.cohort.read_visits import list_history_tasks, list_joined_visits
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, join_first_names
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.source_subsets import find_filled_inputs
@@ -54,6 +54,8 @@ def plan_visit_fusion(basis: SharedFacts, why: PlanReasons) -> str:
         reason += (
             "; it joins images only, and there is none: the vectors of tables and slides are concatenated"
         )
+    if past := list_history_tasks(basis.cohort.header):
+        reason += f"; {join_first_names(past)} {_verb(past, 'read')} at each visit the visits so far (`past`)"
     why["visit_fusion"] = f"{fusion}: {reason}"
     return fusion
 
@@ -61,7 +63,7 @@ def plan_visit_fusion(basis: SharedFacts, why: PlanReasons) -> str:
 def _choose_visit_fusion(basis: SharedFacts, task: str, visits: Sequence[str]) -> tuple[str, str]:
     """Choose the fusion for the task that joins the most visits; return it with its reason."""
     if len(visits) < 2:
-        return "concat", "not used: no task joins several visits into one answer"
+        return "concat", "not used: no task joins several visits into one answer per subject"
     read = f"{task} joins {len(visits)} visits"
     times = measure_visit_times(basis, visits)
     if len(visits) > MAX_SLOT_VISITS:

@@ -54,7 +54,7 @@ class SharedFacts:
 
     @cached_property
     def max_visits(self) -> int:
-        """Number of visit slots of a sample: all visits of the header when a subject task joins them, else one."""
+        """Number of visit slots of a sample: all visits of the header when a task joins them, else one."""
         slots = self.fixed_visits or len(self.cohort.header.visits or [""])
         return slots if self.cohort.samples_are_subjects else 1
 

@@ -18,6 +18,7 @@ from polytask.kinds.class_balance import (
     require_drawn_shares,
 )
 from polytask.kinds.plan_reasons import PlanReasons
+from tests.kinds.worlds import ValuesByHand
 
 GRADES = [0.84, 0.10, 0.04, 0.02]
 DRAWN = [0.7674859, 0.1118034, 0.0707107, 0.05]
@@ -81,3 +82,14 @@ def test_drawn_shares_by_hand_are_shares() -> None:
     for wrong in ([1.0, 0.0], [0.5, 0.4]):
         with pytest.raises(ValueError, match="above 0 with the sum 1"):
             require_drawn_shares(wrong)
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_balancing_by_hand_draws_rare_classes_and_no_others(balanced: bool) -> None:
+    why = PlanReasons(fixed=ValuesByHand(balanced=balanced))
+    even = decide_class_balance([0.6, 0.4], [6, 4], ["a", "b"], why)
+    assert even == {"balanced": balanced, "drawn_shares": []}
+    assert why.reasons["drawn_shares"].endswith("because no class is rare")
+    rare = decide_class_balance(GRADES, [168, 20, 8, 4], ["G1", "G2", "G3", "G4"], why)
+    assert rare == {"balanced": balanced, "drawn_shares": pytest.approx(DRAWN, abs=1e-5) if balanced else []}
+    assert why.reasons["drawn_shares"].endswith("because `balanced` is off") is not balanced

@@ -17,14 +17,14 @@ KIND = DoseKind()
 class Doses(ValuePool):
     cases = 3
 
-    def __init__(self, high: float) -> None:
-        self.high = high
+    def __init__(self, high: float, deviation: float = 15.0) -> None:
+        self.high, self.mean_error = high, deviation
 
     def quantile(self, q: float) -> float:
         return {0.5: 12.3456789, 0.99: self.high}[q]
 
     def deviation(self) -> float:
-        return 15.0
+        return self.mean_error
 
 
 def make_spec(**says: Any) -> DoseSpec:
@@ -56,6 +56,7 @@ def test_a_dose_is_scaled_by_its_99th_percentile() -> None:
 def test_doses_of_nothing_are_not_scaled_and_no_dose_is_refused() -> None:
     assert decide(Doses(0.0))[0]["scale"] == 1.0
     assert decide(Doses(0.5))[0]["scale"] == 0.5
+    assert decide(Doses(60.0, deviation=15.123456))[0]["deviation"] == 15.123
     with pytest.raises(MissingInTrain):
         decide(None)
 

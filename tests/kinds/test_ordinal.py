@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import log
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from polytask.kinds.classification import ClassificationKind
-from polytask.kinds.ordinal import OrdinalFields, OrdinalKind, OrdinalSpec
+from polytask.kinds.ordinal import OrdinalFields, OrdinalKind, OrdinalSpec, find_median_grades
 from polytask.kinds.plan_reasons import PlanReasons
 
 KIND = OrdinalKind()
@@ -63,3 +64,8 @@ def test_a_rare_grade_is_merged_with_its_neighbor_only() -> None:
 def test_grades_are_two_or_more() -> None:
     with pytest.raises(ValidationError):
         OrdinalSpec.model_validate({"kind": "ordinal", "order": ["G1"]})
+
+
+def test_the_median_grade_is_the_first_by_which_half_is_passed() -> None:
+    probabilities = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7]])
+    assert find_median_grades(probabilities).tolist() == [1, 0, 2]

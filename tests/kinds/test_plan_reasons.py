@@ -12,6 +12,7 @@ from polytask.kinds.plan_reasons import (
     join_numbers,
     round_number,
 )
+from tests.kinds.worlds import ValuesByHand
 
 
 def test_reasons_of_a_branch_stand_below_it() -> None:
@@ -61,3 +62,42 @@ def test_numbers_keep_so_many_digits() -> None:
     assert round_number(1.23456789) == 1.23457
     assert round_number(123456789.0, 3) == 123000000.0
     assert join_numbers([1, 2.5, 1000]) == "1, 2.5, 1000"
+
+
+def test_a_value_set_by_hand_keeps_its_reason() -> None:
+    why = PlanReasons(fixed=ValuesByHand(a=5))
+    assert (why.choose_value("a", 1), why.choose_value("b", 2)) == (5, 2)
+    why["a"] = why["b"] = "a rule"
+    assert why.reasons == {"a": "set by hand", "b": "a rule"}
+    assert (why.is_fixed("a"), why.is_fixed("b")) == (True, False)
+    assert why.quote_settings("a") == "a=5"
+
+
+def test_facts_are_added_to_what_was_set_by_hand_only() -> None:
+    why = PlanReasons(fixed=ValuesByHand(a=5))
+    why.choose_value("a", 1)
+    why["b"] = "a rule"
+    for path in ("a", "b"):
+        why.add_fact(path, "a fact")
+    assert why.reasons == {"a": "set by hand: a fact", "b": "a rule"}
+
+
+def test_what_follows_from_a_value_set_by_hand_keeps_its_reason_and_that_value_its_own() -> None:
+    fixed = ValuesByHand(a=5)
+    why = PlanReasons(fixed=fixed)
+    why.choose_value("a", 1)
+    for path in ("a", "b"):
+        why.lock_reason(path, "follows")
+    why["b"] = "a rule"
+    assert why.reasons == {"a": "set by hand", "b": "follows"}
+    why.warn_of_settings("too large")
+    assert fixed.warnings == ["too large"]
+
+
+def test_a_plan_without_values_set_by_hand_locks_and_warns_of_nothing() -> None:
+    why = PlanReasons({"a": "a rule"})
+    why.lock_reason("a", "follows")
+    why.warn_of_settings("too large")
+    why.add_fact("a", "a fact")
+    assert why.reasons == {"a": "a rule"}
+    assert (why.is_fixed("a"), why.quote_settings("a"), why.choose_value("a", 1)) == (False, "", 1)

@@ -19,7 +19,8 @@ def test_a_plan_holds_mean_spread_and_what_the_median_misses() -> None:
     assert (fields["mean"], fields["sd"], fields["deviation"]) == (3.0, 2.44949, 2.0)
     assert fields["unit"] == "mm"
     expected = (2 * 0.5 * (2 / 6**0.5) ** 2 + 0 + (4 / 6**0.5 - 0.5)) / 4
-    assert fields["constant"] == pytest.approx(expected, abs=1e-5)
+    assert expected == pytest.approx(0.449915, abs=1e-6)
+    assert fields["constant"] == 0.44991, "five digits of it"
     assert why.reasons["mean"] == "of 4 known training values (1 to 7)"
     assert why.reasons["sd"] == "of 4 known training values"
     assert why.reasons["deviation"] == "mean absolute error of their median 2"

@@ -42,9 +42,10 @@ def decide(
 
 def test_single_labels_exclude_each_other_and_lists_overlap() -> None:
     single = make_spec(labels={"liver": 1, "tumor": 2})
-    assert (single.names, single.exclusive) == (["liver", "tumor"], True)
+    assert (single.names, single.exclusive, single.overlapping) == (["liver", "tumor"], True, False)
     assert single.values == {"liver": (1,), "tumor": (2,)}
     regions = make_spec(labels={"whole": [1, 2], "core": 2})
+    assert regions.overlapping
     assert (regions.exclusive, regions.values) == (False, {"whole": (1, 2), "core": (2,)})
     masks = make_spec(structures=["liver"])
     assert (masks.names, masks.exclusive, masks.values) == (["liver"], False, {})
@@ -109,6 +110,7 @@ def test_the_tolerance_is_two_or_the_longest_edge_of_a_voxel() -> None:
     assert decide(records, structures=["a"])[0]["tolerance"] == 2.0
     assert decide(records, (1.0, 2.0), structures=["a"])[0]["tolerance"] == 2.0
     assert decide(records, (0.8, 3.5), structures=["a"])[0]["tolerance"] == 3.5
+    assert decide(records, (3.4567, 1.0), structures=["a"])[0]["tolerance"] == 3.46
 
 
 def test_the_constant_is_that_of_the_fractions() -> None:
@@ -124,9 +126,9 @@ def test_a_structure_is_known_somewhere_and_occurs_somewhere() -> None:
     with pytest.raises(PolytaskError, match="'a' occurs in no mask"):
         decide([Record(10, a=0)], occurs=lambda structure: False, structures=["a"])
     assert decide([Record(10, a=0)], occurs=lambda structure: True, structures=["a"])[0]["fractions"] == [0.0]
-    assert decide([Record(10, a=1)], occurs=lambda structure: False, structures=["a"])[0]["fractions"] == [
-        0.1
-    ]
+    for records, share in (([Record(10, a=1)], 0.1), ([Record(10, a=0), Record(10, a=1)], 0.05)):
+        fields, _ = decide(records, occurs=lambda structure: False, structures=["a"])
+        assert fields["fractions"] == [share], "one mask with it is enough"
 
 
 def test_columns_of_masks_and_what_is_known_of_them() -> None:

@@ -63,6 +63,12 @@ def test_a_baseline_without_events_is_flat_to_the_end_of_follow_up() -> None:
     assert estimate_breslow_hazard([], [], []) == {"times": (), "hazard": ()}
 
 
+def test_a_baseline_stays_where_it_is_after_the_last_event() -> None:
+    curve = estimate_breslow_hazard([0.0] * 4, [1, 2, 3, 4], [1, 1, 1, 0])
+    assert curve["times"] == (1.0, 2.0, 3.0, 4.0)
+    assert curve["hazard"] == pytest.approx((1 / 4, 7 / 12, 13 / 12, 13 / 12))
+
+
 def test_a_hazard_is_unknown_after_the_last_time() -> None:
     curve = {"times": (1.0, 2.0), "hazard": (0.1, 0.3)}
     found = evaluate_hazard(curve, np.array([0.0, 1.0, 1.9, 2.0, 2.5]))

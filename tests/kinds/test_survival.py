@@ -48,6 +48,8 @@ def test_horizons_are_years_within_the_follow_up_or_quartiles_of_the_events() ->
     assert fields["horizons"] == [2.0, 3.0, 4.0]
     assert why["horizons"] == "quartiles of the event times (5 events among 7 known training times)"
     assert decide([(0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (8.0, 1.0)])[0]["horizons"] == [2.0]
+    short = decide([(1.2345, 1.0), (2.3456, 1.0), (3.4567, 1.0)])[0]["horizons"]
+    assert short == [1.79, 2.35, 2.9], "1.79005, 2.3456 and 2.90115 with three digits"
 
 
 def test_horizons_that_cannot_be_judged_are_told() -> None:
@@ -83,6 +85,8 @@ def test_intervals_are_never_empty() -> None:
     bins = decide(values)[0]["bins"]
     assert bins == sorted(set(bins))
     assert bins[-1] == 2.0
+    # The inner edge 1.99999995 is rounded to the last one.
+    assert decide([(1.0, 1.0), (1.9999999, 1.0), (2.0, 1.0), (2.0, 1.0)])[0]["bins"] == [1.75, 2.0]
 
 
 def test_the_constant_and_the_censoring_are_those_of_the_train_part() -> None:

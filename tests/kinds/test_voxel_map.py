@@ -43,7 +43,14 @@ def test_a_map_is_centered_at_its_median_and_scaled_by_its_spread() -> None:
     )
 
 
+def test_numbers_of_a_map_are_rounded_for_the_file() -> None:
+    assert decide(Distances(-20.0, 60.0))[0]["constant"] == 0.076531, "of 0.0765306"
+    # Half of 0.98 · 80.6 is 39.494; of 0.98 · 80.63 it is 39.5087.
+    assert [decide(Distances(-20.0, high))[0]["scale"] for high in (60.6, 60.63)] == [39.49, 39.51]
+
+
 def test_a_map_of_one_value_is_not_scaled_and_no_map_is_refused() -> None:
     assert decide(Distances(5.0, 5.0))[0]["scale"] == 1.0
+    assert decide(Distances(0.0, 1.0))[0]["scale"] == 0.49
     with pytest.raises(MissingInTrain, match="no map is known"):
         decide(None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from polytask.kinds.plan_reasons import PlannedValue
+
 Cells = dict[str, str]
 
 
@@ -72,3 +74,25 @@ TABLE_WORLDS: dict[str, TableWorld] = {
         (("t", "-1"), ("t", "2.5"), ("t", "many")),
     ),
 }
+
+
+class ValuesByHand:
+    """Stands in for `plan/fixed_values.py`: path → the value that was set by hand."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+        self.reasons: dict[str, str] = {}
+        self.warnings: list[str] = []
+
+    def has_value(self, path: str) -> bool:
+        return path in self.values
+
+    def quote_settings(self, path: str) -> str:
+        return f"{path}={self.values[path]}"
+
+    def replace_value(self, path: str, planned: PlannedValue) -> PlannedValue:
+        if path not in self.values:
+            return planned
+        self.reasons[path] = "set by hand"
+        value: PlannedValue = self.values[path]
+        return value

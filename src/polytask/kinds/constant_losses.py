@@ -22,7 +22,7 @@ MIN_CONSTANT_LOSS = 0.05
 def clamp_class_shares(frequencies: Sequence[float]) -> Floats:
     """Turn class frequencies or counts `[C]` into shares that sum to 1, none (much) below `MIN_CLASS_SHARE`."""
     f = np.maximum(np.asarray(frequencies, dtype=np.float64), 0.0)
-    f = np.full(f.shape, 1.0 / max(1, f.size)) if f.sum() <= 0 else f / f.sum()
+    f = np.ones(f.shape) if f.sum() <= 0 else f / f.sum()
     # Dividing by the new sum may bring the smallest share slightly below the limit again, which is harmless.
     f = np.maximum(f, MIN_CLASS_SHARE)
     return np.asarray(f / f.sum(), dtype=np.float64)

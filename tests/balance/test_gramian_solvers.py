@@ -14,6 +14,7 @@ from polytask.balance.gramian_solvers import (
     solve_fair_weights,
     split_cosines_and_lengths,
 )
+from polytask.balance.rule import Array
 
 G = np.array([[1.0, -0.5], [-0.5, 4.0]])
 
@@ -46,6 +47,12 @@ def test_the_nearest_vector_that_nobody_opposes() -> None:
     assert opposed == pytest.approx([1.0, 1.0], rel=1e-4), "a diagonal firmer by a hundred-thousandth"
 
 
+def test_a_gradient_that_is_exactly_opposed_is_nearly_taken_back() -> None:
+    """Of (1, v) the shortest under G + 10⁻⁵ has v = 1 / (1 + 10⁻⁵)."""
+    found = project_on_dual_cone(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([1.0, 0.0]))
+    assert found == pytest.approx([1, 1 / (1 + 1e-5)], rel=1e-8)
+
+
 def test_the_shortest_vector_of_the_hull() -> None:
     assert find_min_norm_weights(G) == pytest.approx([0.75, 0.25])
     assert find_min_norm_weights(np.diag([1.0, 4.0, 4.0])) == pytest.approx([4 / 6, 1 / 6, 1 / 6])
@@ -63,6 +70,30 @@ def test_the_steepest_step_by_hand() -> None:
     best = w[np.argmin(w + 0.5 * np.sqrt(w**2 + (1 - w) ** 2))]
     assert turned[0] == pytest.approx(best, abs=1e-3)
     assert length == pytest.approx(np.hypot(turned[0], turned[1]), rel=1e-3)
+
+
+def test_the_steepest_step_may_be_the_longest_gradient() -> None:
+    """(3, 0) against (0, 1), along (−1, 0): −3 w + ½ ‖(3 w, 1 − w)‖ falls up to w = 1."""
+    found, length = find_steepest_step(np.diag([9.0, 1.0]), np.array([-3.0, 0.0]), 0.5)
+    assert found == pytest.approx([1, 0], abs=1e-5)
+    assert length == pytest.approx(3, rel=1e-5)
+
+
+def test_no_point_of_the_simplex_is_steeper() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        tasks, c = int(random.integers(2, 5)), random.uniform(0.1, 1)
+        gradients = random.normal(size=(tasks, tasks)) * 10 ** random.uniform(-1, 1, (tasks, 1))
+        along = gradients @ random.normal(size=tasks)
+        along /= np.linalg.norm(np.linalg.solve(gradients, along))
+
+        def height(weights: Array, of: Array = gradients, along: Array = along, c: float = c) -> Array:
+            lowest: Array = weights @ along + c * np.linalg.norm(weights @ of, axis=-1)
+            return lowest
+
+        found, _ = find_steepest_step(gradients @ gradients.T, along, c)
+        others = np.concatenate([np.eye(tasks), random.dirichlet(np.ones(tasks), 3000)])
+        assert height(found) <= height(others).min() + 1e-5 * np.linalg.norm(gradients)
 
 
 @pytest.mark.parametrize("power", [1.0, 0.5, 0.25])

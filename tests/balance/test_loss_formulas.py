@@ -220,6 +220,8 @@ def test_nash_and_fairgrad_by_hand() -> None:
 def test_aligned_by_hand() -> None:
     """Orthogonal gradients are all brought to the shortest one's length."""
     assert of("aligned", np.diag([1.0, 4.0])) == pytest.approx([1, 0.5])
+    # A length of 10⁻⁹ counts as the square root of the smallest share, 10⁻¹⁵, of the other's square.
+    assert of("aligned", np.diag([1.0, 1e-18])) == pytest.approx([sqrt(1e-15), 1.0])
     turned = np.array(of("aligned"))
     values, vectors = np.linalg.eigh(G)
     expected = sqrt(values[0]) * (vectors / np.sqrt(values)) @ vectors.T @ np.ones(2)

@@ -9,8 +9,8 @@ import pytest
 from tests.fuzz.document_files import find_document_files, mutate_bundles
 from tests.fuzz.reader_client import BAD_OUTCOMES, MutationTally, ReaderClient, try_mutations
 
-FAST_DOCUMENT_MUTATIONS, SLOW_DOCUMENT_MUTATIONS = 60, 3_000
-FAST_MODEL_MUTATIONS = 40
+FAST_DOCUMENT_MUTATIONS, SLOW_DOCUMENT_MUTATIONS = 40, 3_000
+FAST_MODEL_MUTATIONS = 20
 """Exported models take longer; a hundred others are tried by `tests/predict/test_changed_bundles.py`."""
 TOLERATED_DOCUMENTS = {"record", "log", "touched"}
 """Documents that may be half written: what is odd in them is left out, and nothing is refused."""
@@ -40,7 +40,7 @@ def assert_no_bad_outcome(tallies: dict[str, MutationTally], count: int) -> None
             assert tally.counts["refused"] > count // 20, f"{name}: the mutations reach something"
 
 
-def test_a_hundred_mutations_of_each(models: ReaderClient, made: Path, tmp_path: Path) -> None:
+def test_some_mutations_of_each(models: ReaderClient, made: Path, tmp_path: Path) -> None:
     assert_no_bad_outcome(
         mutate_all_documents(models, made, tmp_path, FAST_DOCUMENT_MUTATIONS, 1, FAST_MODEL_MUTATIONS),
         FAST_DOCUMENT_MUTATIONS,

@@ -84,6 +84,7 @@ WORDS = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_that_is_stopped_or_whose_run_is_killed_goes_on(work: Path) -> None:
     folder = work / "studies" / "s"
     words = [*WORDS, "--tasks", "grade", "--set", "training.steps_per_epoch=100", "--jobs", 2, "-o", folder]

@@ -136,3 +136,14 @@ def test_two_commands_do_not_plan_into_one_folder(phantom_folder: Path, tmp_path
         pytest.raises(LockedError, match="plans here"),
     ):
         plan_into(phantom_folder, tmp_path / "w", folds=3, machine=LAPTOP)
+
+
+def test_strata_that_no_table_has_are_refused_before_images_are_measured(
+    phantom_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(phantom_folder, tmp_path / "c")
+    with (tmp_path / "c" / "cohort.yaml").open("a") as header:
+        header.write("strata: {arms: []}\n")
+    with pytest.raises(PolytaskError, match="no column 'arms', which `strata` names"):
+        plan_into(tmp_path / "c", tmp_path / "w", folds=3, machine=LAPTOP)
+    assert not (tmp_path / "w").exists()

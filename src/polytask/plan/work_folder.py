@@ -12,6 +12,7 @@ from polytask.atomic_files import write_file_atomically
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.nnunet_splits import read_nnunet_splits
 from polytask.cohort.splits import Splits, make_splits, require_complete_folds
+from polytask.cohort.subject_strata import read_subject_strata
 from polytask.documents.json_reader import read_json
 from polytask.documents.text_reader import read_text
 from polytask.errors import PolytaskError
@@ -72,8 +73,9 @@ def plan_into(
     work = Path(work)
     cohort = Cohort.read(folder)
     divided = _choose_splits(cohort, folds, by, splits, seed)
-    # Nonsense is refused before the long measuring.
+    # Nonsense is refused before the long measuring. Strata are read by evaluations only, which come days later.
     check_memory(memory)
+    read_subject_strata(cohort)
     chosen = read_machine(machine) if isinstance(machine, Path) else machine
     _ensure_writable_work(work)
     with hold_lock(work / PLAN_LOCK_FILE, "plans here"):

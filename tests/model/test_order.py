@@ -13,6 +13,7 @@ from polytask.model.network import Network
 from polytask.model.order import order_tasks
 from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
 from polytask.model.order.gate import MIN_GATE_WEIGHT, GateLink
+from polytask.model.order.number import NumberLink
 from polytask.model.roles import JOINT, private_role
 from polytask.model.sharing import SHARINGS
 from polytask.tasks import make_task
@@ -57,8 +58,23 @@ CHAINS: dict[str, dict[str, Any]] = {
         "deep_supervision": 0,
     },
     "from a shared decoder": {"after": {"grade": ["mask"], "type": ["dose"]}, "decoder": "shared"},
+    "numbers and risks": {
+        "after": {"grade": ["size", "lesions"], "os": ["grade", "size"], "relapse": ["os"]},
+        "tasks": "numbers",
+    },
+    "numbers in a second level": {
+        "after": {"os": ["size"], "relapse": ["size"], "grade": ["size"]},
+        "second_level": "shared",
+        "tasks": "numbers",
+    },
 }
 chains = pytest.mark.parametrize("chain", CHAINS)
+
+
+def chain_network(chain: str, dims: int, **changes: Any) -> Network:
+    """A network of the tasks of a chain."""
+    values = {"tasks": "all", **CHAINS[chain], **changes}
+    return network_of(tasks_of(str(values.pop("tasks"))), dims, **values)
 
 
 def reached(network: Network, dims: int = 2) -> dict[str, set[str]]:
@@ -77,7 +93,7 @@ def reached(network: Network, dims: int = 2) -> dict[str, set[str]]:
 @pytest.mark.parametrize("stop", [False, True])
 @pytest.mark.parametrize("sharing", ["hard", "single"])
 def test_measured_roles_equal_declared_ones(chain: str, stop: bool, sharing: str) -> None:
-    network = network_of(tasks_of("all"), 2, stop_gradient=stop, sharing=sharing, **CHAINS[chain])
+    network = chain_network(chain, 2, stop_gradient=stop, sharing=sharing)
     found = reached(network)
     for name, role in network.roles().items():
         assert found[name], f"{name} is dead"
@@ -91,7 +107,7 @@ def test_measured_roles_equal_declared_ones(chain: str, stop: bool, sharing: str
 def test_the_answer_travels_down_the_chain_and_only_down(chain: str) -> None:
     """Another upstream answer changes the downstream one, and nobody else's; so does another downstream head not
     change the upstream answer."""
-    network = network_of(tasks_of("all"), 3, sharing="single", **CHAINS[chain]).eval()
+    network = chain_network(chain, 3, sharing="single").eval()
     after = CHAINS[chain]["after"]
     with torch.no_grad():
         before = network(inputs_of(3))
@@ -111,7 +127,7 @@ def test_the_answer_travels_down_the_chain_and_only_down(chain: str) -> None:
 
 @chains
 def test_a_chain_answers_alike_every_time_and_cases_do_not_see_each_other(chain: str) -> None:
-    network = network_of(tasks_of("all"), 2, **CHAINS[chain]).eval()
+    network = chain_network(chain, 2).eval()
     three = inputs_of(2, 3)
     one = type(three)(**{k: _first(v) for k, v in vars(three).items()})
     with torch.inference_mode():
@@ -152,6 +168,17 @@ def test_a_gate_gathers_what_lies_inside() -> None:
     mean = (3 * weight[0] + 3 * 100 * weight[1]) / (weight[0] + 3 * weight[1])
     strongest = max(3 * weight[0], 100 * weight[1])
     assert gate(region, [maps]).item() == pytest.approx(4 / 16 + 1 + mean + strongest, rel=1e-5)
+
+
+def test_a_number_travels_as_a_multiple_of_one_vector() -> None:
+    """By hand: twice the number moves the token twice as far; a hazard for each interval has a vector of its own."""
+    network = chain_network("numbers and risks", 2)
+    link = network.embeddings["os size"]
+    assert isinstance(link, NumberLink)
+    start, one, two = (link(torch.full((1, 1), value)) for value in (0.0, 1.0, 2.0))
+    torch.testing.assert_close(two - start, 2 * (one - start))
+    assert (one - start).norm() > 0
+    assert NumberLink(network.tasks["relapse"], 8).layer.in_features == 2
 
 
 def test_maps_are_probabilities_and_their_entropy_is_between_0_and_1() -> None:
@@ -196,7 +223,7 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
         ({"after": {"mask": ["dose"]}, "link": {"mask": "gate"}}, "choose channel"),
         ({"after": {"mask": ["dose"]}, "link": {"mask": "logits"}}, "choose channel"),
         ({"after": {"grade": ["mask"]}, "uncertainty": "doubt"}, "none, entropy, variance"),
-        ({"after": {"response": ["os"]}}, "'os' is not known"),
+        ({"after": {"response": ["pfs"]}}, "'pfs' is not known"),
         (
             {"after": {"mask": ["dose"]}, "uncertainty": "entropy"},
             "'dose' predicts a number per voxel; choose variance or none",

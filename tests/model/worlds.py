@@ -32,12 +32,19 @@ FIELDS: dict[str, dict[str, Any]] = {
         "frequencies": (0.5, 0.5),
     },
 }
+FIELDS_OF_NUMBERS: dict[str, dict[str, Any]] = {
+    "size": {"kind": "regression", "level": "visit"},
+    "lesions": {"kind": "count", "level": "visit"},
+    "os": {"kind": "survival", "level": "subject"},
+    "relapse": {"kind": "survival", "level": "subject", "loss": "hazard", "bins": (100.0, 300.0)},
+}
 MIXES = {
     "voxel": ("mask",),
     "visit": ("grade",),
     "voxel+visit": ("mask", "grade"),
     "subject": ("response",),
     "all": ("mask", "dose", "grade", "type", "response"),
+    "numbers": ("mask", "grade", *FIELDS_OF_NUMBERS),
 }
 
 
@@ -60,7 +67,7 @@ class Inputs:
 
 def tasks_of(mix: str) -> dict[str, Task]:
     """Real tasks of a mix."""
-    return {name: make_task(name, FIELDS[name]) for name in MIXES[mix]}
+    return {name: make_task(name, (FIELDS | FIELDS_OF_NUMBERS)[name]) for name in MIXES[mix]}
 
 
 def network_of(tasks: Mapping[str, Task], dims: int, **changes: Any) -> Network:

@@ -17,7 +17,6 @@ from polytask.cohort.read_visits import list_joined_visits, list_read_visits
 from polytask.documents.text_reader import read_resource
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, suggest_word
-from polytask.kinds.class_words import list_answers
 from polytask.kinds.task_spec import MaskSpec
 from polytask.plan.model_plan import ModelPlan
 from polytask.plan.plan_schema import Plan
@@ -217,8 +216,8 @@ def find_finding(header: Header) -> str | None:
 def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str, list[str]]:
     """Build the chain of a preset for the tasks of a cohort: task → the tasks whose answers it reads.
 
-    Impossible links are left out: a task that reads itself or a task that already reads it, a task that reads one which
-    sees more visits, and a task without class probabilities where an embedding would have to read them.
+    Impossible links are left out: a task that reads itself or a task that already reads it, and a task that reads one
+    which sees more visits.
     """
     chain: dict[str, list[str]] = {}
     for word, others in after.items():
@@ -229,8 +228,7 @@ def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str
                 later = header.tasks[up].level == "subject" and not _list_readable_visits(
                     up, header
                 ) <= _list_readable_visits(task, header)
-                answer = header.tasks[up].level == "voxel" or bool(list_answers(header.tasks[up]))
-                if answer and not later and task not in chain.get(up, []):
+                if not later and task not in chain.get(up, []):
                     chain.setdefault(task, []).append(up)
     return chain
 

@@ -1,7 +1,7 @@
 """Which task's answer another task reads: none (parallel tasks), or chains.
 
 A task that is declared `after` others reads each upstream answer through a link. The answer of a visit or subject task
-becomes a token (`embedding`). That of a voxel task becomes a token too (`gate`), planes of a second network
+becomes a token (`embedding` of classes, `number`). That of a voxel task becomes a token too (`gate`), planes of a second network
 (`channel`), or one more map whose visits are joined like those of the image (`logits`).
 """
 
@@ -17,14 +17,19 @@ from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GateLink
 from polytask.model.order.logits import LogitsLink
+from polytask.model.order.number import NumberLink
 from polytask.tasks.task import Task
+from polytask.tasks.task_registry import find_task_form
 
 LINKS: dict[str, type[nn.Module]] = {
     "embedding": EmbeddingLink,
+    "number": NumberLink,
     "gate": GateLink,
     "channel": ChannelLink,
     "logits": LogitsLink,
 }
+VECTOR_LINKS: dict[str, type[EmbeddingLink | NumberLink]] = {"embedding": EmbeddingLink, "number": NumberLink}
+"""The links that carry the answer of a visit or subject task, as one vector."""
 
 
 def choose_link(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
@@ -34,10 +39,10 @@ def choose_link(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
         PolytaskError: the link cannot carry this answer to this task.
     """
     if upstream.level != "voxel":
-        return "embedding"
+        return "number" if find_task_form(upstream) in ("number", "time") else "embedding"
     usual = "channel" if task.level == "voxel" else "gate"
     link = chosen.get(task.name, usual)
-    if link not in LINKS or link == "embedding" or (link != "channel" and task.level == "voxel"):
+    if link not in LINKS or link in VECTOR_LINKS or (link != "channel" and task.level == "voxel"):
         can = "channel" if task.level == "voxel" else "gate, channel or logits"
         raise PolytaskError(
             f"model.link.{task.name}: {link!r} cannot carry the map of {upstream.name!r} to a {task.level} task; "

@@ -8,10 +8,9 @@ from torch import nn
 
 from polytask.errors import PolytaskError
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.order import choose_link
+from polytask.model.order import VECTOR_LINKS, choose_link
 from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
-from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
 from polytask.model.pooled_branch import upstream_source
 from polytask.model.visit_fusion import find_visit_levels
@@ -61,8 +60,8 @@ class Chain:
         """Voxel tasks whose coarse logits another task reads."""
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
         """Voxel tasks with a second network of their own."""
-        self.embedded_tasks = {task: self._list_by_link(task, "embedding") for task in tasks}
-        """Task → the upstream tasks that it reads as class embeddings."""
+        self.embedded_tasks = {task: self._list_by_link(task, *VECTOR_LINKS) for task in tasks}
+        """Task → the upstream tasks whose answer it reads as one vector: classes, numbers and risks."""
         self.gated_tasks = {task: self._list_by_link(task, "gate") for task in tasks}
         """Task → the upstream tasks that it reads as soft gates."""
         self.compared_tasks = {task: self._list_by_link(task, "logits") for task in tasks}
@@ -147,9 +146,9 @@ class Chain:
         }
 
     def embeddings(self) -> dict[str, nn.Module]:
-        """Make a table of class vectors for each answer that a pooled task reads."""
+        """Make a table of class vectors, or a vector for a number, for each answer that a pooled task reads."""
         return {
-            f"{task} {up}": EmbeddingLink(self.tasks[up], self.spec.embedding)
+            f"{task} {up}": VECTOR_LINKS[self.links[task, up]](self.tasks[up], self.spec.embedding)
             for task in self.tasks
             for up in self.embedded_tasks[task]
         }
@@ -157,5 +156,5 @@ class Chain:
     def _count_upstream_planes(self, upstream: str) -> int:
         return count_map_planes(self.tasks[upstream], self.spec.uncertainty)
 
-    def _list_by_link(self, task: str, link: str) -> list[str]:
-        return [up for up in self.spec.after.get(task, ()) if self.links[task, up] == link]
+    def _list_by_link(self, task: str, *links: str) -> list[str]:
+        return [up for up in self.spec.after.get(task, ()) if self.links[task, up] in links]

@@ -8,9 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from polytask.errors import PolytaskError
 from polytask.tasks.task import Task
-from polytask.tasks.task_registry import find_task_form
 
 
 class EmbeddingLink(nn.Module):
@@ -20,13 +18,9 @@ class EmbeddingLink(nn.Module):
         super().__init__()
         self.decode = upstream.decode
         with torch.no_grad():
-            # A decoded example tells how many classes there are, and whether there are any.
-            decoded = self.decode(torch.zeros(1, upstream.outputs))
-        if "p" not in decoded or find_task_form(upstream) == "time":
-            raise PolytaskError(
-                f"model.after: {upstream.name!r} is a {upstream.kind} task; an embedding needs class probabilities"
-            )
-        self.table = nn.Parameter(0.1 * torch.randn(decoded["p"].shape[1], width))
+            # A decoded example tells how many classes there are.
+            classes = self.decode(torch.zeros(1, upstream.outputs))["p"].shape[1]
+        self.table = nn.Parameter(0.1 * torch.randn(classes, width))
 
     def forward(self, output: Tensor) -> Tensor:
         """Turn upstream outputs into tokens: `[..., outputs] → [..., width]`."""

@@ -111,6 +111,12 @@ SETTINGS = (
     ),
     MemorySetting("3D preset mtmedformer", (32, 32, 32), MASK_AND_GRADES, preset="mtmedformer"),
     MemorySetting("3D chain of preset cascaded", (32, 32, 32), MASK_AND_GRADES, preset="cascaded"),
+    MemorySetting(
+        "3D chain with passes through a gate",
+        (32, 32, 32),
+        MASK_AND_GRADES,
+        ["model.after.grade=[mask]", "model.uncertainty=variance", "model.passes=4"],
+    ),
     MemorySetting("3D chain of preset hybrid (ctan)", (32, 32, 32), MASK_AND_GRADES, preset="hybrid"),
     MemorySetting(
         "3D chain of two masks",

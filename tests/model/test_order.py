@@ -58,6 +58,35 @@ CHAINS: dict[str, dict[str, Any]] = {
         "deep_supervision": 0,
     },
     "from a shared decoder": {"after": {"grade": ["mask"], "type": ["dose"]}, "decoder": "shared"},
+    "one second network of two tasks": {
+        "after": {"grade": ["mask", "dose"], "response": ["dose", "mask"]},
+        "link": {"grade": "channel", "response": "channel"},
+        "second_network": "shared",
+    },
+    "passes into a second network": {
+        "after": {"grade": ["mask"], "type": ["mask"]},
+        "link": {"grade": "channel", "type": "channel"},
+        "uncertainty": "entropy",
+        "passes": 3,
+        "second_network": "shared",
+    },
+    "passes of two maps with variance": {
+        "after": {"mask": ["dose"], "grade": ["mask", "dose"]},
+        "uncertainty": "variance",
+        "passes": 2,
+    },
+    "passes of a common decoder": {
+        "after": {"grade": ["mask"]},
+        "uncertainty": "variance",
+        "passes": 2,
+        "decoder": "attention",
+    },
+    "passes of the decoder of MTAN": {
+        "after": {"grade": ["mask"]},
+        "uncertainty": "entropy",
+        "passes": 2,
+        "decoder": "mtan",
+    },
     "numbers and risks": {
         "after": {"grade": ["size", "lesions"], "os": ["grade", "size"], "relapse": ["os"]},
         "tasks": "numbers",
@@ -223,6 +252,7 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
         ({"after": {"mask": ["dose"]}, "link": {"mask": "gate"}}, "choose channel"),
         ({"after": {"mask": ["dose"]}, "link": {"mask": "logits"}}, "choose channel"),
         ({"after": {"grade": ["mask"]}, "uncertainty": "doubt"}, "none, entropy, variance"),
+        ({"after": {"grade": ["mask"]}, "passes": 4}, "choose model.uncertainty too"),
         ({"after": {"response": ["pfs"]}}, "'pfs' is not known"),
         (
             {"after": {"mask": ["dose"]}, "uncertainty": "entropy"},

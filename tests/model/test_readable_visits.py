@@ -65,6 +65,11 @@ CHAINS: dict[str, dict[str, object]] = {
     "embedding": {"after": {"every": ("first",)}},
     "gate": {"after": {"first": ("mask",)}, "link": {"first": "gate"}},
     "channel": {"after": {"first": ("mask",)}, "link": {"first": "channel"}},
+    "shared channel": {
+        "after": {"first": ("mask",), "every": ("mask",)},
+        "link": {"first": "channel", "every": "channel"},
+        "second_network": "shared",
+    },
     "film": {"after": {"first": ("mask",)}, "input_fusion": "film"},
 }
 """How tasks follow each other: not at all, or through each link; once with tables that modulate the maps."""

@@ -26,7 +26,7 @@ GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("number", range(25))
+@pytest.mark.parametrize("number", range(26))
 def test_the_prediction_is_close_to_the_saved_tensors_under_every_architecture(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +57,33 @@ def test_a_mask_that_a_grade_reads_is_decoded_on_the_view_beside_patches_too() -
     assert (view.decoders, view.masks, view.gated) == (1, 0, 1)
     second = find_view_readers(both, "scan", chain.model_copy(update={"link": {"grade": "channel"}}), "view")
     assert (second.seconds, second.pooled) == ((1,), 0)
+
+
+def test_tasks_that_read_one_map_through_a_shared_network_count_it_once_and_its_passes() -> None:
+    tasks = {**MASKS, **GRADE, "state": {"kind": "classification", "classes": ["no", "yes"]}}
+    both = header(tasks=tasks)
+    chain = ModelPlan(
+        after={"grade": ["tumour"], "state": ["tumour"]}, link={"grade": "channel", "state": "channel"}
+    )
+    assert find_view_readers(both, "scan", chain, "whole").seconds == (1, 1)
+    changes = {"second_network": "shared", "uncertainty": "entropy", "passes": 4}
+    shared = find_view_readers(both, "scan", chain.model_copy(update=changes), "whole")
+    assert (shared.seconds, shared.repeats, shared.thinned) == ((2,), 3, 1)
+    assert find_view_readers(both, "scan", chain.model_copy(update=changes), "patch").repeats == 0
+
+
+def test_a_chain_and_its_passes_are_in_the_announced_time() -> None:
+    world = cohort_of(header(tasks={**MASKS, **GRADE}), graded(12))
+    found = prints([(32, 32, 32)] * 12, [(1.0, 1.0, 1.0)] * 12)
+    linked = ["model.after.grade=[tumour]", "model.link.grade=channel", "model.uncertainty=entropy"]
+    plans = [
+        make_plan(
+            world, found, one_fold(world), machine=Machine(2, 24 * GIB, "cpu", 8 * GIB), settings=settings
+        )
+        for settings in ([], linked, [*linked, "model.passes=64"])
+    ]
+    minutes = [int(plan.shared.why["training.epochs"].split("about ")[1].split()[0]) for plan in plans]
+    assert minutes[0] < minutes[1] < minutes[2]
 
 
 def test_an_architecture_set_before_planning_gets_sizes_that_fit() -> None:

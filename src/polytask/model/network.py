@@ -22,7 +22,7 @@ from polytask.model.network_inputs import (
     select_separate_tasks,
     take_rows,
 )
-from polytask.model.network_roles import find_network_roles
+from polytask.model.network_roles import find_network_roles, find_rate_factors
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import order_tasks
 from polytask.model.order.answer_maps import make_handed_down_map
@@ -204,13 +204,7 @@ class Network(nn.Module):
 
     def rates(self) -> dict[str, float]:
         """Return factors on the learning rate, for the parameters whose block asks for one."""
-        factors_by_parameter: dict[str, float] = {}
-        for name, block in self.blocks.items():
-            factor_by_prefix: Mapping[str, float] = getattr(block, "rates", {})
-            for parameter, _ in block.named_parameters():
-                factors = [f for prefix, f in factor_by_prefix.items() if parameter.startswith(prefix)]
-                factors_by_parameter |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
-        return factors_by_parameter
+        return find_rate_factors(self)
 
     def roles(self) -> ParameterRoles:
         """Return the role of every parameter; see `polytask.model.roles`."""
@@ -234,7 +228,7 @@ class Network(nn.Module):
         block = self.blocks[image]
         separate, branched = getattr(block, "separate", False), getattr(block, "branched", False)
         mapped = [t for t in self.order if self.chain.mapped_tasks[t, image]]
-        together = self.voxel if self.spec.decoder != "private" else []
+        together = self.chain.joined + (self.voxel if self.spec.decoder != "private" else [])
         rows = select_separate_tasks(rows or {}, mapped, separate or branched, together)
         trunk = [t for t in (*voxel, *pooled) if t not in mapped]
         pyramids, shared = dict[str, Pyramid](), dict[str, Pyramid]()
@@ -245,19 +239,21 @@ class Network(nn.Module):
         for read_maps in (pyramids, shared):
             read_maps |= {t: self._apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
         answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids}, shared)
-        maps: dict[str, Tensor] = {}
-        coarse: dict[str, Tensor] = {}
+        maps, coarse, seconds = dict[str, Tensor](), dict[str, Tensor](), dict[str, Pyramid]()
         stop = self.spec.stop_gradient
+        handing = {up for task in (*voxel, *pooled) for up in self.chain.read_maps[task]}
         for task in self.order:
-            upstream, mine = self.chain.mapped_tasks[task, image], rows.get(task)
-            if upstream and task in (*voxel, *pooled):
-                second = self.seconds[f"{task} {image}"]
-                own = second(take_rows(x, mine), [take_rows(maps[u], mine) for u in upstream])
-                pyramids[task] = self._apply_tables(task, image, own, condition, rows)
+            second, mine = self.chain.second_networks.get((task, image)), rows.get(task)
+            if second is not None and task in (*voxel, *pooled):
+                network, upstream = second
+                if network not in seconds:
+                    handed_down = [take_rows(maps[u], mine) for u in upstream]
+                    seconds[network] = self.seconds[network](take_rows(x, mine), handed_down)
+                pyramids[task] = self._apply_tables(task, image, seconds[network], condition, rows)
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
-            if task in answers and task in self.chain.upstream:
-                handed = make_handed_down_map(self.voxels, task, answers[task], stop)
+            if task in answers and task in handing:
+                handed = make_handed_down_map(self.voxels, task, answers[task], (pyramids, shared), stop)
                 maps[task] = restore_rows(handed, mine, x.shape[0])
             if task in answers and task in self.chain.coarse:
                 logits = make_coarse_logits(self.voxels.heads[task], answers[task], stop)

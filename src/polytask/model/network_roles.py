@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from polytask.model.building_blocks import Decoder
 from polytask.model.common_decoders import COMMON_DECODERS
 from polytask.model.order.logits import list_coarse_levels
-from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
+from polytask.model.roles import JOINT, ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.task_chains import find_upstream_tasks
 
 if TYPE_CHECKING:
     from polytask.model.network import Network
+    from polytask.model.task_branches import VoxelBranch
 
 
 def find_network_roles(network: Network) -> ParameterRoles:
@@ -22,12 +23,15 @@ def find_network_roles(network: Network) -> ParameterRoles:
         roles |= {f"blocks.members.@{name}.{k}": v for k, v in block.roles().items()}
     for name, reader in network.crops.items():
         roles |= {f"crops.members.@{name}.{k}": v for k, v in reader.roles().items()}
-    for part, side in (("vectors", network.vectors), ("voxels", network.voxels)):
-        roles |= {f"{part}.{k}": v for k, v in side.roles().items()}
+    roles |= {f"vectors.{k}": v for k, v in network.vectors.roles().items()}
+    roles |= {f"voxels.{k}": v for k, v in _find_voxel_roles(network.voxels).items()}
+    for name, second in network.seconds.items():
+        roles |= assign_role(
+            second, f"seconds.members.@{name}.", choose_owner_role(network.chain.list_second_readers(name))
+        )
     for part, members in (
         ("branches", network.branches),
         ("films", network.films),
-        ("seconds", network.seconds),
         ("gates", network.gates),
         ("embeddings", network.embeddings),
         ("second_levels", network.second_levels),
@@ -46,6 +50,34 @@ def find_network_roles(network: Network) -> ParameterRoles:
     read = {private_role(u) for t in network.tasks for u in find_upstream_tasks(t, spec.after)}
     alone = tuple(_list_parts_read_by_nobody(network))
     return {n: JOINT if r in read and not n.startswith(alone) else r for n, r in roles.items()}
+
+
+def find_rate_factors(network: Network) -> dict[str, float]:
+    """Find factors on the learning rate, by parameter, where a sharing block asks for one."""
+    factors_by_parameter: dict[str, float] = {}
+    for name, block in network.blocks.items():
+        factor_by_prefix: Mapping[str, float] = getattr(block, "rates", {})
+        for parameter, _ in block.named_parameters():
+            factors = [f for prefix, f in factor_by_prefix.items() if parameter.startswith(prefix)]
+            factors_by_parameter |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
+    return factors_by_parameter
+
+
+def _find_voxel_roles(voxels: VoxelBranch) -> ParameterRoles:
+    """Find the roles in the branches of voxel tasks: a decoder belongs to the tasks that use it, heads to theirs."""
+    roles: ParameterRoles = {}
+    for key, decoder in voxels.decoders.items():
+        users = voxels.list_decoder_users(key)
+        if not isinstance(decoder, Decoder):
+            roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
+        else:
+            roles |= assign_role(decoder, f"decoders.members.@{key}.", choose_owner_role(users))
+        if key in voxels.enlargers:
+            step = voxels.enlargers[key]
+            roles |= assign_role(step, f"enlargers.members.@{key}.", choose_owner_role(users))
+    for name, heads in voxels.heads.items():
+        roles |= assign_role(heads, f"heads.members.@{name}.", private_role(name))
+    return roles
 
 
 def _list_parts_read_by_nobody(network: Network) -> Iterator[str]:

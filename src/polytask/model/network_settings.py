@@ -28,7 +28,9 @@ class NetworkSpec:
         source_dropout: share of samples of which one source is hidden in training.
         after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
         second_level: "" = class answers are sources; `private` or `shared`: they join the sources in a second level.
+        second_network: "" = a second network for each task that reads maps; `shared` by those that read the same ones.
         uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
+        passes: Monte-Carlo passes from which an upstream map comes; 0 = from one, with all channels.
         stop_gradient: whether the loss of a task stops at the upstream answer.
         decoder: `private`, `shared` by all voxel tasks of an image, or shared with attention per task: `attention` on
             the mean of the tasks' maps, `mtan` as published, on the maps of the common encoder.
@@ -53,7 +55,9 @@ class NetworkSpec:
     after: Mapping[str, Sequence[str]] = field(default_factory=dict)
     link: Mapping[str, str] = field(default_factory=dict)
     second_level: str = ""
+    second_network: str = ""
     uncertainty: str = "none"
+    passes: int = 0
     stop_gradient: bool = False
     decoder: str = "private"
     deep_supervision: int = 2

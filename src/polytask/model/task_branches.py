@@ -12,7 +12,7 @@ from polytask.model.building_blocks import Decoder, NamedModules
 from polytask.model.common_decoders import VoxelDecoder, decode_tasks, make_decoder
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.answer_maps import make_answer_map
-from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
+from polytask.model.order.monte_carlo import make_channel_dropouts
 from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
 from polytask.tasks.task import Task
 
@@ -103,24 +103,32 @@ class VoxelBranch(nn.Module):
                 widths = (enlarged, *widths)[:levels]
                 if key not in enlargers:
                     enlargers[key] = SubvoxelStep(image.widths[0], enlarged, stem)
-            thinned = spec.uncertainty == "variance" and name in upstream
+            thinned = spec.uncertainty == "variance" and name in upstream and not spec.passes
             heads[name] = VoxelHeads(task, image.dims, widths, thinned)
         self.decoders, self.heads = NamedModules(decoders), NamedModules(heads)
         self.enlargers = NamedModules(enlargers)
         """Decoder → the step from its finest maps to single voxels, where the encoder begins with a stride."""
+        self.dropouts = NamedModules(make_channel_dropouts(spec, upstream))
+        """Upstream task → what leaves out channels of its maps, pass by pass, where the plan asks for passes."""
 
     def forward(
         self, pyramids: Mapping[str, VoxelPyramid], shared: Mapping[str, VoxelPyramid] = MappingProxyType({})
     ) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
         """Decode pyramids: task → (outputs, decoded maps), finest first. `shared`: see `compute_pyramids`."""
         answers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
+        if self.training:
+            pyramids, shared = self.drop_channels(pyramids), self.drop_channels(shared)
         for key in dict.fromkeys(self.keys[t] for t in pyramids):
             own_pyramids = {t: p for t, p in pyramids.items() if self.keys[t] == key}
-            for name, maps in self._decoded(key, own_pyramids, shared).items():
+            for name, maps in self.decode_maps(key, own_pyramids, shared).items():
                 answers[name] = (self.heads[name](maps), maps)
         return answers
 
-    def _decoded(
+    def drop_channels(self, pyramids: Mapping[str, VoxelPyramid], number: int = 0) -> dict[str, VoxelPyramid]:
+        """Leave out channels of the pyramids of upstream tasks, as in pass `number`; without passes nothing."""
+        return {t: self.dropouts[t](p, number) if t in self.dropouts else p for t, p in pyramids.items()}
+
+    def decode_maps(
         self, key: str, pyramids: Mapping[str, VoxelPyramid], shared: Mapping[str, VoxelPyramid]
     ) -> dict[str, list[Tensor]]:
         """Decode the maps of the tasks that use one decoder; it runs only once for tasks that see the same maps."""
@@ -144,22 +152,6 @@ class VoxelBranch(nn.Module):
     def _enlarge_finest(self, key: str, maps: list[Tensor]) -> list[Tensor]:
         """Put maps of single voxels before decoded maps, where the encoder begins with a stride."""
         return [self.enlargers[key](maps[0]), *maps][: self.levels] if key in self.enlargers else maps
-
-    def roles(self) -> ParameterRoles:
-        """Return the roles: decoders belong to the tasks that use them, heads to their task."""
-        roles: ParameterRoles = {}
-        for key, decoder in self.decoders.items():
-            users = self.list_decoder_users(key)
-            if not isinstance(decoder, Decoder):
-                roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
-            else:
-                roles |= assign_role(decoder, f"decoders.members.@{key}.", choose_owner_role(users))
-            if key in self.enlargers:
-                step = self.enlargers[key]
-                roles |= assign_role(step, f"enlargers.members.@{key}.", choose_owner_role(users))
-        for name, heads in self.heads.items():
-            roles |= assign_role(heads, f"heads.members.@{name}.", private_role(name))
-        return roles
 
     def list_sharing_tasks(self) -> list[list[str]]:
         """List the tasks that share a decoder with others, decoder by decoder."""

@@ -35,6 +35,11 @@ class ModelPlan(BaseModel):
     task knows of its inputs, one for each task, or one `shared` by the tasks that read the same answers."""
     uncertainty: Literal["none", "entropy", "variance"] = "none"
     """Which uncertainty a downstream task reads together with the map."""
+    passes: int | None = None
+    """Number of Monte-Carlo passes through the decoder of a map that is read, from which it and its uncertainty come;
+    null = one, with all channels."""
+    second_network: Literal["shared"] | None = None
+    """Whether tasks that read the same maps through a second network (`channel`) share it; null = one for each task."""
     stop_gradient: bool = False
     """Whether the gradient of a downstream loss stops at the upstream answer."""
     decoder: Literal["private", "shared", "attention", "mtan"] = "private"

@@ -136,6 +136,11 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     cleared.shared.training.weights = {}
     cleared.shared.training.balance.rule = "equal"
     chosen = set_values(cleared, [f"{key}={json.dumps(value)}" for key, value in values.items()])
+    if passes := preset.model.get("passes"):
+        reasons["model.passes"] = (
+            f"{passes} Monte-Carlo passes: the decoder of a mask that others read runs {passes - 1} times more in a "
+            f"training step, without gradient, and {passes} times more in a prediction"
+        )
     for key in values:
         reason = reasons.get(key.removeprefix("training.weights."), preset.line)
         chosen.shared.why[key] = f"preset {name}: {reason}"

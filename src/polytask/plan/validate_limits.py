@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from polytask.plan.plan_schema import FoldPlan, Plan
 
 MAX_MODEL_VALUES = {"embedding": 65_536, "deep_supervision": 20}
+MIN_PASSES, MAX_PASSES = 2, 64
+"""Monte-Carlo passes: one has no spread, and more than these tell nothing more."""
 MIN_INTENSITY_SD, MAX_MEAN_IN_SDS = 1e-15, 1e12
 """Limits of intensities: the smallest deviation, and how many deviations their mean may lie from 0. A network computes
 in 32 bits: dividing by a smaller deviation gives numbers whose squares are infinite."""
@@ -25,6 +27,11 @@ def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
             yield f"shared.model.{key}", problem
     if shared.model.embedding < 1 or shared.model.deep_supervision < 0:
         yield "shared.model.embedding", "must be at least 1, and deep_supervision at least 0"
+    if shared.model.passes is not None and not MIN_PASSES <= shared.model.passes <= MAX_PASSES:
+        yield (
+            "shared.model.passes",
+            f"{shared.model.passes} passes; expected {MIN_PASSES} to {MAX_PASSES}, or null for the plain answer",
+        )
     if len(shared.augmentation.flip) > 3:
         yield "shared.augmentation.flip", "an image has at most three axes"
     if len(shared.augmentation.flip_2d or ()) > 2:

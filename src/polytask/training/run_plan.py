@@ -38,7 +38,10 @@ OPTION_PATHS = {
 """Field of `RunRequest` → the value of the plan that it sets."""
 
 LATER_KEYS = frozenset(
-    {"flip_2d", "kernels", "padding", "resize", "roi", "second_level", "trunk", "visit_levels"}
+    {
+        *("flip_2d", "kernels", "padding", "passes", "resize", "roi"),
+        *("second_level", "second_network", "trunk", "visit_levels"),
+    }
 )
 """Values of images, augmentation and model that earlier versions did not have; None keeps the behavior of those
 versions."""

@@ -1,8 +1,8 @@
 """Which task's answer another task reads: none (parallel tasks), or chains.
 
 A task that is declared `after` others reads each upstream answer through a link. The answer of a visit or subject task
-becomes a token (`embedding` of classes, `number`). That of a voxel task becomes a token too (`gate`), planes of a second network
-(`channel`), or one more map whose visits are joined like those of the image (`logits`).
+becomes a token (`embedding` of classes, `number`). That of a voxel task becomes a token too (`gate`), planes of a
+second network (`channel`), or one more map whose visits are joined like those of the image (`logits`).
 """
 
 from __future__ import annotations

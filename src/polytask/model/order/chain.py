@@ -43,6 +43,10 @@ class Chain:
                     f"model.after: {task!r} is drawn on image {image!r} and {up!r} on {other!r}; voxel tasks can only "
                     "follow each other on one image"
                 )
+        if spec.uncertainty == "none" and spec.passes:
+            raise PolytaskError(
+                "model.passes: they say how certain an answer is; choose model.uncertainty too"
+            )
         for _, up in self.links:
             if spec.uncertainty == "entropy" and find_task_form(tasks[up]) == "field":
                 raise PolytaskError(
@@ -72,6 +76,16 @@ class Chain:
             for image in spec.images
         }
         """(task, image) → the upstream tasks on the image that the task reads through a second network."""
+        self.second_networks = self._assign_second_networks()
+        """(task, image) → the second network that the task reads there, by its name, `TASK IMAGE` with its first
+        reader, and the upstream tasks whose maps that network reads."""
+        names = [name for name, _ in self.second_networks.values()]
+        self.joined = [t for (t, _), (name, _) in self.second_networks.items() if names.count(name) > 1]
+        """Tasks that share a second network with others."""
+        self.read_maps = {
+            task: [up for up in spec.after.get(task, ()) if up in self.upstream] for task in tasks
+        }
+        """Task → the upstream tasks whose finest map it reads."""
 
     def tokens(self, task: str, second_level: bool = False) -> list[str]:
         """List the upstream tasks that are a source of a pooled task as one vector per visit.
@@ -125,13 +139,24 @@ class Chain:
         return [t for t in on_image if t in upstream]
 
     def seconds(self) -> dict[str, nn.Module]:
-        """Make the second networks of voxel tasks in a chain."""
-        links: dict[str, nn.Module] = {}
-        for task in self.tasks:
-            for image, spec in self.spec.images.items():
-                if ups := self.mapped_tasks[task, image]:
-                    links[f"{task} {image}"] = ChannelLink(sum(map(self._count_upstream_planes, ups)), spec)
-        return links
+        """Make the second networks: one for each task that reads maps, or one for all that read the same maps."""
+        return {
+            name: ChannelLink(sum(map(self._count_upstream_planes, ups)), self.spec.images[image])
+            for (_, image), (name, ups) in self.second_networks.items()
+        }
+
+    def list_second_readers(self, name: str) -> list[str]:
+        """List the tasks that read a second network."""
+        return [task for (task, _), (own, _) in self.second_networks.items() if own == name]
+
+    def _assign_second_networks(self) -> dict[tuple[str, str], tuple[str, list[str]]]:
+        assigned: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        first: dict[object, tuple[str, list[str]]] = {}
+        for (task, image), ups in self.mapped_tasks.items():
+            if ups:
+                alike = (image, frozenset(ups)) if self.spec.second_network == "shared" else (image, task)
+                assigned[task, image] = first.setdefault(alike, (f"{task} {image}", ups))
+        return assigned
 
     def gates(self) -> dict[str, nn.Module]:
         """Make a gate for each map that a pooled task reads."""

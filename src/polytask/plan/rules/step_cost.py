@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 from polytask.plan.machine import LARGER_BATCH_SECONDS, Machine
 from polytask.plan.rules.field_of_view import FieldChoice
-from polytask.plan.rules.network_cost import BYTES_PER_PARAMETER, PASSES_PER_STEP
+from polytask.plan.rules.network_cost import (
+    BYTES_PER_PARAMETER,
+    PASSES_PER_STEP,
+    count_decoder_flops,
+    count_encoder_flops,
+)
 from polytask.plan.rules.shared_facts import SharedFacts
 from polytask.plan.rules.sharing_cost import count_input_memory
+from polytask.plan.rules.view_readers import find_view_readers, list_view_parts
 
 MIN_BATCH_SAMPLES = {("cpu", 2): 4, ("cpu", 3): 2, ("gpu", 2): 12, ("gpu", 3): 2}
 """(device, dimensions of the largest image input) → smallest batch in samples: enough for a useful gradient. On
@@ -54,6 +60,7 @@ def count_step_cost(
     machine, visits = basis.machine, len(basis.read_visits)
     for name, field in fields.items():
         flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
+        flops += visits * _count_chain_flops(basis, name, field)
         own = count_input_memory(
             basis.cohort.header,
             name,
@@ -66,6 +73,16 @@ def count_step_cost(
         activations += visits * own.peak
         model += BYTES_PER_PARAMETER * own.parameters
     return StepCost(flops, activations, model)
+
+
+def _count_chain_flops(basis: SharedFacts, image: str, field: FieldChoice) -> float:
+    """Count what a chain adds to a step of one visit: second networks, and passes that need no backward pass."""
+    flops = 0.0
+    for size, count, part in list_view_parts(field):
+        readers = find_view_readers(basis.cohort.header, image, basis.model, part)
+        second = PASSES_PER_STEP * len(readers.seconds) * count_encoder_flops(field.topology, size)
+        flops += count * (second + readers.repeats * count_decoder_flops(field.topology, size))
+    return flops
 
 
 def find_smallest_batch(basis: SharedFacts) -> int:

@@ -248,6 +248,8 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
     why["visit_levels"] = "null: where visits are compared, on the three deepest levels of the encoder"
     why["second_level"] = "null: in a chain, an answer in classes is one more input of the task that reads it"
     why["uncertainty"] = "none: a chain passes on the answer without its uncertainty"
+    why["passes"] = "null: a chain passes on one answer, in which every channel takes part"
+    why["second_network"] = "null: each task that reads a map through a second network has one of its own"
     why["stop_gradient"] = "off: in a chain, the loss of the later task also trains the earlier one"
     why["dropout"] = (
         "10 % of the inputs of a visit or subject head are hidden in training, because cohorts are small"

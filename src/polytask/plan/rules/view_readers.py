@@ -48,6 +48,8 @@ class ViewReaders:
         attending: number of tasks with attention stages on a common decoder, which is `decoder`.
         masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
         seconds: for each second network, the planes of answers that it reads beside the image.
+        thinned: number of tasks whose maps lack channels in passes, so that their decoders read copies of them.
+        repeats: number of further passes through decoders, without a gradient.
         handed: for each answer that a task hands down as a map, the values that it keeps per position, in float32.
         compared: for each answer whose coarse logits are read as maps of visits, the number of its logits, once for
             each task that reads it.
@@ -64,6 +66,8 @@ class ViewReaders:
     decoder: str = "private"
     masks: int = 0
     seconds: tuple[int, ...] = ()
+    thinned: int = 0
+    repeats: int = 0
     handed: tuple[int, ...] = ()
     compared: tuple[int, ...] = ()
     gated: int = 0
@@ -74,7 +78,16 @@ class ViewReaders:
             return self
         branches = self.branches if self.sharing in READING_EACH_OTHER else self.pooled
         return replace(
-            self, branches=branches, voxel=0, decoders=0, attending=0, masks=0, seconds=(), handed=()
+            self,
+            branches=branches,
+            voxel=0,
+            decoders=0,
+            attending=0,
+            masks=0,
+            seconds=(),
+            thinned=0,
+            repeats=0,
+            handed=(),
         )
 
 
@@ -92,6 +105,12 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     coarse = {t for t in pooled if maps[t] and model.link.get(t) == "logits"}
     readers = [t for t in (*voxel, *pooled) if t not in coarse]
     planes = {u: _count_handed_planes(header, u, model) for t in readers for u in maps[t]}
+    # With passes every upstream mask lacks channels while it trains; only those that are read here are repeated.
+    handing = [u for t in every for u in maps.get(t, ()) if t in on_image or model.link.get(t) != "logits"]
+    thinned = {u for u in handing if u in voxel} if model.passes else set[str]()
+    second = [t for t in (*voxel, *pooled) if t in mapped]
+    if model.second_network == "shared":
+        second = list({frozenset(maps[t]): t for t in second}.values())
     trunk = [t for t in voxel if t not in mapped]
     listening = [t for t in pooled if t not in mapped]
     computed = [t for t in maps if t not in mapped]
@@ -106,7 +125,9 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         attending=len(trunk) if model.decoder in ATTENTION_DECODERS else 0,
         decoder=model.decoder,
         masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
-        seconds=tuple(sum(planes[u] for u in maps[t]) for t in (*voxel, *pooled) if t in mapped),
+        seconds=tuple(sum(planes[u] for u in maps[t]) for t in second),
+        thinned=len(thinned),
+        repeats=((model.passes or 1) - 1) * len(thinned & set(planes)),
         handed=tuple(_count_handed_values(header, u, model) for u in planes),
         compared=tuple(_count_logits(header, u) for t in pooled if t in coarse for u in maps[t]),
         gated=sum(planes[u] for t in listening if t not in coarse for u in maps[t]),
@@ -155,5 +176,6 @@ def _count_handed_values(header: Header, task: str, model: ModelPlan) -> int:
     outputs = len(spec.names) + spec.exclusive
     # The probabilities; and for the entropy the clamped ones, their logarithms, and for overlapping structures the
     # same of the background of each.
-    entropy = (3 if spec.exclusive else 6) * outputs if model.uncertainty == "entropy" else 0
+    kept = model.uncertainty == "entropy" and not model.passes
+    entropy = (3 if spec.exclusive else 6) * outputs if kept else 0
     return outputs + planes + entropy

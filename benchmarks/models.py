@@ -2,7 +2,7 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Twenty-five settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
+Twenty-seven settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
 every sharing block, chains with a second network, a gate and coarse logits, common decoders, strided first stages, and
 a volume read slice by slice.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
@@ -129,6 +129,12 @@ SETTINGS = (
         (32, 32, 32),
         {"mask": MASK, "organs": ORGANS},
         ["model.decoder=attention"],
+    ),
+    MemorySetting(
+        "3D two masks and grade, preset padnet",
+        (32, 32, 32),
+        {"mask": MASK, "organs": ORGANS, "grade": GRADE},
+        preset="padnet",
     ),
     MemorySetting("3D two masks and grade, preset mtan", (32, 32, 32), MASK_AND_GRADES, preset="mtan"),
     MemorySetting("3D mask and grade, strided first stage", (48, 40, 32), {"mask": MASK, "grade": GRADE}, STRIDED),

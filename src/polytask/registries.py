@@ -36,6 +36,11 @@ REGISTRIES: dict[str, Registry] = {
     "sharing": Registry(
         "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
     ),
+    "decoder": Registry(
+        "polytask.model.decoders",
+        "DECODERS",
+        "how the voxel tasks of an image are decoded: `train --set model.decoder=NAME`",
+    ),
     "visit_fusion": Registry(
         "polytask.model.visit_fusion",
         "VISIT_FUSIONS",

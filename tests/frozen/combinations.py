@@ -94,7 +94,7 @@ RULES = (
 )
 PRESETS = (
     *("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single"),
-    *("ctan_light", "mmoe", "mtan_light", "nddr", "ple", "task_film"),
+    *("ctan_light", "mmoe", "mtan_light", "nddr", "padnet", "ple", "task_film"),
 )
 """Presets that no other combination has. A base without one cannot run its combination: `--only` leaves it out."""
 FUSIONS = ("concat", "difference", "correlation")

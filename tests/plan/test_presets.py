@@ -23,7 +23,7 @@ tasks:
 
 def test_the_presets_of_the_literature_are_there() -> None:
     named = {"single", "parallel", "interacted", "cascaded", "hybrid", "rpnet", "mmdls"}
-    members = {"nddr", "mmoe", "ple", "task_film"}
+    members = {"nddr", "mmoe", "ple", "task_film", "padnet"}
     assert named | members | {
         "ctan",
         "mtan",

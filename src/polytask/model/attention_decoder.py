@@ -71,7 +71,16 @@ class AttentionDecoder(nn.Module):
 
     def list_finest_parts(self, task: str) -> list[str]:
         """List, as prefixes of parameter names, what of a task makes its finest map alone."""
-        return [f"stages.members.@{task}.{len(self.decoder.steps) - 1}."]
+        last = len(self.decoder.steps) - 1
+        return [
+            f"stages.members.@{task}.{last}.",
+            *([f"decoder.steps.{last}."] if self.tasks == [task] else []),
+        ]
+
+    @property
+    def mixes_finest(self) -> bool:
+        """Whether the finest map of a task's pyramid reaches the answers of other tasks."""
+        return True
 
     def roles(self) -> ParameterRoles:
         """The shared path has the role `joint`, the masks of a task are private."""

@@ -70,7 +70,13 @@ class MtanDecoder(nn.Module):
     def list_finest_parts(self, task: str) -> list[str]:
         """List, as prefixes of parameter names, what of a task makes its finest map alone."""
         last = len(self.masks) - 1
-        return [f"masks.{last}.members.@{task}.", *([f"refine.{last}."] if self.tasks == [task] else [])]
+        shared = [f"refine.{last}.", f"decoder.steps.{last}."] if self.tasks == [task] else []
+        return [f"masks.{last}.members.@{task}.", *shared]
+
+    @property
+    def mixes_finest(self) -> bool:
+        """Whether the finest map of a task's pyramid reaches the answers of other tasks."""
+        return True
 
     def roles(self) -> ParameterRoles:
         """Decoder and refinement have the role `joint`, the masks of a task are private."""

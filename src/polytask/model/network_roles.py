@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from polytask.model.building_blocks import Decoder
-from polytask.model.common_decoders import COMMON_DECODERS
+from polytask.model.decoders import decodes_at_once
 from polytask.model.order.logits import list_coarse_levels
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.task_chains import find_upstream_tasks
@@ -41,7 +41,7 @@ def find_network_roles(network: Network) -> ParameterRoles:
             roles |= assign_role(module, f"{part}.members.@{name}.", private_role(name.split(" ")[0]))
     roles = _join_level_roles(network, roles)
     spec = network.spec
-    if spec.decoder in COMMON_DECODERS:
+    if decodes_at_once(spec.decoder):
         # The decoder of MTAN reads maps that tables may have modulated for a task, but no map that it has masked.
         own = spec.decoder == "mtan" and spec.sharing == "mtan"
         roles = _join_mixed_roles(network, roles, ("films.",) if own else ("blocks.", "films."))
@@ -95,31 +95,42 @@ def _list_parts_read_by_nobody(network: Network) -> Iterator[str]:
         yield from (f"voxels.heads.members.@{task}.heads.{k}." for k in range(count) if k not in read)
         if read and 0 not in read:
             coarse_only.add(task)
-    for task in coarse_only:
-        image = network.spec.voxel_image[task]
-        parts = getattr(network.blocks[image], "list_finest_parts", None) if image in network.blocks else None
-        if parts is not None and voxels.keys[task] not in voxels.enlargers:
-            yield from (f"blocks.members.@{image}.{part}" for part in parts(task))
+    own_finest = [t for t in coarse_only if voxels.keys[t] not in voxels.enlargers]
+    yield from _list_finest_parts_of_block(network, own_finest)
     for key, decoder in voxels.decoders.items():
         users = voxels.list_decoder_users(key)
-        finest = f"voxels.enlargers.members.@{key}."
-        if key not in voxels.enlargers:
-            finest = f"voxels.decoders.members.@{key}."
-            if not isinstance(decoder, Decoder):
-                own = (part for t in coarse_only & set(users) for part in decoder.list_finest_parts(t))
-                yield from (f"{finest}{part}" for part in own)
-            steps = decoder.steps if isinstance(decoder, Decoder) else decoder.decoder.steps
-            finest += f"{'' if isinstance(decoder, Decoder) else 'decoder.'}steps.{len(steps) - 1}."
-        if len(users) == 1 and users[0] in coarse_only:
-            yield finest
+        alone = len(users) == 1 and users[0] in coarse_only
+        if key in voxels.enlargers:
+            yield from ([f"voxels.enlargers.members.@{key}."] if alone else ())
+        elif isinstance(decoder, Decoder):
+            yield from ([f"voxels.decoders.members.@{key}.steps.{len(decoder.steps) - 1}."] if alone else ())
+        else:
+            own = (part for t in coarse_only & set(users) for part in decoder.list_finest_parts(t))
+            yield from (f"voxels.decoders.members.@{key}.{part}" for part in own)
 
 
 def _join_mixed_roles(network: Network, roles: ParameterRoles, parts: tuple[str, ...]) -> ParameterRoles:
-    """Make joint what a common decoder averages: the loss of each of its tasks reaches the maps of all."""
-    for users in network.voxels.list_sharing_tasks():
+    """Make joint what a common decoder mixes: the loss of each of its tasks reaches the maps of all."""
+    voxels = network.voxels
+    for key, decoder in voxels.decoders.items():
+        users = voxels.list_decoder_users(key)
+        if isinstance(decoder, Decoder) or len(users) < 2:
+            continue
+        kept = () if decoder.mixes_finest else tuple(_list_finest_parts_of_block(network, users))
         mixed = {private_role(t) for t in users}
-        roles = {n: JOINT if r in mixed and n.startswith(parts) else r for n, r in roles.items()}
+        roles = {
+            n: JOINT if r in mixed and n.startswith(parts) and not n.startswith(kept) else r
+            for n, r in roles.items()
+        }
     return roles
+
+
+def _list_finest_parts_of_block(network: Network, tasks: Iterable[str]) -> Iterator[str]:
+    """Yield, as prefixes of parameter names, what a sharing block makes only the finest maps of voxel tasks with."""
+    for task in tasks:
+        image = network.spec.voxel_image[task]
+        parts = getattr(network.blocks[image], "list_finest_parts", None) if image in network.blocks else None
+        yield from (f"blocks.members.@{image}.{part}" for part in (parts(task) if parts else ()))
 
 
 def _join_level_roles(network: Network, roles: ParameterRoles) -> ParameterRoles:

@@ -32,8 +32,7 @@ class NetworkSpec:
         uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
         passes: Monte-Carlo passes from which an upstream map comes; 0 = from one, with all channels.
         stop_gradient: whether the loss of a task stops at the upstream answer.
-        decoder: `private`, `shared` by all voxel tasks of an image, or shared with attention per task: `attention` on
-            the mean of the tasks' maps, `mtan` as published, on the maps of the common encoder.
+        decoder: how the voxel tasks of an image are decoded, a name in `decoders.DECODERS`.
         deep_supervision: how many levels below the finest have a loss too.
         embedding: width of tokens. dropout: in front of pooled heads.
     """

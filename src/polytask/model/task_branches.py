@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import Decoder, NamedModules
-from polytask.model.common_decoders import VoxelDecoder, decode_tasks, make_decoder
+from polytask.model.decoders import VoxelDecoder, decode_tasks, describe_maps, find_decoder_kind, make_decoder
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.answer_maps import make_answer_map
 from polytask.model.order.monte_carlo import make_channel_dropouts
@@ -83,11 +83,11 @@ class VoxelBranch(nn.Module):
     ):
         super().__init__()
         self.spec, self.tasks, self.uncertainty = spec, dict(tasks), spec.uncertainty
-        self.keys = {
-            t: t if spec.decoder == "private" or t in alone else f"image {spec.voxel_image[t]}" for t in tasks
-        }
-        levels = self.levels = 1 + spec.deep_supervision
-        self.unmasked = list(tasks) if spec.decoder == "mtan" else []
+        chosen, levels = find_decoder_kind(spec.decoder), 1 + spec.deep_supervision
+        self.levels: dict[str, int] = {}
+        together = {t for t in tasks if chosen.together and t not in alone}
+        self.keys = {t: f"image {spec.voxel_image[t]}" if t in together else t for t in tasks}
+        self.unmasked = list(tasks) if chosen.reads_unmasked else []
         """Tasks whose decoder reads the maps of the common encoder, before the task masks them."""
         decoders: dict[str, VoxelDecoder] = {}
         enlargers: dict[str, SubvoxelStep] = {}
@@ -97,10 +97,11 @@ class VoxelBranch(nn.Module):
             if key not in decoders:
                 kind = "private" if name in alone else spec.decoder
                 decoders[key] = make_decoder(kind, image, self.list_decoder_users(key), levels)
-            widths, stem = image.widths[: decoders[key].outputs], image.strides[0]
+            widths, self.levels[key] = describe_maps(decoders[key], image, levels)
+            stem = image.strides[0]
             if max(stem) > 1:
                 enlarged = count_enlarged_channels(widths[0])
-                widths = (enlarged, *widths)[:levels]
+                widths = (enlarged, *widths)[: self.levels[key]]
                 if key not in enlargers:
                     enlargers[key] = SubvoxelStep(image.widths[0], enlarged, stem)
             thinned = spec.uncertainty == "variance" and name in upstream and not spec.passes
@@ -151,12 +152,7 @@ class VoxelBranch(nn.Module):
 
     def _enlarge_finest(self, key: str, maps: list[Tensor]) -> list[Tensor]:
         """Put maps of single voxels before decoded maps, where the encoder begins with a stride."""
-        return [self.enlargers[key](maps[0]), *maps][: self.levels] if key in self.enlargers else maps
-
-    def list_sharing_tasks(self) -> list[list[str]]:
-        """List the tasks that share a decoder with others, decoder by decoder."""
-        groups = [self.list_decoder_users(key) for key in dict.fromkeys(self.keys.values())]
-        return [users for users in groups if len(users) > 1]
+        return [self.enlargers[key](maps[0]), *maps][: self.levels[key]] if key in self.enlargers else maps
 
     def list_decoder_users(self, key: str) -> list[str]:
         """List the tasks that use a decoder."""

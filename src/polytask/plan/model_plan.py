@@ -42,7 +42,8 @@ class ModelPlan(BaseModel):
     """Whether tasks that read the same maps through a second network (`channel`) share it; null = one for each task."""
     stop_gradient: bool = False
     """Whether the gradient of a downstream loss stops at the upstream answer."""
-    decoder: Literal["private", "shared", "attention", "mtan"] = "private"
+    decoder: Literal["private", "shared", "attention", "mtan", "padnet"] = "private"
+    """How the voxel tasks of an image are decoded."""
     dropout: float = 0.1
     embedding: int = 128
     """Width of the hidden layer of a pooled head and of the token of a table."""

@@ -6,6 +6,7 @@ A preset names kinds and levels of tasks; this file translates them to the tasks
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Annotated, Any
@@ -42,6 +43,7 @@ class PresetNeeds(BaseModel):
         tasks, visits, inputs: the smallest number of each.
         kinds, levels: for each of these, the cohort needs at least one task.
         answers: the cohort needs at least one task of one of these kinds.
+        drawn_together: the smallest number of voxel tasks that some image needs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +54,7 @@ class PresetNeeds(BaseModel):
     kinds: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    drawn_together: int = 0
 
 
 class Preset(BaseModel):
@@ -179,6 +182,9 @@ def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
     for level in needs.levels:
         if not any(matches_kind_or_level(level, task, header) for task in header.tasks):
             yield f"it needs a {LEVEL_WORDS.get(level, f'{level} task')} and the cohort has none"
+    drawn = Counter(spec.image for spec in header.tasks.values() if isinstance(spec, VoxelSpec))
+    if needs.drawn_together > (most := max(drawn.values(), default=0)):
+        yield f"it needs {needs.drawn_together} voxel tasks on one image and the cohort has {most}"
     if needs.answers and not kinds & set(needs.answers):
         yield f"it needs a task of kind {' or '.join(needs.answers)} and the cohort has none"
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from polytask.errors import PolytaskError
+from polytask.model.decoders import decodes_at_once
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import VECTOR_LINKS, choose_link
 from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
@@ -133,8 +134,8 @@ class Chain:
         on_image = [t for t in voxel if self.spec.voxel_image[t] == image]
         pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
         upstream = {up for t in pooled for up in find_upstream_tasks(t, self.spec.after) if up in on_image}
-        # The common decoder reads the mean of all their maps.
-        if upstream and self.spec.decoder in ("attention", "mtan"):
+        # A common decoder reads the maps of all of them.
+        if upstream and decodes_at_once(self.spec.decoder):
             return on_image
         return [t for t in on_image if t in upstream]
 

@@ -24,6 +24,7 @@ from polytask.plan.rules.sharing_parameters import (
     TRANSFORMER_BLOCKS,
     count_encoders,
     count_reader_parameters,
+    find_meeting_level,
     squeeze_channels,
 )
 from polytask.plan.rules.view_readers import FieldSizes, ViewReaders, find_view_readers, list_view_parts
@@ -59,6 +60,8 @@ def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReade
         number * readers.gated * sum(v * w for v, w in list(zip(maps, widths, strict=True))[-GATED_LEVELS:])
     )
     kept += number * _count_compared_numbers(topology, size, readers)
+    if readers.decoder == "padnet":
+        return kept + number * _count_message_numbers(topology, size, readers)
     # Behind a strided stage each of these tasks has its own maps of single voxels; those of one are counted already.
     kept += number * max(0, readers.attending - 1) * prod(size) * topology.enlarged
     if readers.decoder == "mtan":
@@ -220,6 +223,14 @@ def _count_published_stages(topology: Topology, size: Sequence[int]) -> float:
         # norms, an activation and the mask; and the masked map.
         total += maps[level] * (widths[level + 1] + 7 * widths[level])
     return total
+
+
+def _count_message_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders) -> float:
+    """Count what the messages of `padnet` keep: gate and value of each, and each task's map with what it was told."""
+    tasks, level = readers.attending, find_meeting_level(topology)
+    if tasks < 2:
+        return 0.0
+    return tasks * (2 * (tasks - 1) + 1) * topology.maps(size)[level] * topology.widths[level]
 
 
 def _count_compared_numbers(topology: Topology, size: Sequence[int], readers: ViewReaders) -> float:

@@ -26,6 +26,9 @@ def count_reader_parameters(topology: Topology, readers: ViewReaders) -> int:
         for level, width in enumerate(topology.widths[:-1]):
             count += topology.taps[level] * width * topology.widths[level + 1]
             count += 3 * readers.attending * width**2
+    if readers.decoder == "padnet":
+        level, pairs = find_meeting_level(topology), readers.attending * (readers.attending - 1)
+        count += 2 * pairs * topology.taps[level] * topology.widths[level] ** 2
     return count + SHARING_PARAMETERS.get(readers.sharing, _count_no_parameters)(topology, readers)
 
 
@@ -38,6 +41,11 @@ def count_encoders(readers: ViewReaders) -> int:
     if readers.sharing in ENCODERS_PER_TASK:
         return readers.branches + (readers.sharing == "ple")
     return 1
+
+
+def find_meeting_level(topology: Topology) -> int:
+    """Find the level at which the tasks of a `padnet` decoder exchange messages: that below the finest decoded one."""
+    return max(0, min(1, len(topology.widths) - 2))
 
 
 def squeeze_channels(width: int) -> int:

@@ -232,7 +232,8 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
         f"private: each voxel task ({join_first_names(voxel)}) has a decoder of its own; with `shared` the tasks of an "
         "image use one decoder, which saves time"
         if len(voxel) > 1
-        else f"private: one decoder, for {voxel[0]}, the only voxel task"
+        else f"private: one decoder, for {voxel[0]}, the only voxel task; with nobody to exchange with, `padnet` "
+        "computes the same"
         if voxel
         else "not used: there is no voxel task"
     )

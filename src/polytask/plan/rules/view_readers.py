@@ -17,6 +17,8 @@ READING_EACH_OTHER = ("cross_stitch", "nddr", "ple", "ctan")
 """Sharing blocks that compute the branches of all tasks, whichever are asked for."""
 ATTENTION_DECODERS = ("attention", "mtan")
 """Decoders that the voxel tasks of an image have in common, with attention per task."""
+MEETING_DECODERS = (*ATTENTION_DECODERS, "padnet")
+"""Decoders in which the answer of a task depends on the maps of the others."""
 
 
 class FieldSizes(Protocol):
@@ -45,7 +47,8 @@ class ViewReaders:
         branches: number of tasks whose branch of the sharing block runs: in blocks whose tasks read each other all of
             them, whoever reads this view.
         decoders: number of decoders that run.
-        attending: number of tasks with attention stages on a common decoder, which is `decoder`.
+        attending: number of tasks that meet in a common decoder, which is `decoder`: by attention stages on it, or by
+            messages.
         masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
         seconds: for each second network, the planes of answers that it reads beside the image.
         thinned: number of tasks whose maps lack channels in passes, so that their decoders read copies of them.
@@ -122,7 +125,7 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         pooled=len(listening),
         branches=len(computed if model.sharing in READING_EACH_OTHER else [*trunk, *listening]),
         decoders=len(voxel) - len(trunk) + (min(1, len(trunk)) if common else len(trunk)),
-        attending=len(trunk) if model.decoder in ATTENTION_DECODERS else 0,
+        attending=len(trunk) if model.decoder in MEETING_DECODERS else 0,
         decoder=model.decoder,
         masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
         seconds=tuple(sum(planes[u] for u in maps[t]) for t in second),
@@ -139,7 +142,7 @@ def _list_view_masks(
 ) -> list[str]:
     """List the voxel tasks that run on the view beside patches: those whose masks visit and subject tasks read."""
     read = {u for t in pooled for u in find_upstream_tasks(t, after) if u in on_image}
-    return on_image if read and model.decoder in ATTENTION_DECODERS else [t for t in on_image if t in read]
+    return on_image if read and model.decoder in MEETING_DECODERS else [t for t in on_image if t in read]
 
 
 def list_view_parts(field: FieldSizes) -> list[tuple[tuple[int, ...], int, ViewPart]]:

@@ -87,6 +87,7 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     assert shared.pop("warnings") == []
     shared["training"].pop("workers")
     assert shared["training"].pop("compile") is False
+    assert shared["training"]["balance"].pop("affinity") == 0.0
     for image in shared["images"].values():
         image.pop("unit")
         image.pop("topology")
@@ -120,3 +121,5 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     balanced = set_value(phantom_plan, "folds.0.tasks.grade.balanced=true")
     drawn = set_value(balanced, "folds.0.tasks.grade.drawn_shares=[0.2,0.3,0.5]")
     assert len({wanted, plan_hash(balanced, 0), plan_hash(drawn, 0)}) == 3
+    measured = set_value(phantom_plan, "training.balance.affinity=0.05")
+    assert plan_hash(measured, 0) == wanted, "measuring affinities changes no weights"

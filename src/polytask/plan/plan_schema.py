@@ -138,6 +138,9 @@ class BalancePlan(PlanSection):
     """Steps between readings of the gradients (a backward pass per task); the weights stay the same between them."""
     log_every: int = 50
     """Steps between readings of the gradients that only serve the log; 0 = never."""
+    affinity: float = Field(default=0.0, ge=0, le=1)
+    """Share of the training time that may be spent on measuring what a step for one task does to the losses of the
+    others; 0 = it is not measured."""
 
 
 class TrainingPlan(PlanSection):

@@ -26,6 +26,7 @@ from polytask.training.distributed import World
 from polytask.training.folder import Run
 from polytask.training.initial_weights import copy_matching_weights
 from polytask.training.interrupt import StopSignal
+from polytask.training.lookahead import make_affinity_meter
 from polytask.training.loop import FitServices, TrainingReporter, run_training_loop, stable_hash
 from polytask.training.moving_end import EndEstimate, MovingEnd, read_end_estimates
 from polytask.training.run_log import RunLog
@@ -122,6 +123,9 @@ def fit_network(
             reporter=reporter,
             stop_signal=stop_signal,
             moving_end=moving_end,
+            affinity_meter=make_affinity_meter(
+                settings.balance.affinity, state, world, log, run.folder, name
+            ),
         )
         # Saved before the first step, so that a run killed in its first epoch can be resumed.
         services.keep_last()

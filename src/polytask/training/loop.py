@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -22,6 +22,7 @@ from polytask.training.batch_feed import feed_batches
 from polytask.training.distributed import World
 from polytask.training.gradient_log import SharedSampleCounts
 from polytask.training.interrupt import StopSignal, TrainingInterrupted
+from polytask.training.lookahead import AffinityMeter
 from polytask.training.moving_end import MovingEnd
 from polytask.training.run_log import RunLog
 from polytask.training.running_means import RunningMeans
@@ -70,6 +71,7 @@ class FitServices:
         finish: learns what is learned after the last step. It runs before the state says that the fit is finished: a
             run killed in between does it again.
         moving_end: moves the end of the schedule when there is a time budget.
+        affinity_meter: measures the affinities of the tasks now and then, if the plan asks for it.
     """
 
     settings: TrainingPlan
@@ -83,6 +85,7 @@ class FitServices:
     reporter: TrainingReporter
     stop_signal: StopSignal
     moving_end: MovingEnd | None = None
+    affinity_meter: AffinityMeter | None = None
 
 
 def run_training_loop(state: FitState, data: BatchSource, services: FitServices) -> None:
@@ -103,7 +106,11 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
             # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
             # drawn.
             torch.manual_seed(stable_hash(services.seed, "step", state.step, world.rank))
+            looks_ahead = look_ahead_if_due(batches, rate, services, record)
             record.add(launch_step(state, batches, world, rate, settings.precision, settings.clip))
+            if looks_ahead and services.affinity_meter:
+                record.read_steps()  # the look is timed beside this step
+                services.affinity_meter.plan_next_look()
             update_average(state, settings.ema)
             if services.moving_end and services.moving_end.is_due():
                 record.read_steps()  # seconds count when the device has done what they were for
@@ -134,6 +141,18 @@ def run_training_loop(state: FitState, data: BatchSource, services: FitServices)
         services.keep_last()
         if stop_number and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
             raise TrainingInterrupted(stop_number, state.step)
+
+
+def look_ahead_if_due(
+    batches: Sequence[Batch | PlacedBatch], rate: float, services: FitServices, record: EpochRecord
+) -> bool:
+    """Measure the affinities of the tasks before the step on these batches, if that is due. Returns whether it was."""
+    meter = services.affinity_meter
+    if meter is None or not meter.is_due():
+        return False
+    record.read_steps()  # else their lines would follow, and their time would count
+    meter.look_ahead(batches, rate, services.settings.precision, services.settings.clip)
+    return True
 
 
 def evaluate_on_tune(state: FitState, services: FitServices, epoch: int) -> dict[str, object]:

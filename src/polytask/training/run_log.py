@@ -17,7 +17,13 @@ RUN_LOG_FILE = "metrics.jsonl"
 """Name of the log in the folder of a run."""
 TIME_BUDGET_SECTION = "time_budget"
 """Section of the lines that say when a training with a time budget ends."""
-LOG_SECTIONS = ("loss", "losses", "present", "common", TIME_BUDGET_SECTION)
+AFFINITY_SECTION = "affinity"
+"""Section of the lines with the affinities of the tasks, see `polytask.training.lookahead`."""
+LOOKAHEAD_SECTION = "lookahead"
+"""Section of the lines that say what measuring affinities cost, in steps, and before which step it is done next."""
+KEPT_SECTIONS = (TIME_BUDGET_SECTION, LOOKAHEAD_SECTION)
+"""Sections of lines that stay when a run goes back to an earlier step."""
+LOG_SECTIONS = ("loss", "losses", "present", "common", AFFINITY_SECTION, *KEPT_SECTIONS)
 """Sections of a line that map names, such as those of tasks, to numbers."""
 GRADIENT_LOG_SECTIONS = ("losses", "norms", "weights", "cosines")
 """The same kind of sections inside `gradients`."""
@@ -28,8 +34,8 @@ LOG_STEP_LIMIT = 1 << 53
 class RunLog:
     """The file `metrics.jsonl`. A resumed run first drops the lines after its step, as if it had never been stopped.
 
-    The lines of a time budget are kept: what was measured cannot be measured again, and the run takes the same steps
-    only if it ends its epochs with the same estimates.
+    The lines with measured times (`KEPT_SECTIONS`) are kept: what was measured cannot be measured again, and the run
+    takes the same steps, and logs the same, only if it goes on with the same numbers.
     """
 
     def __init__(self, folder: Path, step: int, prefix: str = ""):
@@ -65,7 +71,7 @@ class RunLog:
             if line is None or not is_log_entry(line):  # half a line of a run that was killed
                 continue
             is_later = line.get("network", "") == self.prefix and line["step"] > step
-            if not is_later or TIME_BUDGET_SECTION in line:
+            if not is_later or any(section in line for section in KEPT_SECTIONS):
                 lines.append(text + "\n")
         # A kill while writing must leave the old log or the new one, not a half.
         write_text_atomically(self.path, "".join(lines))

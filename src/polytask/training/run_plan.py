@@ -50,12 +50,17 @@ versions."""
 def plan_hash(plan: Plan, fold: int) -> str:
     """Hash everything in a plan that decides the weights of a fold.
 
-    Left out are the reasons, the warnings, the number of data workers, the unit that lengths are written in, the name
-    of a topology (its strides and widths are hashed), and values that earlier versions did not have, where they are
-    empty and decide nothing.
+    Left out are the reasons, the warnings, the number of data workers, whether affinities are measured, the unit that
+    lengths are written in, the name of a topology (its strides and widths are hashed), and values that earlier versions
+    did not have, where they are empty and decide nothing.
     """
     images = {"__all__": {"unit", "topology"}}
-    left_out: Any = {"why": True, "warnings": True, "training": {"workers"}, "images": images}
+    left_out: Any = {
+        "why": True,
+        "warnings": True,
+        "training": {"workers": True, "balance": {"affinity"}},
+        "images": images,
+    }
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
     for section in (shared["model"], shared["augmentation"], *shared["images"].values()):
         for key in LATER_KEYS & section.keys():

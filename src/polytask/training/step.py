@@ -135,7 +135,7 @@ def launch_step(
     passes = BalancedBackward.of(state.balancer, state.step, world)
     placed = [b if isinstance(b, PlacedBatch) else place_batch(state, b, world.device) for b in batches]
     # All processes must know the total counts before the first backward pass: each loss is divided by them.
-    counts, together = _count_known_targets(state, placed, world)
+    counts, together = count_known_targets(state, placed, world)
     counts_by_batch = [dict(zip(tasks, row, strict=True)) for row in counts.tolist()]
     step_count = {name: sum(row[name] for row in counts_by_batch) for name in tasks}
     present = {n: count for n, count in zip(tasks, counts.sum(0), strict=True) if step_count[n] > 0}
@@ -221,7 +221,7 @@ def _move_weights(optimizer: Optimizer, rate: float, where_finite: Tensor | None
         step_where_finite(optimizer, where_finite)
 
 
-def _count_known_targets(
+def count_known_targets(
     state: FitState, placed: Sequence[PlacedBatch], world: World
 ) -> tuple[Tensor, list[list[float]]]:
     """Count what is known, over all processes, in host memory.

@@ -77,6 +77,9 @@ def plan_training(
     why["balance.log_every"] = (
         "50: the log records the gradients of the tasks every 50 steps, which costs about 1 % of the time"
     )
+    why["balance.affinity"] = (
+        "0: affinities between the tasks are not measured; a study measures them, for at most 5 % of the time"
+    )
     why["tune_every"] = (
         f"epochs from one evaluation on the tune subjects to the next: about {TUNE_EVALUATIONS} in all"
     )

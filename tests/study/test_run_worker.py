@@ -26,13 +26,13 @@ from polytask.study.run_worker import (
     ORDER_JSON,
     RunEnding,
     RunProgress,
-    StopRequest,
     WorkerOrder,
     describe_process_end,
     execute_run,
     run_one,
     wait_for_orphan,
 )
+from polytask.study.stop_request import StopRequest
 from polytask.study.study_design import StudyDesign
 from polytask.study.study_folder import (
     Study,

@@ -46,7 +46,7 @@ def test_tasks_that_read_each_other_stay_together() -> None:
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     changes: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
-    model = SimpleNamespace(after={"os": ["grade"]}, preset="", sharing="hard")
+    model = SimpleNamespace(groups=None, after={"os": ["grade"]}, preset="", sharing="hard")
     plan: Any = SimpleNamespace(
         shared=SimpleNamespace(model=model),
         folds={0: SimpleNamespace(tasks={"grade": {}, "os": {}}, untrained={})},
@@ -85,7 +85,7 @@ def test_a_record_holds_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(run_record, "read_header", lambda path: header)
     monkeypatch.setattr(run_record, "plan_hash", lambda plan, fold: f"hash {fold}")
     monkeypatch.setattr(run_record, "find_matched_steps", lambda folder: 70)
-    model = SimpleNamespace(after={}, preset="", sharing="single")
+    model = SimpleNamespace(groups=None, after={}, preset="", sharing="single")
     training = SimpleNamespace(balance=SimpleNamespace(rule="equal"))
     plan: Any = SimpleNamespace(
         shared=SimpleNamespace(model=model, training=training),

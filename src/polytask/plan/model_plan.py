@@ -15,6 +15,9 @@ class ModelPlan(BaseModel):
     preset: str = ""
     """The preset from which these values were taken; values set by hand may differ from it."""
     sharing: str = "hard"
+    groups: tuple[tuple[str, ...], ...] | None = None
+    """Groups of tasks that get a network each, such as `[[lesion, grade], [os]]`; null = one network for all tasks
+    (under `single`, one for each)."""
     form: Literal["light", "paper"] = "light"
     """Which form of a sharing block to use, where it has two: the fast one, or the one of the publication."""
     visit_fusion: str = "concat"

@@ -20,6 +20,7 @@ from polytask.plan.validate_slides import list_slide_breaches
 from polytask.plan.validate_values import list_value_breaches
 
 if TYPE_CHECKING:
+    from polytask.plan.model_plan import ModelPlan
     from polytask.plan.plan_schema import ImagePlan, Plan
 
 
@@ -142,6 +143,7 @@ def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     named += [
         (f"images.{n}.roi.task", i.roi.task) for n, i in plan.shared.images.items() if i.roi and i.roi.task
     ]
+    named += [("model.groups", name) for group in plan.shared.model.groups or () for name in group]
     named += [("model.after", name) for task, others in after.items() for name in (task, *others)]
     for section, name in named:
         if tasks and name not in tasks:
@@ -149,6 +151,7 @@ def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     for task, weight in training.weights.items():
         if not 0 <= weight < float("inf"):
             yield f"shared.training.weights.{task}", f"{weight:g} is not a weight; it must be 0 or more"
+    yield from _list_group_breaches(plan.shared.model)
     balance = training.balance
     if training.weights and balance.rule != "fixed":
         yield (
@@ -167,6 +170,27 @@ def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
             "shared.model.source_dropout",
             f"{plan.shared.model.source_dropout:g} must be a share from 0 to below 1",
         )
+
+
+def _list_group_breaches(model: ModelPlan) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the groups of tasks that get a network each."""
+    groups = model.groups or ()
+    names = [name for group in groups for name in group]
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            yield "shared.model.groups", f"{name!r} is in two groups; each task has one network"
+    if not all(groups):
+        yield "shared.model.groups", "a group has no task; leave it out"
+    if groups and model.sharing == "single":
+        yield "shared.model.groups", "under single each task has a network of its own; choose another sharing"
+    group_of = {name: place for place, group in enumerate(groups) for name in group}
+    for task, upstream in model.after.items():
+        for name in upstream:
+            if {task, name} <= set(group_of) and group_of[task] != group_of[name]:
+                yield (
+                    "shared.model.groups",
+                    f"{task!r} reads the answer of {name!r} (model.after); put both into one group",
+                )
 
 
 def _find_cycle(task: str, after: Mapping[str, list[str]]) -> list[str]:

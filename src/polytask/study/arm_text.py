@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from polytask.errors import PolytaskError, suggest_word
 
-ARM_KEYS = ("preset", "sharing", "balance")
+ARM_KEYS = ("preset", "sharing", "balance", "groups")
 """What an arm is made of; every other key is the path of a value in the plan."""
 ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+GROUPS_ARM = "groups"
+"""`--arm groups` stands for an arm of this name with two networks."""
 MAX_NAME_LENGTH = 40
 STUDY_WORDS = {
     "steps": "--steps",
@@ -40,13 +42,18 @@ IMAGE_NETWORK_KEYS = ("widths", "blocks", "kernels")
 
 @dataclass(frozen=True)
 class ArmText:
-    """An arm as a user wrote it. `values` are texts such as `model.form=light`, in their order."""
+    """An arm as a user wrote it.
+
+    `groups` is the number of networks that its tasks are grouped into, 0 = one network. `values` are texts such as
+    `model.form=light`, in their order.
+    """
 
     name: str
     preset: str = ""
     sharing: str = ""
     balance: str = ""
     values: tuple[str, ...] = ()
+    groups: int = 0
 
 
 def read_arm_text(text: str, taken: Collection[str]) -> ArmText:
@@ -58,6 +65,7 @@ def read_arm_text(text: str, taken: Collection[str]) -> ArmText:
     Raises:
         PolytaskError: no name, a name that is taken, no value, an unknown key, or a value that the study fixes.
     """
+    text = f"{GROUPS_ARM}: groups=2" if text.strip() == GROUPS_ARM else text
     name, colon, rest = (part.strip() for part in text.partition(":"))
     if not colon or not rest:
         raise PolytaskError(f'--arm {text}: expected "NAME: preset=ctan, model.form=light"')
@@ -85,7 +93,12 @@ def read_arm_text(text: str, taken: Collection[str]) -> ArmText:
             values.append(f"{key}={value}")
     if "preset" in own and "sharing" in own:
         raise PolytaskError(f"--arm {name}: a preset brings its sharing: give preset or sharing, not both")
-    return ArmText(name, **own, values=tuple(values))
+    if "preset" in own and "groups" in own:
+        raise PolytaskError(f"--arm {name}: groups share as sharing= says: give preset or groups, not both")
+    groups = own.pop("groups", "")
+    if groups and not (groups.isdecimal() and len(groups) < 4 and int(groups) > 1):
+        raise PolytaskError(f"--arm {name}: groups={groups}: expected a number of networks, 2 or more")
+    return ArmText(name, **own, groups=int(groups or 0), values=tuple(values))
 
 
 def split_values(text: str) -> Iterator[str]:
@@ -111,6 +124,8 @@ def list_arm_complaints(key: str) -> Iterator[str]:
         yield "all arms of a study read the same prepared data; plan and prepare another work folder for it"
     elif len(words) == 1:
         yield suggest_word(path, [*ARM_KEYS, "model", "training", "augmentation"])
+    elif path == "model.groups":
+        yield "a study finds the groups itself; write groups=2 for two networks"
     elif path in ("model.preset", "model.sharing", "training.balance.rule"):
         short = {"rule": "balance"}.get(words[-1], words[-1])
         yield f"write it as {short}=…"

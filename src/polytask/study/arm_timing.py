@@ -106,7 +106,7 @@ def time_arms(
     def networks(arm: str) -> Iterator[Rehearsal]:
         torch.set_num_threads(plans[arm].shared.training.threads)
         model = plans[arm].shared.model
-        for names in assign_networks(tasks, model.sharing, model.after).values():
+        for names in assign_networks(tasks, model.sharing, model.after, model.groups).values():
             yield build_rehearsal(work, cohort, plans[arm], fold, names, world)
 
     try:

@@ -13,8 +13,11 @@ from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
 from polytask.study.arm_text import ArmText
+from polytask.study.task_grouping import deal_out_tasks, write_groups
 
 BASELINE = "single"
+MEASURING_ARM = "hard"
+"""The arm whose runs measure the affinities from which groups of tasks are made."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Arm:
         form: form of a sharing block that has two. "" where it has one, and in studies that began when the names of
             blocks and presets meant their light forms (`name_older_values`).
         values: values of the plan that this arm alone sets (`--arm`), as for `--set`; they win over those of the study.
+        groups: number of networks that the tasks are grouped into, in each run by the affinities that the run of
+            `MEASURING_ARM` on the same fold with the same seed has measured in training; 0 = no grouping.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Arm:
     preset: str = ""
     form: str = ""
     values: tuple[str, ...] = ()
+    groups: int = 0
 
     @property
     def baseline(self) -> bool:
@@ -51,16 +57,20 @@ class Arm:
     def of_sharing(self) -> bool:
         """Whether the arm is a sharing block, perhaps with a balancing rule, and nothing else."""
         own_name = self.name.partition("+")[0] in (self.block, self.sharing)
-        return own_name and not (self.preset or self.values or self.baseline)
+        return own_name and not (self.preset or self.values or self.groups or self.baseline)
 
     def describe(self) -> str:
         """Describe what an arm is, as its text for `--arm` says it."""
         start = f"preset={self.preset}" if self.preset else f"sharing={self.block}"
         rule = [f"balance={self.balance}"] if self.balance != "equal" else []
-        return ", ".join([start, *rule, *self.values])
+        grouped = [f"groups={self.groups}"] if self.groups else []
+        return ", ".join([start, *rule, *grouped, *self.values])
 
     def plan(self, plan: Plan, header: Header, changes: Sequence[str]) -> Plan:
         """Make the plan of a run of this arm in the same way as `train` does.
+
+        Which tasks an arm with `groups` joins is known only in its runs: here they are dealt out in their order, so
+        that the right number of networks is timed and counted.
 
         Raises:
             PolytaskError: the cohort or the plan lacks something this arm needs, or a change would make it another arm.
@@ -71,6 +81,9 @@ class Arm:
         changed_plan = set_values(start, [*own, f"training.balance.rule={self.balance}", *changes])
         if self.values:
             changed_plan = _set_arm_values(changed_plan, self.name, self.values)
+        if self.groups:
+            dealt = deal_out_tasks(list(header.tasks), self.groups, changed_plan.shared.model.after)
+            changed_plan = set_values(changed_plan, [write_groups(dealt)])
         model, rule = changed_plan.shared.model, changed_plan.shared.training.balance.rule
         # Runs of one arm must be comparable, so a change may not turn an arm silently into another one.
         same_form = not self.form or model.form == self.form
@@ -108,6 +121,7 @@ def make_named_arm(text: ArmText, plan: Plan, header: Header) -> Arm:
         text.preset,
         model.form if has_forms(model.sharing) else "",
         text.values,
+        text.groups,
     )
 
 

@@ -12,8 +12,15 @@ from polytask.plan.machine import count_usable_cores
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.prepare.store_builder import check_store
-from polytask.study.arms import Arm, keep_arms, list_arms, make_named_arm, refuse_other_definition
+from polytask.study.arms import (
+    Arm,
+    keep_arms,
+    list_arms,
+    make_named_arm,
+    refuse_other_definition,
+)
 from polytask.study.costs_beside_hard import HARD
+from polytask.study.grouped_run import find_affinity_share, refuse_impossible_groups
 from polytask.study.margins import choose_default_margin, read_margins
 from polytask.study.study_budget import fix_step_budget
 from polytask.study.study_design import (
@@ -29,6 +36,8 @@ from polytask.study.workspace import Workspace
 
 DEFAULT_SEEDS = 3
 DEFAULT_RESAMPLES = 1000
+AFFINITY_SHARE = 0.05
+"""Share of the training time of a joint arm in which affinities between its tasks are measured."""
 
 
 def draft_design(
@@ -67,9 +76,7 @@ def _draft_new_design(
     from polytask.training.folder import describe_environment
 
     tasks, settings = workspace.tasks(request.tasks), workspace.plan.shared.training
-    named = bool(request.presets or request.arms)
-    sharing = request.sharing if request.sharing is not None else () if named else ("hard",)
-    arms = _list_requested_arms(workspace, sharing, request, request.tasks)
+    arms = _list_requested_arms(workspace, request.choose_sharing((HARD,)), request, request.tasks)
     overrides = request.overrides or ()
     # Threads are fixed in the design: sums of floats depend on them, and a resumed run must give the same weights.
     threads = max(1, min(settings.threads, count_usable_cores() // jobs))
@@ -79,12 +86,15 @@ def _draft_new_design(
     # Only what is known before the timing; `tune_every` follows from the timing and is added by the design.
     changes = (*overrides, *cut, "training.patience=0", f"training.threads={threads}")
     _refuse_followed_settings(workspace, overrides)
+    share = find_affinity_share(workspace.plan, overrides, AFFINITY_SHARE)
+    refuse_impossible_groups(arms, tasks, share, request.steps)
     plans = _plan_arms(workspace, arms, request.tasks, changes)
     _say_memory_excess(workspace, plans, folds[0], tasks, device, say)
     plans |= _plan_hard_beside(workspace, arms, request.tasks, changes)
     paces = _time_planned_arms(workspace, plans, folds, tasks, device, say)
     chosen = set_values(workspace.plan, overrides).shared.training
     budget = fix_step_budget(request, chosen, arms, paces)
+    refuse_impossible_groups(arms, tasks, share, budget.steps)
     return StudyDesign(
         name=location.folder.resolve().name,
         work=os.path.relpath(location.work.resolve(), location.folder.resolve()),
@@ -108,6 +118,7 @@ def _draft_new_design(
         versions=describe_environment(),
         commands=(command,) if command else (),
         margins=_fix_margins(workspace, tasks, folds, request.margins or ()),
+        affinity=AFFINITY_SHARE,
     )
 
 
@@ -146,13 +157,14 @@ def _draft_continued_design(
     arms = design.arms
     if request.sharing is not None or request.balance is not None or request.presets or request.arms:
         own = dict.fromkeys(a.name.partition("+")[0] for a in arms if a.of_sharing)
-        named = bool(request.presets or request.arms)
-        sharing = request.sharing if request.sharing is not None else () if named else tuple(own)
+        sharing = request.choose_sharing(tuple(own))
         asked = _list_requested_arms(workspace, sharing, request, design.tasks)
         for arm in asked:
             if arm.name in (text.name for text in request.list_arm_texts()):
                 refuse_other_definition(arm, design.arms, location.folder)
         arms = keep_arms(asked, design.arms)
+    share = find_affinity_share(workspace.plan, design.overrides, design.affinity)
+    refuse_impossible_groups((*design.arms, *arms), workspace.tasks(design.tasks), share, design.steps)
     new = [arm for arm in arms if arm not in design.arms]
     # `single` is timed again with new arms: only times from the same rounds give a fair ratio.
     timed_again = [
@@ -247,7 +259,7 @@ def _say_memory_excess(
     machine = describe_device(torch.device(device))
     for arm, plan in plans.items():
         model, trained = plan.shared.model, choose_fold_tasks(plan, fold, tasks)
-        networks = assign_networks(trained, model.sharing, model.after)
+        networks = assign_networks(trained, model.sharing, model.after, model.groups)
         if excess := find_memory_excess(plan, workspace.header(None), networks, machine):
             say(
                 f"arm {arm}: {excess.words}; all arms keep the sizes of the plan, so that they can be compared; "

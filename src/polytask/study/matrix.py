@@ -15,7 +15,8 @@ from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 
 from polytask.errors import PolytaskError, suggest_word
 from polytask.study.run_estimate import RunEstimate, estimate_remaining_seconds
-from polytask.study.run_worker import StopRequest, run_one
+from polytask.study.run_worker import run_one
+from polytask.study.stop_request import StopRequest
 from polytask.study.study_folder import Study, StudyRun
 from polytask.training.interrupt import catch_stop_signals
 
@@ -131,7 +132,10 @@ def _dispatch_runs(
     # Workers inherit that: Ctrl-C is for the command, and an idle worker that dies of it takes the others with it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(todo))), backend=backend, batch_size=1)
-    parallel(joblib.delayed(run_one)(str(work), run.spec, stop_request) for run in todo)
+    # Runs whose groups are found in other runs come after all others.
+    waves = [[r for r in todo if not r.spec.measured_by], [r for r in todo if r.spec.measured_by]]
+    for wave in filter(None, waves):
+        parallel(joblib.delayed(run_one)(str(work), run.spec, stop_request) for run in wave)
 
 
 def _wait_for_saving(todo: Sequence[StudyRun], max_seconds: float = 60.0) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.model.sharing_names import LIGHT, name_block_form
-from polytask.study.arms import Arm, name_older_values
+from polytask.study.arms import MEASURING_ARM, Arm, name_older_values
 from polytask.study.study_design import StudyDesign
 from polytask.training.run_request import RunRequest
 
@@ -23,6 +23,8 @@ class RunSpec:
         study: folder of the study. name: name of the run.
         sharing, balance, preset, form, values: those of the arm, see `Arm`.
         tasks: names of the tasks, None = all. overrides: changed values of the plan.
+        groups: number of networks that the tasks are grouped into; 0 = no grouping. measured_by: name of the run whose
+            affinities decide the groups: that of another arm, on the same fold with the same seed.
     """
 
     study: str
@@ -41,6 +43,8 @@ class RunSpec:
     resamples: int
     form: str = ""
     values: tuple[str, ...] = ()
+    groups: int = 0
+    measured_by: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
@@ -54,6 +58,9 @@ class RunSpec:
         values["values"] = list(self.values)
         if not self.values:
             values.pop("values")
+        if not self.groups:
+            values.pop("groups")
+            values.pop("measured_by")
         values["tasks"] = None if self.tasks is None else list(self.tasks)
         values["overrides"] = list(self.overrides)
         return values
@@ -123,4 +130,6 @@ def build_run_spec(design: StudyDesign, folder: Path, arm: Arm, fold: int, seed:
         resamples=design.resamples,
         form=arm.form,
         values=arm.values,
+        groups=arm.groups,
+        measured_by=name_run(design.name, MEASURING_ARM, fold, seed) if arm.groups else "",
     )

@@ -23,8 +23,10 @@ from pydantic import TypeAdapter
 
 from polytask.documents.json_reader import parse_json
 from polytask.locks import LockedError, LockHolder, hold_lock, is_lock_held, is_process_alive, read_lock_note
+from polytask.study.grouped_run import make_grouped_request, wait_for_measurement
 from polytask.study.process_memory import measure_peak_memory
 from polytask.study.run_spec import RunSpec
+from polytask.study.stop_request import StopRequest
 from polytask.study.study_folder import (
     claim_run_folder,
     count_run_seconds,
@@ -49,37 +51,6 @@ TRAINING_SHARE_OF_RUN = 0.9
 ORPHAN_POLL_SECONDS = 0.2
 """Seconds between two checks of a run whose command was killed."""
 ENDING_BY_EXIT_CODE: dict[int, RunEnding] = {code: ending for ending, code in EXIT_CODES.items()}
-
-
-@dataclass(frozen=True)
-class StopRequest:
-    """The signals by which all runs of one command notice that they must save and stop.
-
-    Args:
-        stop: path of the stop file; as soon as it exists, runs save their state and end.
-        host, pid: machine and process of the command. A run on the same machine also stops when that process is gone.
-        parent: the process that waits for the run, 0 before there is one; the run stops when it is gone too.
-    """
-
-    stop: str
-    host: str
-    pid: int
-    parent: int = 0
-
-    @classmethod
-    def of_this_process(cls, folder: Path) -> StopRequest:
-        """Create the stop request of this command, with its stop file in `folder`."""
-        host, pid = platform.node(), os.getpid()
-        return cls(str((folder / f"stop.{host}.{pid}").resolve()), host, pid)
-
-    @property
-    def is_requested(self) -> bool:
-        """Whether the run has to save its state and end."""
-        # A process whose parent dies gets another parent, so a changed parent number means that it is gone.
-        if Path(self.stop).exists() or (self.parent and os.getppid() != self.parent):
-            return True
-        # A process number says nothing on another machine of a cluster; there only the stop file counts.
-        return self.host == platform.node() and not is_process_alive(self.pid)
 
 
 @dataclass(frozen=True)
@@ -204,7 +175,8 @@ def perform_run(order: WorkerOrder, progress: RunProgress) -> None:
 
     spec, folder = order.spec, order.folder
     resume = claim_run_folder(folder, spec)
-    request = RunRequest(resume=spec.name, device=spec.device) if resume else spec.make_run_request()
+    again = RunRequest(resume=spec.name, device=spec.device)
+    request = again if resume else make_grouped_request(order.work, spec)
     with count_run_seconds(folder):
         train_run(order.work, request, progress)
         # A resumed run has had several processes; the largest of their peaks counts.
@@ -247,6 +219,8 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
         return make_outcome("stopped")
     if not wait_for_orphan(spec, stop_request):
         return make_outcome("elsewhere")
+    if not wait_for_measurement(spec, stop_request):
+        return make_outcome("stopped")
     order = WorkerOrder(Path(work).resolve(), spec, replace(stop_request, parent=os.getpid()))
     child = subprocess.Popen(
         [sys.executable, "-m", "polytask.study.run_worker"],

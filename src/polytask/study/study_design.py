@@ -91,6 +91,7 @@ class StudyDesign:
         rests: hashes of plan, splits, cohort and store. paces: arm → its timing, where measured.
         commands: each command that created or extended the study.
         margins: task → the largest loss that a recommended saving may accept, in the unit of the task's differences.
+        affinity: share of the training time in which affinities between the tasks are measured; 0 in older studies.
     """
 
     name: str
@@ -114,6 +115,7 @@ class StudyDesign:
     versions: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     margins: Mapping[str, float] = field(default_factory=dict)
+    affinity: float = 0.0
 
     def list_plan_overrides(self) -> tuple[str, ...]:
         """List the plan values that every run gets as `--set`: the study's own values, after those given by hand."""
@@ -121,8 +123,9 @@ class StudyDesign:
         fixed = ("training.patience=0", f"training.tune_every={self.tune_every}")
         log_every = max(1, min(BalancePlan().log_every, self.steps // MIN_GRADIENT_LOGS))
         gradient_log = f"training.balance.log_every={log_every}"
+        affinity = (f"training.balance.affinity={self.affinity:g}",) if self.affinity else ()
         # Later values win: a person may change how often gradients are logged, but neither patience nor threads.
-        return (gradient_log, *self.overrides, *cut, *fixed, f"training.threads={self.threads}")
+        return (gradient_log, *affinity, *self.overrides, *cut, *fixed, f"training.threads={self.threads}")
 
     def write(self, folder: Path) -> None:
         """Write `STUDY/study.yaml` completely or not at all."""

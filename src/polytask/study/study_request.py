@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from polytask.errors import PolytaskError
 from polytask.model.sharing_names import LIGHT_NAMES
 from polytask.study.arm_text import ArmText, read_arm_text
+from polytask.study.arms import MEASURING_ARM
 
 SETTINGS_OF_THE_STUDY = {
     "model.sharing": "--sharing",
@@ -100,6 +101,14 @@ class StudyRequest:
 
         taken = {*PRESETS, *load_registry("sharing"), *LIGHT_NAMES.values()} if self.arms else set()
         return tuple(read_arm_text(text, taken) for text in self.arms)
+
+    def choose_sharing(self, usual: tuple[str, ...]) -> tuple[str, ...]:
+        """Choose the sharing blocks to compare: those asked for, else what other arms need, else the usual ones."""
+        if self.sharing is not None:
+            return self.sharing
+        if any(text.groups for text in self.list_arm_texts()):
+            return (MEASURING_ARM,)
+        return () if self.presets or self.arms else usual
 
     def _list_invalid_values(self) -> Iterator[str]:
         for option, value in (("folds", self.folds), ("seeds", self.seeds), ("steps", self.steps)):

@@ -48,7 +48,7 @@ def count_architecture_cost(
     place, part = torch.device("meta"), trial.folds[fold]
     flops = memory = parameters = 0.0
     for tasks in assign_networks(
-        list(part.tasks if trained is None else trained), model.sharing, model.after
+        list(part.tasks if trained is None else trained), model.sharing, model.after, model.groups
     ).values():
         own = header.model_copy(update={"tasks": {t: header.tasks[t] for t in tasks}})
         made = {t: task for t, task in make_tasks(part).items() if t in tasks}

@@ -10,6 +10,7 @@ from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.store import Store
+from polytask.task_chains import join_chains
 from polytask.training.cohort_folder import find_cohort_folder
 from polytask.training.folder import Run, describe_environment
 from polytask.training.run_plan import choose_fold_tasks, plan_hash
@@ -18,20 +19,33 @@ from polytask.training.state import read_state
 
 
 def assign_networks(
-    tasks: Sequence[str], sharing: str, after: Mapping[str, Sequence[str]]
+    tasks: Sequence[str],
+    sharing: str,
+    after: Mapping[str, Sequence[str]],
+    groups: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, list[str]]:
-    """Assign the tasks to networks: one network for all tasks.
+    """Assign the tasks to networks: one network for all tasks, or one for each group.
 
     Under `single` each task has a network of its own, or each group of tasks that a chain links. Returns network → its
     tasks.
+
+    Raises:
+        PolytaskError: there are groups, and a task is in none of them.
     """
+    if groups:
+        grouped = [name for group in groups for name in group]
+        if left_out := [task for task in tasks if task not in grouped]:
+            raise PolytaskError(
+                f"model.groups: {left_out[0]!r} is in no group; add it, or leave it out with --tasks"
+            )
+        return name_networks([group for group in groups if set(group) & set(tasks)], tasks)
     if sharing != "single":
         return {"": list(tasks)}
-    groups: list[list[str]] = []
-    for task in tasks:
-        tied = [g for g in groups if any(o in after.get(task, ()) or task in after.get(o, ()) for o in g)]
-        # A task may link groups that were separate so far: they become one.
-        groups = [g for g in groups if g not in tied] + [[t for g in tied for t in g] + [task]]
+    return name_networks(join_chains(tasks, after), tasks)
+
+
+def name_networks(groups: Sequence[Sequence[str]], tasks: Sequence[str]) -> dict[str, list[str]]:
+    """Name the network of each group after its tasks; both are in the order of `tasks`."""
     ordered = [[t for t in tasks if t in group] for group in groups]
     return {"+".join(group): group for group in sorted(ordered, key=lambda group: tasks.index(group[0]))}
 
@@ -70,7 +84,7 @@ def make_run_record(work: Path, name: str, plan: Plan, request: RunRequest, proc
         "seed": request.seed,
         "preset": model.preset or None,
         "sharing": model.sharing,
-        "networks": assign_networks(chosen, model.sharing, model.after),
+        "networks": assign_networks(chosen, model.sharing, model.after, model.groups),
         "minutes": request.minutes,
         "balance": plan.shared.training.balance.rule,
         "steps": find_matched_steps(work / "runs" / request.match) if request.match else request.steps,

@@ -45,7 +45,7 @@ def fit_run_plan(
         model = trial.shared.model
         tasks = choose_fold_tasks(trial, request.fold, request.tasks)
         return find_memory_excess(
-            trial, header, assign_networks(tasks, model.sharing, model.after), machine, devices
+            trial, header, assign_networks(tasks, model.sharing, model.after, model.groups), machine, devices
         )
 
     excess = find_excess(plan)

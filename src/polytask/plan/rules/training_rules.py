@@ -249,6 +249,7 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
         "predicted probabilities; a mask is read by visit and subject tasks as a weight on the features (`gate`), by "
         "voxel tasks as an input channel of a second network (`channel`)"
     )
+    why["groups"] = "null: all tasks in one network; a study finds groups and tries them (--arm groups)"
     why["visit_levels"] = "null: where visits are compared, on the three deepest levels of the encoder"
     why["second_level"] = "null: in a chain, an answer in classes is one more input of the task that reads it"
     why["uncertainty"] = "none: a chain passes on the answer without its uncertainty"

@@ -38,7 +38,8 @@ def study(
     arm: Annotated[
         list[str] | None,
         typer.Option(
-            help='A further arm with values of its own: "NAME: preset=ctan, model.form=light"; may be repeated.'
+            help='A further arm with values of its own: "NAME: preset=ctan, model.form=light"; or groups: the '
+            "grouping of the tasks that measured affinities recommend; may be repeated."
         ),
     ] = None,
     folds: Annotated[

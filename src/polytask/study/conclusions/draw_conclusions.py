@@ -16,6 +16,7 @@ from polytask.study.conclusions.answer_sentence import write_answer_sentence
 from polytask.study.conclusions.arm_comparison import ArmComparison, compare_all_arms, compute_arm_delta_m
 from polytask.study.conclusions.arm_costs import MAX_TRAINING_TIME_RATIO, ArmCosts, compute_arm_costs
 from polytask.study.conclusions.finished_runs import GatheredRuns, TaskInfo, gather_finished_runs
+from polytask.study.conclusions.lookahead_affinity import LookaheadAffinity, measure_lookahead_affinity
 from polytask.study.conclusions.recommendation import Recommendation, recommend_arm
 from polytask.study.conclusions.task_affinity import Affinity, measure_affinity
 from polytask.study.conclusions.tune_choice import TuneChoice, choose_arm_on_tune
@@ -37,6 +38,7 @@ class Conclusions:
         comparisons: every joint arm against `single` on every task. gains: arm → Δm. prices: arm → costs.
         choice: the arm that tune prefers. affinity: agreement of the tasks' gradients; None without logged gradients.
         notes: warnings that a reader must see first.
+        lookahead: what a step for one task does to the losses of the others; None where it was not measured.
     """
 
     gathered: GatheredRuns
@@ -49,6 +51,7 @@ class Conclusions:
     choice: TuneChoice | None
     affinity: Affinity | None
     notes: tuple[str, ...]
+    lookahead: LookaheadAffinity | None = None
 
     @property
     def asked(self) -> dict[str, TaskInfo]:
@@ -74,6 +77,7 @@ class Conclusions:
             "margins": self.gathered.margins,
             "tune": None if self.choice is None else self.choice.as_dict(),
             "affinity": None if self.affinity is None else self.affinity.as_dict(),
+            "lookahead": None if self.lookahead is None else self.lookahead.as_dict(),
             "notes": list(self.notes),
         }
 
@@ -118,6 +122,7 @@ def draw_conclusions(study: Study | Path | str, resamples: int = BOOTSTRAP_RESAM
         choice,
         measure_affinity(gathered),
         tuple(_write_reader_notes(gathered, arm_costs, recommendation, unlearned)),
+        measure_lookahead_affinity(gathered),
     )
 
 

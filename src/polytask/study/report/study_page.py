@@ -16,6 +16,7 @@ from polytask.study.report import (
     arm_curves,
     forest_plot,
     gain_scatter,
+    lookahead_section,
     page_head,
     reproduction,
     site_tables,
@@ -30,6 +31,7 @@ def render_study_page(conclusions: Conclusions) -> str:
     """Render the page as HTML text; the same conclusions give the same bytes."""
     study = conclusions.gathered.study
     affinity = affinity_matrices.use_task_titles(conclusions)
+    looked = lookahead_section.use_lookahead_titles(conclusions)
     gains, left_out = gain_scatter.make_gain_picture(conclusions)
     delta_m, delta_m_left_out = study_tables.build_delta_m_table(conclusions)
     runs = [r.evaluated.evaluation for by in conclusions.gathered.folds.values() for r in by.values()]
@@ -59,6 +61,9 @@ def render_study_page(conclusions: Conclusions) -> str:
         matrices=affinity_matrices.make_affinity_picture(affinity) if affinity else None,
         grouping=affinity_matrices.describe_task_groups(affinity) if affinity else "",
         explained=affinity_matrices.COSINE_EXPLANATION,
+        lookahead=lookahead_section.make_lookahead_picture(looked) if looked else None,
+        groupings=lookahead_section.describe_groupings(looked) if looked else [],
+        lookahead_explained=lookahead_section.LOOKAHEAD_EXPLANATION,
         curves=arm_curves.make_curves_picture(conclusions),
         sites=site_tables.build_arm_site_tables(conclusions),
         strata=site_tables.build_arm_strata_tables(conclusions),

@@ -117,6 +117,12 @@ SETTINGS = (
         MASK_AND_GRADES,
         ["model.after.grade=[mask]", "model.uncertainty=variance", "model.passes=4"],
     ),
+    MemorySetting(
+        "3D mask, then grade, then other masks",
+        (32, 32, 32),
+        {"mask": MASK, "grade": GRADE, "organs": ORGANS},
+        ["model.after.grade=[mask]", "model.after.organs=[grade]", "model.decoder=attention"],
+    ),
     MemorySetting("3D chain of preset hybrid (ctan)", (32, 32, 32), MASK_AND_GRADES, preset="hybrid"),
     MemorySetting(
         "3D chain of two masks",

@@ -13,6 +13,7 @@ import torch
 
 from polytask.inference.sample_prediction import Predictions, average_predictions, list_flips, predict_sample
 from polytask.model.building_blocks import EncoderSpec
+from polytask.model.late_decoding import VisitAnswers
 from polytask.model.network import NetworkOutput
 from polytask.plan.plan_schema import AugmentationPlan
 from polytask.prepare.batch import Batch
@@ -61,6 +62,7 @@ class Brightness(torch.nn.Module):
         self.windows, self.pooled, self.voxel = windows, ("grade", "os"), ("mask",)
         encoder = EncoderSpec(2, 1, (4,), (1,), ((1, 1),))
         self.spec = SimpleNamespace(voxel_image={"mask": "scan"}, images={"scan": encoder}, crops={})
+        self.late: frozenset[str] = frozenset()
         self.seen: list[torch.Tensor] = []
 
     def compute_with_side_outputs(self, batch: Batch, elsewhere: Any = ()) -> NetworkOutput:
@@ -78,9 +80,32 @@ class Brightness(torch.nn.Module):
     def make_condition(self, batch: Batch) -> None:
         return None
 
-    def voxel_outputs(self, image: str, windows: torch.Tensor, condition: Any) -> dict[str, Any]:
+    def voxel_outputs(
+        self, image: str, windows: torch.Tensor, condition: Any, answers: Any = None
+    ) -> dict[str, Any]:
         self.window_sizes = windows.shape[2:]
         return {"mask": [windows]}
+
+
+class AfterAnswer(Brightness):
+    """The same, but the mask follows the grade: it is the image plus the answer of its visit."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+        self.late = frozenset({"mask"})
+
+    def compute_with_side_outputs(self, batch: Batch, elsewhere: Any = ()) -> NetworkOutput:
+        computed = super().compute_with_side_outputs(batch, elsewhere)
+        grades = computed.outputs["grade"]
+        assert isinstance(grades, torch.Tensor)
+        answers = VisitAnswers({"grade": grades}, {"grade": batch.visit_known.flatten()})
+        return NetworkOutput(computed.outputs, computed.side_outputs, answers)
+
+    def voxel_outputs(
+        self, image: str, windows: torch.Tensor, condition: Any, answers: Any = None
+    ) -> dict[str, Any]:
+        grade = answers.repeat(len(windows)).outputs["grade"]
+        return {"mask": [windows + grade[:, :, None, None]]}
 
 
 ONE = torch.arange(6.0).reshape(1, 2, 3).numpy()
@@ -177,6 +202,17 @@ def test_an_image_far_larger_than_the_view_is_scanned_in_windows_of_its_size() -
         assert found["mask"][1]["p"][0] == pytest.approx(torch.from_numpy(image), abs=1e-5)
         assert found["mask"][0]["p"][0] == pytest.approx(torch.from_numpy(ONE), abs=1e-5)
         assert set(found["grade"]) == {0, 1}, "pooled tasks read the whole image all the same"
+
+
+def test_a_mask_that_follows_a_grade_reads_in_every_window_the_grade_of_its_visit() -> None:
+    images = [torch.rand(1, 9, 9).numpy(), torch.rand(1, 9, 9).numpy() + 5]
+    network: Any = AfterAnswer()
+    found = predict_sample(network, make_sample(*images), make_plan("whole"), CPU, flips=[(), (0,)])
+    for slot, image in enumerate(images):
+        wanted = torch.from_numpy(image) + found["grade"][slot]["p"].item()
+        assert found["mask"][slot]["p"][0] == pytest.approx(wanted, abs=1e-5)
+    pooled = predict_sample(network, make_sample(*images), make_plan("whole"), CPU, pooled_only=True)
+    assert set(pooled) == {"grade", "os"}
 
 
 def test_a_network_without_pooled_tasks_never_sees_such_an_image_as_a_whole() -> None:

@@ -236,7 +236,7 @@ def test_thinned_heads_disagree_where_channels_do() -> None:
     [
         ({"grade": ["type"], "type": ["grade"]}, "cycle: (grade → type → grade|type → grade → type)"),
         ({"grade": ["nothing"]}, "'nothing' is not known"),
-        ({"mask": ["grade"]}, "can only follow voxel"),
+        ({"mask": ["response"]}, "'mask' is asked at a visit"),
         ({"grade": ["response"]}, "later visits"),
     ],
 )

@@ -26,7 +26,7 @@ GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("number", range(27))
+@pytest.mark.parametrize("number", range(28))
 def test_the_prediction_is_close_to_the_saved_tensors_under_every_architecture(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +68,7 @@ def test_tasks_that_read_one_map_through_a_shared_network_count_it_once_and_its_
     assert find_view_readers(both, "scan", chain, "whole").seconds == (1, 1)
     changes = {"second_network": "shared", "uncertainty": "entropy", "passes": 4}
     shared = find_view_readers(both, "scan", chain.model_copy(update=changes), "whole")
-    assert (shared.seconds, shared.repeats, shared.thinned) == ((2,), 3, 1)
+    assert (shared.seconds, shared.repeats, shared.copied) == ((2,), 3, 1)
     assert find_view_readers(both, "scan", chain.model_copy(update=changes), "patch").repeats == 0
 
 

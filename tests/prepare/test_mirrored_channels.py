@@ -110,7 +110,8 @@ def test_mirrored_passes_see_paired_channels_in_their_places(world: World) -> No
         ),
         tasks={"sides": SimpleNamespace(decode=lambda x: {"p": x})},
         make_condition=lambda batch: None,
-        voxel_outputs=lambda image, windows, condition: {"sides": [windows[:, 1:3]]},
+        late=frozenset(),
+        voxel_outputs=lambda image, windows, condition, answers: {"sides": [windows[:, 1:3]]},
     )
     order = order_mirrored_channels(cohort.header.images["scan"], plan.shared.images["scan"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,9 +14,14 @@ from polytask.prepare.bag_tensors import stack_bags
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.geometry_draw import find_flips
+from polytask.prepare.mirrored_channels import order_mirrored_planes
 from polytask.prepare.normalization import count_input_planes
 from polytask.prepare.tiles import cut_tiles, list_named_centers, list_tile_centers, stack_tiles
 from polytask.prepare.window import find_view_frame, pad_around
+
+FindChannelOrder = Callable[[str, int, Sequence[int]], Sequence[int]]
+"""(image input, visit slot, mirrored axes) → which channel of the file stands at each position of the mirrored image;
+empty when no channel moves."""
 
 
 def make_sample_batch(
@@ -112,3 +117,25 @@ def _make_crops(sample: FullSample, name: str, plan: ImagePlan, axes: Sequence[i
 def mirror_axes(array: Tensor, axes: Sequence[int]) -> Tensor:
     """Mirror `[C, *space]` along some of its spatial axes. Mirroring twice gives the array back."""
     return array.flip([1 + a for a in axes]) if axes else array
+
+
+def reorder_channels(
+    sample: FullSample, plan: Plan, axes: Sequence[int], find_channel_order: FindChannelOrder
+) -> FullSample:
+    """Return the sample with its paired channels in the places that they have once it is mirrored along the axes."""
+    images, whole = dict(sample.images), dict(sample.whole)
+    known = dict(sample.channel_known)
+    for name, image in plan.shared.images.items():
+        mirrored = select_mirror_axes(plan, name, axes)
+        for slot in range(len(sample.visits)):
+            order = find_channel_order(name, slot, mirrored)
+            if not order:
+                continue
+            planes = order_mirrored_planes(image, order)
+            for arrays in (images, whole):
+                if name in arrays and (array := arrays[name][slot]) is not None:
+                    # A new list: the sample itself stays as it is.
+                    arrays[name] = [*arrays[name][:slot], array[planes], *arrays[name][slot + 1 :]]
+            known[name] = known[name].copy()
+            known[name][slot] = known[name][slot][list(order)]
+    return replace(sample, images=images, whole=whole, channel_known=known)

@@ -5,7 +5,7 @@ Pooled tasks read the view of the whole image; voxel tasks are computed in slidi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
@@ -17,20 +17,22 @@ from torch import Tensor
 from polytask.inference.attention_places import locate_patches, restore_slice_weights
 from polytask.inference.crop_places import find_crop_choosers, find_crop_places
 from polytask.inference.sample_batch import (
+    FindChannelOrder,
     add_sample_crops,
     make_sample_batch,
     mirror_axes,
+    reorder_channels,
     select_mirror_axes,
 )
 from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
+from polytask.model.late_decoding import VisitAnswers
 from polytask.model.network import Network
 from polytask.model.source_encoders import Condition
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.finding_places import Place
-from polytask.prepare.mirrored_channels import order_mirrored_planes
 from polytask.tasks.heads_and_losses import make_autocast
 from polytask.tasks.task import Prediction
 
@@ -44,10 +46,6 @@ correctly."""
 
 MAX_VIEW_EXCESS = 2
 """An image of more than this many times the voxels of the planned view is computed in windows of the view's size."""
-
-FindChannelOrder = Callable[[str, int, Sequence[int]], Sequence[int]]
-"""(image input, visit slot, mirrored axes) → which channel of the file stands at each position of the mirrored image;
-empty when no channel moves."""
 
 
 def predict_sample(
@@ -75,7 +73,7 @@ def predict_sample(
     def predict_once(axes: Sequence[int]) -> Predictions:
         ordered = sample
         if find_channel_order is not None and axes:
-            ordered = _reorder_channels(sample, plan, axes, find_channel_order)
+            ordered = reorder_channels(sample, plan, axes, find_channel_order)
         with torch.inference_mode(), make_autocast(plan.shared.training.precision, device):
             predictions = _predict_mirrored(network, ordered, plan, device, overlap, axes, pooled_only)
             if restore_sides is None:
@@ -107,28 +105,6 @@ def average_predictions(passes: Iterable[Predictions], count: int) -> Prediction
     }
 
 
-def _reorder_channels(
-    sample: FullSample, plan: Plan, axes: Sequence[int], find_channel_order: FindChannelOrder
-) -> FullSample:
-    """Return the sample with its paired channels in the places that they have once it is mirrored along the axes."""
-    images, whole = dict(sample.images), dict(sample.whole)
-    known = dict(sample.channel_known)
-    for name, image in plan.shared.images.items():
-        mirrored = select_mirror_axes(plan, name, axes)
-        for slot in range(len(sample.visits)):
-            order = find_channel_order(name, slot, mirrored)
-            if not order:
-                continue
-            planes = order_mirrored_planes(image, order)
-            for arrays in (images, whole):
-                if name in arrays and (array := arrays[name][slot]) is not None:
-                    # A new list: the sample itself stays as it is.
-                    arrays[name] = [*arrays[name][:slot], array[planes], *arrays[name][slot + 1 :]]
-            known[name] = known[name].copy()
-            known[name][slot] = known[name][slot][list(order)]
-    return replace(sample, images=images, whole=whole, channel_known=known)
-
-
 def list_flips(axes: Sequence[int]) -> list[tuple[int, ...]]:
     """List every subset of the axes, the empty one first: 1, 2, 4 or 8 passes."""
     return list(chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)))
@@ -146,23 +122,37 @@ def _predict_mirrored(
     """Predict one sample, mirrored along `axes`; the predictions are mirrored back."""
     batch = make_sample_batch(sample, plan, axes, cropped=()).to(device)
     windows, choosers = find_window_sizes(sample, plan), find_crop_choosers(network)
-    # Masks come first: they say where the crops of visit and subject tasks lie.
+    # Masks come first: they say where the crops of visit and subject tasks lie. Masks that follow these come last.
     masks: Predictions = {}
+    late = {network.spec.voxel_image[task] for task in network.late}
     for image, window in windows.items():
-        if pooled_only and image not in choosers:
+        if image not in choosers and (pooled_only or image in late):
             continue
         places: list[tuple[Place, ...]] = [() for _ in sample.visits]
         for slot, outputs in _compute_in_windows(network, sample, plan, image, window, batch, overlap, axes):
-            for name, output in outputs.items():
-                masks.setdefault(name, {})[slot] = _move_to_cpu(network.tasks[name].decode(output[None]))
+            _add_masks(network, masks, slot, outputs)
             if image in choosers:
                 places[slot] = find_crop_places(network, plan, image, outputs[choosers[image]])
         if image in choosers:
             sample = replace(sample, places=sample.places | {image: places})
     if network.pooled and network.spec.crops:
         batch = add_sample_crops(batch, sample, plan, axes, network.spec.crops).to(device)
-    predictions = _predict_from_views(network, sample, plan, list(windows), batch, axes)
-    return predictions if pooled_only else predictions | masks
+    predictions, answers = _predict_from_views(network, sample, plan, list(windows), batch, axes)
+    if pooled_only:
+        return predictions
+    for image in (name for name in windows if name in late):
+        window = windows[image]
+        for slot, outputs in _compute_in_windows(
+            network, sample, plan, image, window, batch, overlap, axes, answers
+        ):
+            _add_masks(network, masks, slot, outputs)
+    return predictions | masks
+
+
+def _add_masks(network: Network, masks: Predictions, slot: int, outputs: Mapping[str, Tensor]) -> None:
+    """Add the decoded outputs `[K, *space]` of the voxel tasks of a visit to `masks`."""
+    for name, output in outputs.items():
+        masks.setdefault(name, {})[slot] = _move_to_cpu(network.tasks[name].decode(output[None]))
 
 
 def _compute_in_windows(
@@ -174,8 +164,12 @@ def _compute_in_windows(
     batch: Batch,
     overlap: float,
     axes: Sequence[int],
+    answers: VisitAnswers | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Compute the voxel tasks of an image; yield (visit slot, task → output `[K, *space]`, mirrored back)."""
+    """Compute the voxel tasks of an image; yield (visit slot, task → output `[K, *space]`, mirrored back).
+
+    Those that follow visit tasks are among them where the `answers` of these are given, one row per visit slot.
+    """
     names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
     if not names:
         return
@@ -187,9 +181,11 @@ def _compute_in_windows(
         array = sample.images[image][slot]
         if array is None:
             continue
-        row = None if condition is None else condition.take(torch.tensor([slot], device=device))
+        here = torch.tensor([slot], device=device)
+        row = None if condition is None else condition.take(here)
+        read = None if answers is None else answers.take(here)
         outputs = blend_windows(
-            partial(run_voxel_windows, network, image, row),
+            partial(run_voxel_windows, network, image, row, answers=read),
             mirror_axes(torch.from_numpy(array).to(device), mirrored),
             window,
             overlap,
@@ -224,14 +220,16 @@ def _predict_from_views(
     windowed: Sequence[str],
     batch: Batch,
     axes: Sequence[int],
-) -> Predictions:
+) -> tuple[Predictions, VisitAnswers | None]:
     """Predict what follows from the views of whole images: pooled tasks, and voxel tasks without windows.
+
+    Returns also the answers that voxel tasks in windows read.
 
     Args:
         windowed: the image inputs whose voxel tasks are computed in windows.
     """
     if not network.pooled and set(windowed) == set(sample.images):
-        return {}
+        return {}, None
     computed = network.compute_with_side_outputs(batch, elsewhere=windowed)
     located = locate_patches(network, sample, computed.side_outputs)
     side_outputs = restore_slice_weights(network, sample, plan, axes, located)
@@ -256,7 +254,7 @@ def _predict_from_views(
                     mirrored = select_mirror_axes(plan, image, axes)
                     cropped = mirror_axes(_crop_center(finest[index], array.shape[1:]), mirrored)
                     predictions[name][slot] = _move_to_cpu(task.decode(cropped[None]))
-    return predictions
+    return predictions, computed.answers
 
 
 def _list_present_slots(sample: FullSample) -> list[int]:
@@ -265,11 +263,17 @@ def _list_present_slots(sample: FullSample) -> list[int]:
 
 
 def run_voxel_windows(
-    network: Network, image: str, row: Condition | None, windows: Tensor
+    network: Network,
+    image: str,
+    row: Condition | None,
+    windows: Tensor,
+    answers: VisitAnswers | None = None,
 ) -> dict[str, Tensor]:
-    """Compute the finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image."""
+    """Compute the finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image; `row` and `answers` are
+    those of its visit."""
     condition = None if row is None else row.repeat(len(windows))
-    return {t: o[0] for t, o in network.voxel_outputs(image, windows, condition).items()}
+    outputs = network.voxel_outputs(image, windows, condition, answers)
+    return {task: levels[0] for task, levels in outputs.items()}
 
 
 def _crop_center(output: Tensor, space: Sequence[int]) -> Tensor:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
-from polytask.model.crop_tokens import crop_source, make_crop_readers, make_crop_tokens
+from polytask.model.crop_tokens import make_crop_readers, make_crop_tokens
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.input_fusion.film import make_modulations
+from polytask.model.late_decoding import VisitAnswers, answer_late_tasks, collect_answers
+from polytask.model.make_branches import make_pooled_branches
 from polytask.model.network_inputs import (
     NetworkInputs,
     compute_pyramids,
@@ -28,7 +30,6 @@ from polytask.model.order import order_tasks
 from polytask.model.order.answer_maps import make_handed_down_map
 from polytask.model.order.chain import Chain
 from polytask.model.order.logits import make_coarse_logits
-from polytask.model.pooled_branch import PooledBranch, upstream_source
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
 from polytask.model.second_level import (
@@ -39,9 +40,10 @@ from polytask.model.second_level import (
     list_answer_groups,
 )
 from polytask.model.sharing import SharingBlock, make_block
-from polytask.model.slice_reader import list_sliced_images, make_slice_attentions, read_slices
+from polytask.model.slice_reader import make_slice_attentions, read_slices
 from polytask.model.source_encoders import (
     Condition,
+    LateView,
     Pyramid,
     SideOutputs,
     TaskOutput,
@@ -56,10 +58,12 @@ from polytask.tasks.task import Task
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """What a network computes for a batch: the outputs by task (see `Network.forward`) and the side outputs."""
+    """What a network computes for a batch: the outputs by task (see `Network.forward`) and the side outputs; and the
+    answers that `voxel_outputs` needs for voxel tasks that follow visit tasks, one row per visit slot `B·V`."""
 
     outputs: dict[str, TaskOutput]
     side_outputs: SideOutputs
+    answers: VisitAnswers | None = None
 
 
 class Network(nn.Module):
@@ -84,7 +88,8 @@ class Network(nn.Module):
         self.voxels = VoxelBranch(
             spec, {t: tasks[t] for t in self.voxel}, self.chain.alone, self.chain.upstream
         )
-        self.gates = NamedModules(self.chain.gates())
+        self.gates, self.late = NamedModules(self.chain.gates()), self.chain.late
+        self.modulations = NamedModules(self.chain.modulations())
         self.slots = find_visit_slots(spec, tasks)
         self.levels = group_by_answers(spec, tasks, self.chain, self.slots)
         """First task of each second level → all its tasks."""
@@ -98,27 +103,7 @@ class Network(nn.Module):
         self.unread = find_unread_slots(self.slots, tasks, spec.max_visits)
         self.partly_read = find_partly_read_slots(self.slots, spec, tasks)
         self.branches = NamedModules(
-            {
-                task: PooledBranch(
-                    tasks[task],
-                    self.chain.describe_map_sources(task),
-                    [
-                        *list_sliced_images(spec),
-                        *spec.tables,
-                        *spec.slides,
-                        *map(crop_source, self.crops.names()),
-                        *map(upstream_source, self.chain.tokens(task, bool(spec.second_level))),
-                    ],
-                    self.slots.get(task, []),
-                    spec.embedding,
-                    spec.dropout,
-                    spec.visit_fusion,
-                    spec.input_fusion,
-                    [upstream_source(up) for up in self.chain.embedded_tasks[task] if task in self.levels],
-                    spec.max_visits if task in spec.history else 0,
-                )
-                for task in self.pooled
-            }
+            make_pooled_branches(spec, tasks, self.chain, self.slots, self.crops.names(), self.levels)
         )
         self.second_levels = NamedModules(
             {t: SecondLevel(len(self.chain.embedded_tasks[t]), spec.embedding) for t in self.levels}
@@ -141,7 +126,7 @@ class Network(nn.Module):
         present = select_known_rows(inputs, self.unread)
         rows_read = mark_partly_read_rows(self.partly_read, inputs, self.unread)
         source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0, self.unread)
-        outputs: dict[str, TaskOutput] = {}
+        outputs, late = dict[str, TaskOutput](), list[LateView | None]()
         slice_weights: SideOutputs = {}
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
         tokens, every = vectors.tokens, vectors.condition
@@ -152,7 +137,8 @@ class Network(nn.Module):
             if name in inputs.patch and voxel:
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
-                outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
+                seen = self.run_view(name, patches.flatten(0, 1), voxel, [], repeated, cut)
+                outputs, late = outputs | seen.outputs, [*late, seen.late]
             if name in inputs.whole and self.spec.images[name].slice_axis is not None:
                 read = read_slices(self, name, inputs, present, source_known[name], condition, cut)
                 tokens = {t: own | read.tokens[t] for t, own in tokens.items()}
@@ -165,6 +151,7 @@ class Network(nn.Module):
                 rows = {t: r for t, r in rows_read.items() if in_patch or t not in voxel}
                 seen = self.run_view(name, view, whole_view, self.pooled, condition, cut, rows)
                 outputs |= {} if in_patch else seen.outputs
+                late += [] if in_patch else [seen.late]
                 image_tokens = make_image_tokens(self, name, seen, present, source_known[name])
                 tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
             if name in self.crops:
@@ -188,7 +175,10 @@ class Network(nn.Module):
             for task in group:
                 of_sources = {f"source.{n}": w for n, w in weights[task].items()}
                 side_outputs[task] = vectors.side_outputs[task] | slice_weights.get(task, {}) | of_sources
-        return NetworkOutput({task: outputs[task] for task in self.tasks if task in outputs}, side_outputs)
+        answers = collect_answers(self, outputs, tokens) if self.late else None
+        for waiting in filter(None, late):
+            outputs |= answer_late_tasks(self, waiting, answers.take(present)) if answers else {}
+        return NetworkOutput({t: outputs[t] for t in self.tasks if t in outputs}, side_outputs, answers)
 
     def make_condition(self, inputs: NetworkInputs) -> Condition | None:
         """Compute what modulates the maps, one row per visit slot `B·V`; None where nothing does."""
@@ -197,10 +187,13 @@ class Network(nn.Module):
         return self.vectors.encode_tables(inputs, hide_sources(inputs, 0.0), no_cut)[1]
 
     def voxel_outputs(
-        self, image: str, x: Tensor, condition: Condition | None = None, cut: TaskCut = no_cut
+        self, image: str, x: Tensor, condition: Condition | None = None, answers: VisitAnswers | None = None
     ) -> dict[str, TaskOutput]:
-        """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
-        return self.run_view(image, x, self.list_image_tasks(image), [], condition, cut).outputs
+        """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows.
+
+        Those that follow visit tasks are among them where `answers` are given."""
+        seen = self.run_view(image, x, self.list_image_tasks(image), [], condition, no_cut)
+        return seen.outputs | (answer_late_tasks(self, seen.late, answers) if seen.late and answers else {})
 
     def rates(self) -> dict[str, float]:
         """Return factors on the learning rate, for the parameters whose block asks for one."""
@@ -237,20 +230,21 @@ class Network(nn.Module):
             own_maps, common = compute_pyramids(block, read, group, cut, self.voxels.unmasked, rows)
             pyramids, shared = pyramids | own_maps, shared | common
         for read_maps in (pyramids, shared):
-            read_maps |= {t: self._apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
-        answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids}, shared)
+            read_maps |= {t: self.apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
+        now = [t for t in voxel if t not in self.late]
+        answers = self.voxels({t: pyramids[t] for t in now if t in pyramids}, shared)
         maps, coarse, seconds = dict[str, Tensor](), dict[str, Tensor](), dict[str, Pyramid]()
         stop = self.spec.stop_gradient
         handing = {up for task in (*voxel, *pooled) for up in self.chain.read_maps[task]}
         for task in self.order:
             second, mine = self.chain.second_networks.get((task, image)), rows.get(task)
-            if second is not None and task in (*voxel, *pooled):
+            if second is not None and task in (*now, *pooled):
                 network, upstream = second
                 if network not in seconds:
                     handed_down = [take_rows(maps[u], mine) for u in upstream]
                     seconds[network] = self.seconds[network](take_rows(x, mine), handed_down)
-                pyramids[task] = self._apply_tables(task, image, seconds[network], condition, rows)
-                if task in voxel:
+                pyramids[task] = self.apply_tables(task, image, seconds[network], condition, rows)
+                if task in now:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in handing:
                 handed = make_handed_down_map(self.voxels, task, answers[task], (pyramids, shared), stop)
@@ -260,9 +254,10 @@ class Network(nn.Module):
                 coarse[task] = restore_rows(logits, mine, x.shape[0])
         outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
         whole = {t: restore_pyramid_rows(pyramids[t], rows.get(t), x.shape[0]) for t in pooled}
-        return ViewResult(outputs, whole, maps, coarse)
+        late = LateView(image, x, condition, pyramids, maps) if len(now) < len(voxel) else None
+        return ViewResult(outputs, whole, maps, coarse, late)
 
-    def _apply_tables(
+    def apply_tables(
         self, task: str, image: str, pyramid: Pyramid, condition: Condition | None, rows: Mapping[str, Tensor]
     ) -> Pyramid:
         """Modulate the maps of a task by the tables."""

@@ -33,6 +33,7 @@ def find_network_roles(network: Network) -> ParameterRoles:
         ("branches", network.branches),
         ("films", network.films),
         ("gates", network.gates),
+        ("modulations", network.modulations),
         ("embeddings", network.embeddings),
         ("second_levels", network.second_levels),
         ("slices", network.slices),

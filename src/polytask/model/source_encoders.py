@@ -31,18 +31,31 @@ SideOutputs = dict[str, dict[str, Tensor]]
 `patches.NAME`, the attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
 
 
+class LateView(NamedTuple):
+    """What voxel tasks that follow visit tasks need of a view `[N, …]`: the image and its `condition`, the pyramids of
+    the trunk, and what other voxel tasks hand down."""
+
+    image: str
+    x: Tensor
+    condition: Condition | None
+    pyramids: dict[str, Pyramid]
+    maps: dict[str, Tensor]
+
+
 class ViewResult(NamedTuple):
     """What tasks compute of one view, by task.
 
     Args:
         outputs: of voxel tasks. pyramids: of pooled tasks.
         maps: what upstream voxel tasks hand down. coarse: their coarse logits, where a task reads these.
+        late: where voxel tasks of the view wait for answers.
     """
 
     outputs: dict[str, TaskOutput]
     pyramids: dict[str, Pyramid]
     maps: dict[str, Tensor]
     coarse: dict[str, Tensor]
+    late: LateView | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from polytask.model.input_fusion.source_concat import SourceConcat
-from polytask.model.network_settings import NetworkSpec
+
+if TYPE_CHECKING:
+    from polytask.model.network_settings import NetworkSpec
 
 
 class Film(nn.Module):

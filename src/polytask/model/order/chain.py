@@ -9,10 +9,11 @@ from torch import nn
 from polytask.errors import PolytaskError
 from polytask.model.decoders import decodes_at_once
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.order import VECTOR_LINKS, choose_link
+from polytask.model.order import VECTOR_LINKS, choose_link, find_late_tasks
 from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
+from polytask.model.order.modulation import ModulationLink, make_vector_link
 from polytask.model.pooled_branch import upstream_source
 from polytask.model.visit_fusion import find_visit_levels
 from polytask.task_chains import find_upstream_tasks
@@ -39,7 +40,7 @@ class Chain:
         }
         for task, up in self.links:
             image, other = spec.voxel_image.get(task), spec.voxel_image.get(up)
-            if image and other != image:
+            if image and other not in (None, image):
                 raise PolytaskError(
                     f"model.after: {task!r} is drawn on image {image!r} and {up!r} on {other!r}; voxel tasks can only "
                     "follow each other on one image"
@@ -64,9 +65,21 @@ class Chain:
         self.coarse = frozenset(up for (_, up), link in self.links.items() if link == "logits")
         """Voxel tasks whose coarse logits another task reads."""
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
-        """Voxel tasks with a second network of their own."""
+        """Voxel tasks with a second network, or maps that an answer changes: their decoder is their own."""
+        self.late = find_late_tasks(tasks, spec.after)
+        """Voxel tasks that follow a visit task, directly or through others."""
+        for image, crops in spec.crops.items():
+            if crops.task in self.late:
+                raise PolytaskError(
+                    f"images.{image}.roi.task: {crops.task!r} chooses the crops that visit and subject tasks read, and "
+                    "follows one of them: it would feed itself through its decoder; choose attention, or another task"
+                )
         self.embedded_tasks = {task: self._list_by_link(task, *VECTOR_LINKS) for task in tasks}
         """Task → the upstream tasks whose answer it reads as one vector: classes, numbers and risks."""
+        self.conditioning_tasks = {
+            task: ups for task in tasks if (ups := self._list_by_link(task, "modulation"))
+        }
+        """Voxel task → the upstream visit tasks whose answers change the maps of its decoder."""
         self.gated_tasks = {task: self._list_by_link(task, "gate") for task in tasks}
         """Task → the upstream tasks that it reads as soft gates."""
         self.compared_tasks = {task: self._list_by_link(task, "logits") for task in tasks}
@@ -131,7 +144,7 @@ class Chain:
 
     def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""
-        on_image = [t for t in voxel if self.spec.voxel_image[t] == image]
+        on_image = [t for t in voxel if self.spec.voxel_image[t] == image and t not in self.late]
         pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
         upstream = {up for t in pooled for up in find_upstream_tasks(t, self.spec.after) if up in on_image}
         # A common decoder reads the maps of all of them.
@@ -174,9 +187,21 @@ class Chain:
     def embeddings(self) -> dict[str, nn.Module]:
         """Make a table of class vectors, or a vector for a number, for each answer that a pooled task reads."""
         return {
-            f"{task} {up}": VECTOR_LINKS[self.links[task, up]](self.tasks[up], self.spec.embedding)
+            f"{task} {up}": make_vector_link(self.tasks[up], self.spec.embedding)
             for task in self.tasks
             for up in self.embedded_tasks[task]
+        }
+
+    def modulations(self) -> dict[str, nn.Module]:
+        """Make what changes the maps of each voxel task that reads answers of visit tasks."""
+        images = self.spec.images
+        return {
+            task: ModulationLink(
+                [self.tasks[up] for up in ups],
+                self.spec.embedding,
+                images[self.spec.voxel_image[task]].widths,
+            )
+            for task, ups in self.conditioning_tasks.items()
         }
 
     def _count_upstream_planes(self, upstream: str) -> int:

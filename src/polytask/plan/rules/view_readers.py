@@ -51,7 +51,8 @@ class ViewReaders:
             messages.
         masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
         seconds: for each second network, the planes of answers that it reads beside the image.
-        thinned: number of tasks whose maps lack channels in passes, so that their decoders read copies of them.
+        copied: number of tasks whose decoder reads changed copies of the maps: without some channels in passes, or
+            scaled and shifted by an answer.
         repeats: number of further passes through decoders, without a gradient.
         handed: for each answer that a task hands down as a map, the values that it keeps per position, in float32.
         compared: for each answer whose coarse logits are read as maps of visits, the number of its logits, once for
@@ -69,7 +70,7 @@ class ViewReaders:
     decoder: str = "private"
     masks: int = 0
     seconds: tuple[int, ...] = ()
-    thinned: int = 0
+    copied: int = 0
     repeats: int = 0
     handed: tuple[int, ...] = ()
     compared: tuple[int, ...] = ()
@@ -88,7 +89,7 @@ class ViewReaders:
             attending=0,
             masks=0,
             seconds=(),
-            thinned=0,
+            copied=0,
             repeats=0,
             handed=(),
         )
@@ -101,7 +102,11 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     on_image = [n for n, t in every.items() if isinstance(t, VoxelSpec) and t.image == image]
     all_pooled = [n for n, t in every.items() if not isinstance(t, VoxelSpec)]
     pooled = all_pooled if part != "patch" else []
-    voxel = _list_view_masks(on_image, pooled, after, model) if part == "view" else on_image
+    # A voxel task that follows a visit task runs last, with a decoder of its own, where its mask is asked for.
+    late = {t for t in on_image if find_upstream_tasks(t, after) & set(all_pooled)}
+    answered = {t for t in on_image if set(after.get(t, ())) & set(all_pooled)}
+    early = [t for t in on_image if t not in late]
+    voxel = _list_view_masks(early, pooled, after, model) if part == "view" else on_image
     maps = {t: [u for u in after.get(t, ()) if u in on_image] for t in (*on_image, *all_pooled)}
     # A voxel task reads a map through a second network; a pooled task only where the plan says so.
     mapped = {t for t in maps if maps[t] and (t in on_image or model.link.get(t) == "channel")}
@@ -118,18 +123,20 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     listening = [t for t in pooled if t not in mapped]
     computed = [t for t in maps if t not in mapped]
     common = model.decoder in ATTENTION_DECODERS or (model.decoder == "shared" and model.sharing == "hard")
+    meeting = [t for t in trunk if t not in answered]
+    joined = meeting if common else []
     return ViewReaders(
         sharing=model.sharing,
         form=model.form,
         voxel=len(trunk),
         pooled=len(listening),
         branches=len(computed if model.sharing in READING_EACH_OTHER else [*trunk, *listening]),
-        decoders=len(voxel) - len(trunk) + (min(1, len(trunk)) if common else len(trunk)),
-        attending=len(trunk) if model.decoder in MEETING_DECODERS else 0,
+        decoders=len(voxel) - len(joined) + min(1, len(joined)),
+        attending=len(meeting) if model.decoder in MEETING_DECODERS else 0,
         decoder=model.decoder,
         masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
         seconds=tuple(sum(planes[u] for u in maps[t]) for t in second),
-        thinned=len(thinned),
+        copied=len(thinned | answered & set(voxel)),
         repeats=((model.passes or 1) - 1) * len(thinned & set(planes)),
         handed=tuple(_count_handed_values(header, u, model) for u in planes),
         compared=tuple(_count_logits(header, u) for t in pooled if t in coarse for u in maps[t]),

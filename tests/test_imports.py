@@ -60,6 +60,7 @@ ROOMS: dict[str, set[str]] = {
             "images",
         ),
     },
+    "trust": {"kinds", "tasks", "inference", "predict", "training", "evaluation"},
     "report": {
         "kinds",
         "statistics",
@@ -80,7 +81,7 @@ ROOMS: dict[str, set[str]] = {
     "registries": set(),
     "cli": {
         *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model"),
-        *("statistics", "training", "predict", "evaluation", "report", "study", "registries"),
+        *("statistics", "training", "predict", "evaluation", "trust", "report", "study", "registries"),
     },
     "__main__": {"cli"},
 }

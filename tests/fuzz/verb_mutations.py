@@ -95,6 +95,10 @@ VERBS: dict[str, Verb] = {
         "predict {}/model {}/cohort/new.csv -o {}/new",
         ("model/model.json", "model/model.safetensors", "cohort/new.csv"),
     ),
+    "trust": Verb("trust {}/work/runs/a", (*FIXED_RUN_FILES, *RUN_RESULT_FILES[:2])),
+    "predict-trusted": Verb(
+        "predict {}/work/runs/a {}/cohort/new.csv -o {}/new", ("work/runs/a/trust.json", "cohort/new.csv")
+    ),
     "doctor": Verb("doctor {}/work/runs/a", (*FIXED_RUN_FILES[:2], *RUN_RESULT_FILES[2:])),
     "export": Verb("export {}/work/runs/a -o {}/new", (*FIXED_RUN_FILES, "work/runs/a/baselines.json")),
     "report": Verb(

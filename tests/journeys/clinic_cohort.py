@@ -50,12 +50,13 @@ def write_clinic_cohort(folder: Path, subjects: int = 16) -> Path:
 
 
 def train_with_clinic(folder: Path) -> Path:
-    """`cohort`, `work` with the run `a`, evaluated, and the exported `model`."""
+    """`cohort`, `work` with the run `a`, evaluated and with its `trust.json`, and the exported `model`."""
     write_clinic_cohort(folder / "cohort")
     run_successfully("plan", folder / "cohort", "-o", folder / "work", "--folds", 2, *make_quick_settings())
     run_successfully("prepare", folder / "work")
     run_successfully("train", folder / "work", "--name", "a")
     run_successfully("evaluate", folder / "work/runs/a", "--resamples", 20)
+    run_successfully("trust", folder / "work/runs/a", "--level", 0.7)
     run_successfully("export", folder / "work/runs/a", "-o", folder / "model")
     return folder
 

@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "prepare": ("prepare", "resample all images once into a store that trains fast"),
     "train": ("train", "train one model for all tasks, or one for each task"),
     "evaluate": ("evaluate", "compute metrics with confidence intervals on the held-out subjects"),
+    "trust": ("trust", "fit and check calibration, and sets that hold the truth as often as promised"),
     "doctor": ("doctor", "find what is wrong with a training, and what helps"),
     "study": (
         "study",

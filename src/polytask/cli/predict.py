@@ -36,6 +36,10 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Predict even if image values are not like those in training.")
     ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Leave out what `polytask trust` fitted: calibration, sets, intervals."),
+    ] = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
     ] = None,
@@ -59,6 +63,11 @@ def predict(
         )
     *models, source = sources
     predictor = Predictor.load(*models, device=device)
+    trusted = None
+    if predictor.promises is not None and not raw:
+        from polytask.trust.apply_trust import TrustedColumns
+
+        trusted = TrustedColumns(predictor, predictor.promises, models[0])
     with make_transient_bar() as bar:
         line = bar.add_task("predict", total=None)
         summary = predict_cases(
@@ -74,6 +83,7 @@ def predict(
             progress=lambda done, total, what: bar.update(
                 line, completed=done, total=total, description=what
             ),
+            make_cells=trusted.make_cells if trusted else None,
         )
     done = {
         "out": str(out),

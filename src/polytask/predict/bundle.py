@@ -14,6 +14,7 @@ from polytask.plain import write_plain_json
 from polytask.predict.held_out import read_evaluation
 from polytask.predict.load_runs import load_runs
 from polytask.predict.model_card import make_model_card
+from polytask.predict.promises import PROMISES_KEY
 from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.predict.training_digests import TRAINING_DIGESTS_KEY, Progress, collect_training_digests
 from polytask.tasks import dump_task_fields
@@ -78,6 +79,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
             "members": members,
             "environment": describe_environment(),
             TRAINING_DIGESTS_KEY: None if digests is None else digests.as_dict(),
+            PROMISES_KEY: model.promises,
         }
         write_plain_json(new / DESCRIPTION_FILE, description | {SEAL_KEY: compute_seal(description)})
         (new / "README.md").write_text(make_model_card(description), encoding="utf-8")

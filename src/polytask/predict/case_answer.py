@@ -19,6 +19,7 @@ class CaseAnswer:
         voxel: task → answer on the source grid.
         probabilities: segmentation task → probabilities on the source grid, where they were asked for.
         not_finite: tasks whose answer is no finite number; it is left out everywhere else.
+        members: of each member task → decoded arrays with a leading axis of 1, as in `pooled`.
     """
 
     subject: str
@@ -28,3 +29,4 @@ class CaseAnswer:
     voxel: dict[str, Volume]
     probabilities: dict[str, Volume]
     not_finite: tuple[str, ...] = ()
+    members: tuple[dict[str, Arrays], ...] = ()

@@ -21,6 +21,7 @@ from polytask.predict.consistency import find_disagreements, find_member_problem
 from polytask.predict.held_out import HeldOutMetrics
 from polytask.predict.loaded_model import LoadedModel
 from polytask.predict.member import Member
+from polytask.predict.promises import PROMISES_KEY
 from polytask.predict.seal import read_description
 from polytask.tasks.task import Task, expect_pooled_task, expect_voxel_task
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
@@ -64,7 +65,10 @@ def load_bundle(folder: Path) -> LoadedModel:
     used = sum(len(n.state_dict()) for m in members for n in m.networks)
     if used != len(weights):
         raise PolytaskError(f"{place}: its members do not fit the weights; export it again")
-    return LoadedModel(header, plan, members, notices, origin=folder)
+    promises = described.get(PROMISES_KEY)
+    if promises is not None and not isinstance(promises, dict):
+        raise PolytaskError(f"{place}: {PROMISES_KEY}: expected a mapping; export it again")
+    return LoadedModel(header, plan, members, notices, folder, promises)
 
 
 def _read_weights(path: Path, seal: Any) -> dict[str, Tensor]:

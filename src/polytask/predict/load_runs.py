@@ -16,6 +16,7 @@ from polytask.predict.consistency import find_disagreements
 from polytask.predict.held_out import read_held_out_metrics
 from polytask.predict.loaded_model import LoadedModel
 from polytask.predict.member import Member
+from polytask.predict.promises import find_promises
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from polytask.training.decisions import read_decisions
 from polytask.training.folder import RUN_FILE_NAME, Run
@@ -63,7 +64,8 @@ def load_runs(folders: Sequence[Path]) -> LoadedModel:
                 f"{run.folder / RUN_FILE_NAME}: does not fit its plan.yaml: {problem}; {restore}"
             )
     members = [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)]
-    return LoadedModel(header, plans[0], members)
+    promises, notices = find_promises(runs)
+    return LoadedModel(header, plans[0], members, notices, promises=promises)
 
 
 def _get_model_settings(plan: Plan) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from polytask.cohort.header import Header
 from polytask.plan.plan_schema import Plan
@@ -21,6 +22,7 @@ class LoadedModel:
         members: one for each run.
         notices: what a person must know about the model itself, e.g. that it has no seal.
         origin: folder of an exported model, None for runs.
+        promises: content of `trust.json`, if there is one.
     """
 
     header: Header
@@ -28,3 +30,4 @@ class LoadedModel:
     members: Sequence[Member]
     notices: Sequence[str] = ()
     origin: Path | None = None
+    promises: Mapping[str, Any] | None = None

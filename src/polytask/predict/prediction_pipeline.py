@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +60,7 @@ def predict_cases(
     strict: bool = False,
     force: bool = False,
     progress: Progress | None = None,
+    make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
 ) -> PredictionSummary:
     """Predict a cohort folder, a table or a plain folder of images into `out`.
 
@@ -71,6 +72,7 @@ def predict_cases(
         strict: refuse cases of which an input, a channel or a column is unknown.
         force: accept images whatever their values are.
         progress: called with the cases done, their number and what is done.
+        make_cells: see `write_predictions`.
     """
     out = Path(out)
     cohort = read_inputs(Path(source), predictor.header)
@@ -108,6 +110,7 @@ def predict_cases(
             probabilities=probabilities,
             overlap=overlap,
             on_answer=note_answer,
+            make_cells=make_cells,
         )
     notes = [
         line for what, missing in rows.items() for line in describe_missing_inputs(predictor, missing, what)

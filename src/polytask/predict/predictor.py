@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from polytask.predict.in_memory_store import InMemoryStore
 from polytask.predict.load_bundle import load_bundle
 from polytask.predict.load_runs import load_runs
 from polytask.predict.member import Member
+from polytask.predict.member_answers import MemberAnswers
 from polytask.predict.missing_inputs import ModelInputs
 from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
 from polytask.prepare.evaluation_sample import CaseSource, full_sample
@@ -59,9 +60,10 @@ class Predictor:
         device: torch.device,
         notices: Sequence[str] = (),
         origin: Path | None = None,
+        promises: Mapping[str, Any] | None = None,
     ):
         self.header, self.plan, self.members, self.device = header, plan, tuple(members), device
-        self.origin = origin
+        self.origin, self.promises = origin, promises
         self.notices = tuple(notices)
         """What a person must know about the model itself, e.g. that it has no seal."""
         for member in members:
@@ -75,15 +77,16 @@ class Predictor:
         place = choose_device(device)
         if len(folders) == 1 and (folders[0] / "model.json").exists():
             model = load_bundle(folders[0])
-            return cls(model.header, model.plan, model.members, place, model.notices, model.origin)
-        for folder in folders:
-            if not (folder / "run.yaml").exists():
-                raise PolytaskError(
-                    f"{folder}: neither a run (run.yaml) nor an exported model (model.json); expected "
-                    f"RUN|MODEL first and the input last{list_nearby_runs(folder)}"
-                )
-        model = load_runs(folders)
-        return cls(model.header, model.plan, model.members, place)
+        else:
+            for folder in folders:
+                if not (folder / "run.yaml").exists():
+                    raise PolytaskError(
+                        f"{folder}: neither a run (run.yaml) nor an exported model (model.json); expected "
+                        f"RUN|MODEL first and the input last{list_nearby_runs(folder)}"
+                    )
+            model = load_runs(folders)
+        about = (model.notices, model.origin, model.promises)
+        return cls(model.header, model.plan, model.members, place, *about)
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -157,9 +160,10 @@ class Predictor:
         with attribute_errors_to_model(self.origin):
             slots = assign_visit_slots(cohort, sample, self.plan.shared.max_visits)
             keys = tuple(None if case is None else case.key for case in slots.cases)
-            means = self._average_predictions(cohort, sample, source, keys, flips, overlap, not voxel)
+            told = MemberAnswers({name for name, task in self.tasks.items() if task.level != "voxel"})
+            means = self._average_predictions(cohort, sample, source, keys, flips, overlap, not voxel, told)
             wanted = {task: by_slot for task, by_slot in means.items() if task in tasks}
-            answers = list(self._make_case_answers(sample, keys, wanted, source, probabilities))
+            answers = list(self._make_case_answers(sample, keys, wanted, source, probabilities, told))
         yield from answers
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
@@ -186,12 +190,14 @@ class Predictor:
         flips: Sequence[Sequence[int]],
         overlap: float,
         pooled_only: bool,
+        told: MemberAnswers,
     ) -> Predictions:
         """Return task → visit slot → mean of the members' probabilities and values. Each member reads the sample with
         its own fold's normalization.
 
         Args:
             keys: the key of the case in each visit slot, None where there is no visit.
+            told: notes what each member says.
         """
 
         def restore_sides(task: str, slot: int, axes: Sequence[int], prediction: Prediction) -> Prediction:
@@ -210,20 +216,11 @@ class Predictor:
             return order if prepared is not None and find_left_right_axis(prepared.grid) in axes else ()
 
         def predict_members() -> Iterator[Predictions]:
-            for member in self.members:
+            for number, member in enumerate(self.members):
                 full = full_sample(source, cohort, sample, self.plan, member.plan, self.tasks)
+                options = (overlap, flips, pooled_only, restore_sides, find_channel_order)
                 for network in member.networks:
-                    yield predict_sample(
-                        network,
-                        full,
-                        self.plan,
-                        self.device,
-                        overlap,
-                        flips,
-                        pooled_only,
-                        restore_sides,
-                        find_channel_order,
-                    )
+                    yield told.add(number, predict_sample(network, full, self.plan, self.device, *options))
 
         # Every member has each task once, in one of its networks.
         return average_predictions(predict_members(), len(self.members))
@@ -235,6 +232,7 @@ class Predictor:
         predictions: Predictions,
         source: CaseSource,
         probabilities: bool,
+        told: MemberAnswers,
     ) -> Iterator[CaseAnswer]:
         by_key = {c.key: c for c in sample.cases}
         # Slot -1 holds the answers about the whole subject; they come last.
@@ -266,7 +264,16 @@ class Predictor:
             if predicted:
                 case = by_key.get(key or "")
                 visit = case.visit if case else ""
-                yield CaseAnswer(sample.subject, visit, case, pooled, voxel, voxel_probabilities, not_finite)
+                yield CaseAnswer(
+                    sample.subject,
+                    visit,
+                    case,
+                    pooled,
+                    voxel,
+                    voxel_probabilities,
+                    not_finite,
+                    told.select_slot(slot),
+                )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ def write_predictions(
     probabilities: bool = False,
     overlap: float = 0.5,
     on_answer: Callable[[CaseAnswer], None] | None = None,
+    make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
 ) -> Path:
     """Predict `samples` (all by default) and write the answers into `out`.
 
@@ -42,6 +43,7 @@ def write_predictions(
 
     Args:
         on_answer: called with every answer after its files were written.
+        make_cells: makes cells that a row gets in addition, or instead of its own.
     """
     try:
         (out / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,7 @@ def write_predictions(
             **_describe_members(predictor),
             "inputs_missing": format_missing_inputs(missing),
             **_format_answer_cells(predictor, answer),
+            **(make_cells(answer) if make_cells else {}),
             **files.write(answer),
         }
         # A case and its subject share one row where the case has no visit: the later answer adds its columns.

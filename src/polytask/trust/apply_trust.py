@@ -1,0 +1,102 @@
+"""Applies what runs promise to new answers: calibrated probabilities, sets and intervals as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.kinds import find_answer_form
+from polytask.tasks.task import Arrays, Task, expect_pooled_task
+from polytask.trust.answer_forms import FORMS, Sets
+from polytask.trust.class_sets import draw_shares
+from polytask.trust.trust_file import parse_trust
+
+if TYPE_CHECKING:
+    from polytask.predict.case_answer import CaseAnswer
+    from polytask.predict.predictor import Predictor
+
+LABEL_ANSWERS = {(False, True): "1", (True, False): "0", (True, True): "0;1"}
+"""(holds no, holds yes) → the cell of a label."""
+
+
+class TrustedColumns:
+    """Makes the cells of `predictions.csv` that a model's promises add or replace.
+
+    Args:
+        predictor: the model; its members are compared with the folds that the promises are made for.
+        content: of `trust.json`. place: where it was read, for messages.
+    """
+
+    def __init__(self, predictor: Predictor, content: Mapping[str, Any], place: Path):
+        self.trust = parse_trust(content, place)
+        self.tasks = {name: predictor.tasks[name] for name in self.trust.tasks if name in predictor.tasks}
+        folds = [m.fold for m in predictor.members]
+        # Of each fold the numbers of its members: their answers are averaged first.
+        self.numbers = [[k for k, fold in enumerate(folds) if fold == m.fold] for m in self.trust.members]
+        if sorted(set(folds)) != sorted(m.fold for m in self.trust.members) or set(self.tasks) != set(
+            self.trust.tasks
+        ):
+            raise PolytaskError(
+                f"{place}: promises of other folds or tasks than the model's; run `polytask trust` again"
+            )
+        for name, task in self.tasks.items():
+            own = self.trust.tasks[name]
+            fitted = [m.calibrator for m in own if m.calibrator is not None]
+            form = FORMS.get(find_answer_form(task.kind))
+            rows = task.outputs if form is not None and form.calibrator == "labels" else 1
+            if (
+                form is None
+                or len(own) != len(self.numbers)
+                or any(c.name != form.calibrator or len(c.numbers) != rows for c in fitted)
+            ):
+                raise PolytaskError(f"{place}: {name}: promises of another task; run `polytask trust` again")
+
+    def make_cells(self, answer: CaseAnswer) -> dict[str, str]:
+        """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, and where answers are
+        calibrated the answer and its probabilities anew."""
+        cells: dict[str, str] = {}
+        for name, task in self.tasks.items():
+            if name in answer.pooled:
+                own = [self._average_members(answer, name, numbers) for numbers in self.numbers]
+                cells |= self._calibrate_cells(task, own, answer.pooled[name])
+                cells |= self._list_set_cells(task, own, (answer.subject, answer.visit))
+        return cells
+
+    def _average_members(self, answer: CaseAnswer, task: str, numbers: Sequence[int]) -> Arrays:
+        told = [answer.members[k][task] for k in numbers]
+        return {key: np.mean([own[key] for own in told], axis=0) for key in told[0]}
+
+    def _calibrate_cells(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> dict[str, str]:
+        members = self.trust.tasks[task.name]
+        if all(m.calibrator is None for m in members):
+            return {}
+        # Every member is calibrated on its own fold, then the calibrated answers are averaged, fold by fold.
+        p = [
+            told["p"] if m.calibrator is None else m.calibrator.apply(np.asarray(told["p"], np.float64))
+            for told, m in zip(own, members, strict=True)
+        ]
+        columns = expect_pooled_task(task).columns({**mean, "p": np.mean(p, axis=0)}, 0)
+        return {f"{task.name}{k}": v if isinstance(v, str) else f"{v:.6g}" for k, v in columns.items()}
+
+    def _list_set_cells(self, task: Task, own: Sequence[Arrays], who: tuple[str, str]) -> dict[str, str]:
+        form, members = FORMS[find_answer_form(task.kind)], self.trust.tasks[task.name]
+        draws = draw_shares([who], task.name)
+        sets = form.make_sets(own, [m.scores for m in members], 1 - self.trust.level, draws)
+        return {f"{task.name}.{k}": v for k, v in format_set(sets, self.trust.words[task.name]).items()}
+
+
+def format_set(sets: Sets, words: Sequence[str]) -> dict[str, str]:
+    """Format the set of one answer: column → cell. Words are joined by `;`; an endless interval has empty cells."""
+    if sets.low.size:
+        ends = {"low": sets.low[0], "high": sets.high[0]}
+        return {name: f"{end:.6g}" if np.isfinite(end) else "" for name, end in ends.items()}
+    if sets.kept.ndim == 3:
+        return {
+            f"set.{word}": LABEL_ANSWERS[bool(no), bool(yes)]
+            for word, (no, yes) in zip(words, sets.kept[0], strict=True)
+        }
+    return {"set": ";".join(word for word, kept in zip(words, sets.kept[0], strict=True) if kept)}

@@ -1,0 +1,127 @@
+"""Fits what runs promise: every task whose answers have a form with a promise, on the held-out answers of each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.run_comparison import EvaluatedRun
+from polytask.inference.pooled_answers import PooledAnswers
+from polytask.kinds import find_answer_form
+from polytask.predict.load_runs import load_runs
+from polytask.trust.answer_forms import FORMS
+from polytask.trust.conformal import find_worst_case_coverage
+from polytask.trust.fit_task import Spread, TaskTrust, fit_task
+
+TrustProgress = Callable[[int, int, str], None]
+"""Called with (tasks done, tasks in all, task that comes next)."""
+
+
+@dataclass(frozen=True)
+class TrustMember:
+    """The runs of one fold, whose seeds are averaged.
+
+    Args:
+        runs: names of the runs. weights: run → network → sha256 of its weights.
+    """
+
+    fold: int
+    runs: tuple[str, ...]
+    weights: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class RunsTrust:
+    """What the runs of one plan promise together.
+
+    Args:
+        level: share of the sets that shall hold the truth.
+        members: one for each fold. tasks: task → what each member promises, in the order of `members`.
+        words: task → its classes or labels; empty for numbers.
+        without: task → why nothing is promised.
+    """
+
+    level: float
+    members: tuple[TrustMember, ...]
+    tasks: dict[str, tuple[TaskTrust, ...]]
+    words: dict[str, tuple[str, ...]]
+    without: dict[str, str] = field(default_factory=dict)
+
+    def count_known(self, task: str) -> list[int]:
+        """Count the known answers of each member."""
+        return [sum(map(len, own.scores.values())) for own in self.tasks[task]]
+
+    def find_worst_case(self, task: str) -> float:
+        """Find the coverage that is proved for the members together, see `find_worst_case_coverage`."""
+        return find_worst_case_coverage(self.count_known(task), 1 - self.level)
+
+    def average_coverage(self, task: str) -> Spread | None:
+        """Average the checked coverage over members, weighed by their known answers; None if none was checked."""
+        checks = [own.check for own in self.tasks[task] if own.check is not None]
+        return average_spreads([c.coverage for c in checks], [c.n for c in checks]) if checks else None
+
+
+def fit_runs(
+    folders: Sequence[Path | str], level: float = 0.9, seed: int = 0, progress: TrustProgress | None = None
+) -> RunsTrust:
+    """Fit what one run promises, or several of one plan (folds, seeds) together.
+
+    Only held-out answers are used: `tune` chose epochs and thresholds. Runs of one fold are averaged first.
+
+    Args:
+        folders: folders of evaluated runs. level: share of the sets that shall hold the truth, above 0 and below 1.
+        seed: of the splits of the check.
+    """
+    if not 0 < level < 1:
+        raise PolytaskError(f"--level {level:g}: expected a share between 0 and 1, e.g. 0.9")
+    places = [Path(f) for f in folders]
+    if len({p.resolve() for p in places}) < len(places):
+        raise PolytaskError("a run is named twice")
+    load_runs(places)
+    runs = [EvaluatedRun.read(place) for place in places]
+    by_fold: dict[int, list[EvaluatedRun]] = {}
+    for run in runs:
+        by_fold.setdefault(int(run.run.record["fold"]), []).append(run)
+    members = tuple(
+        TrustMember(
+            fold, tuple(r.run.folder.name for r in own), {r.run.folder.name: r.run.weights for r in own}
+        )
+        for fold, own in sorted(by_fold.items())
+    )
+    tasks, words, without = {}, {}, {}
+    described = runs[0].tasks
+    for k, (name, task) in enumerate(described.items()):
+        if progress is not None:
+            progress(k, len(described), name)
+        form = FORMS.get(find_answer_form(task.kind))
+        if form is None:
+            without[name] = f"nothing is promised for {task.kind} yet"
+            continue
+        answers = [average_seeds([r.answers.pooled[name] for r in by_fold[m.fold]]) for m in members]
+        if not any(own.known.any() for own in answers):
+            without[name] = "no held-out answer is known"
+            continue
+        tasks[name] = tuple(fit_task(form, name, own, 1 - level, seed) for own in answers)
+        words[name] = tuple(getattr(task, "classes", getattr(task, "labels", ())))
+    return RunsTrust(level, members, tasks, words, without)
+
+
+def average_seeds(answers: Sequence[PooledAnswers]) -> PooledAnswers:
+    """Average the predictions of runs of one fold, subject by subject."""
+    first = answers[0]
+    if any(own.ids != first.ids for own in answers):
+        raise PolytaskError("runs of one fold have answers for other subjects; evaluate them again")
+    prediction = {key: np.mean([own.prediction[key] for own in answers], axis=0) for key in first.prediction}
+    return replace(first, prediction=prediction)
+
+
+def average_spreads(spreads: Sequence[Spread], weights: Sequence[float]) -> Spread:
+    """Average means and standard deviations with weights."""
+    return Spread(
+        float(np.average([s.mean for s in spreads], weights=weights)),
+        float(np.average([s.sd for s in spreads], weights=weights)),
+    )

@@ -1,0 +1,194 @@
+"""Fits what one task promises on its held-out answers, and checks it on subjects that fitted nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.array_types import NAN, Floats, Indices, Mask
+from polytask.inference.pooled_answers import PooledAnswers
+from polytask.trust.answer_forms import FormTrust, Scores
+from polytask.trust.calibration_measures import compute_debiased_error, compute_smooth_error
+from polytask.trust.calibrators import Calibrator, fit_calibrator, measure_log_loss
+from polytask.trust.class_sets import draw_shares
+from polytask.trust.conformal import find_smallest_count
+
+CHECK_SPLITS = 50
+"""How many times the subjects are split in two halves: one fits, the other checks."""
+MIN_SUBJECTS = 4
+"""Where there are fewer subjects, a half would hold one, and nothing can be checked."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the splits of a check: its mean, and the standard deviation from split to split."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class TaskCheck:
+    """What a check saw on the halves that fitted nothing.
+
+    Args:
+        coverage: share of the sets that held the truth. size: of the sets, see `FormTrust.measure_size`.
+        endless: share of the sets that held every answer because too few were known.
+        strata: stratum → coverage there. n: known answers, subjects: their subjects.
+        log_loss: (raw, calibrated) on the checking halves; None without probabilities.
+        errors: (debiased, smooth) calibration errors of (raw, calibrated) answers; None without probabilities.
+    """
+
+    coverage: Spread
+    size: Spread
+    endless: float = 0.0
+    strata: dict[str, Spread] = field(default_factory=dict)
+    n: int = 0
+    subjects: int = 0
+    log_loss: tuple[Spread, Spread] | None = None
+    errors: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True)
+class TaskTrust:
+    """What one member promises for one task.
+
+    Args:
+        scores: stratum → scores of its known held-out answers.
+        calibrator: None where the form has no probabilities, or calibrating made the log loss of others worse.
+        check: see `TaskCheck`; None where there are too few subjects.
+        needed: how many known answers of a stratum the level needs.
+    """
+
+    scores: Scores
+    calibrator: Calibrator | None
+    check: TaskCheck | None
+    needed: int
+    refused: str = ""
+
+
+def fit_task(form: FormTrust, task: str, answers: PooledAnswers, alpha: float, seed: int = 0) -> TaskTrust:
+    """Fit the sets and the calibrator of a task on all of its known held-out answers, and check them on halves."""
+    seen = answers.known if answers.known.ndim == 1 else answers.known.any(1)
+    known = answers.take(np.flatnonzero(seen))
+    scores = form.list_scores(known.prediction, known.value, known.known, draw_shares(known.ids, task))
+    check = check_task(form, task, known, alpha, seed)
+    calibrator, refused = None, ""
+    if form.calibrator is not None and len(known.ids):
+        calibrator = fit_calibrator(form.calibrator, known.prediction["p"], known.value, known.known)
+        if check is None:
+            calibrator, refused = None, "too few subjects to see whether calibrating helps"
+        elif check.log_loss is not None and check.log_loss[1].mean >= check.log_loss[0].mean:
+            calibrator, refused = None, "it made the log loss of other subjects worse"
+    return TaskTrust(scores, calibrator, check, find_smallest_count(alpha), refused)
+
+
+def check_task(
+    form: FormTrust, task: str, answers: PooledAnswers, alpha: float, seed: int
+) -> TaskCheck | None:
+    """Split the subjects in two halves many times, fit on one and look at the other.
+
+    Whole subjects go to one half: visits of one subject resemble each other.
+    """
+    subjects = np.array([subject for subject, _ in answers.ids])
+    names = np.unique(subjects)
+    if len(names) < MIN_SUBJECTS:
+        return None
+    random, draws = np.random.default_rng(seed), draw_shares(answers.ids, task)
+    rows = [
+        _check_half(form, answers, draws, subjects, random.permutation(names)[: len(names) // 2], alpha)
+        for _ in range(CHECK_SPLITS)
+    ]
+    strata = sorted({stratum for row in rows for stratum in row.strata})
+    losses = [row.losses for row in rows if row.losses is not None]
+    return TaskCheck(
+        _summarize([row.coverage for row in rows]),
+        _summarize(
+            [float(row.sizes[np.isfinite(row.sizes)].mean()) for row in rows if np.isfinite(row.sizes).any()]
+        ),
+        float(np.mean([np.isinf(row.sizes).mean() for row in rows])),
+        {s: _summarize([row.strata[s] for row in rows if s in row.strata]) for s in strata},
+        int(answers.known.sum()),
+        len(names),
+        (_summarize([raw for raw, _ in losses]), _summarize([own for _, own in losses])) if losses else None,
+        _measure_errors(form, answers, rows) if form.calibrator else None,
+    )
+
+
+@dataclass(frozen=True)
+class _HalfCheck:
+    """What one split showed: the positions of the checked answers, their calibrated probabilities, and the figures."""
+
+    checked: Indices
+    calibrated: Floats | None
+    coverage: float
+    sizes: Floats
+    strata: dict[str, float]
+    losses: tuple[float, float] | None
+
+
+def _check_half(
+    form: FormTrust,
+    answers: PooledAnswers,
+    draws: Floats,
+    subjects: npt.NDArray[np.str_],
+    fitted: npt.NDArray[np.str_],
+    alpha: float,
+) -> _HalfCheck:
+    mine = np.isin(subjects, fitted)
+    fit, checked = answers.take(np.flatnonzero(mine)), np.flatnonzero(~mine)
+    other = answers.take(checked)
+    scores = form.list_scores(fit.prediction, fit.value, fit.known, draws[mine])
+    sets = form.make_sets([other.prediction], [scores], alpha, draws[checked])
+    covered, known = form.find_covered(sets, other.value), _as_questions(other.known)
+    strata = {
+        name: float(covered[which & known].mean())
+        for name, which in form.list_strata(other.value).items()
+        if (which & known).any()
+    }
+    sizes = form.measure_size(sets)
+    calibrated, losses = None, None
+    if form.calibrator is not None:
+        raw = other.prediction["p"]
+        calibrated = fit_calibrator(form.calibrator, fit.prediction["p"], fit.value, fit.known).apply(raw)
+        every = known.all(1)
+        if every.any():
+            truth = other.value[every]
+            before, after = (float(measure_log_loss(p[every], truth).mean()) for p in (raw, calibrated))
+            losses = before, after
+    return _HalfCheck(checked, calibrated, float(covered[known].mean()), sizes, strata, losses)
+
+
+def _measure_errors(
+    form: FormTrust, answers: PooledAnswers, rows: Sequence[_HalfCheck]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Measure the calibration errors of raw answers and of answers calibrated by the halves they were not in.
+
+    A case was checked in about half of the splits; its calibrated probability is the mean over them.
+    """
+    raw = answers.prediction["p"]
+    total, count = np.zeros_like(raw), np.zeros(len(raw))
+    for row in rows:
+        assert row.calibrated is not None
+        total[row.checked] += row.calibrated
+        count[row.checked] += 1
+    calibrated = total / np.maximum(count, 1)[:, None]
+    known = _as_questions(answers.known) & (count > 0)[:, None]
+    happened = answers.value if answers.value.ndim == 2 else np.eye(raw.shape[1])[answers.value.astype(int)]
+    chosen = np.broadcast_to(known, raw.shape)
+    pairs = [(p[chosen], happened[chosen]) for p in (raw, calibrated)]
+    before, after = ((compute_debiased_error(*pair), compute_smooth_error(*pair)) for pair in pairs)
+    return before, after
+
+
+def _as_questions(known: Mask) -> Mask:
+    return known if known.ndim == 2 else known[:, None]
+
+
+def _summarize(values: Sequence[float]) -> Spread:
+    if not values:
+        return Spread(NAN, NAN)
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)

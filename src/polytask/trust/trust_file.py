@@ -1,0 +1,102 @@
+"""Writes and reads `trust.json`: what runs promise, with the scores that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.array_types import NAN
+from polytask.documents.document_errors import convert_content_errors
+from polytask.plain import make_plain, write_plain_json
+from polytask.predict.promises import TRUST_FILE, read_promises
+from polytask.predict.seal import SEAL_KEY, compute_seal
+from polytask.trust.calibrators import CALIBRATORS, Calibrator
+from polytask.trust.fit_runs import RunsTrust, TrustMember
+from polytask.trust.fit_task import Spread, TaskCheck, TaskTrust
+
+
+def describe_trust(trust: RunsTrust) -> dict[str, Any]:
+    """Return everything as plain data, with a seal over it."""
+    content: dict[str, Any] = make_plain(
+        {
+            "polytask": 1,
+            "level": trust.level,
+            "members": [asdict(m) for m in trust.members],
+            "tasks": {
+                name: {"words": trust.words[name], "members": [_describe_task(own) for own in by_member]}
+                for name, by_member in trust.tasks.items()
+            },
+            "without": trust.without,
+        }
+    )
+    return content | {SEAL_KEY: compute_seal(content)}
+
+
+def write_trust(trust: RunsTrust, folder: Path) -> Path:
+    """Write `trust.json` into a folder, whole or not at all."""
+    path = folder / TRUST_FILE
+    write_plain_json(path, describe_trust(trust))
+    return path
+
+
+def read_trust(path: Path) -> RunsTrust:
+    """Read `trust.json`, whose seal must be whole."""
+    return parse_trust(read_promises(path), path)
+
+
+def parse_trust(content: Mapping[str, Any], place: Path) -> RunsTrust:
+    """Parse the content of `trust.json`; `place` is where it was read, for messages."""
+    with convert_content_errors(place, "what runs promise", "run `polytask trust` again"):
+        members = tuple(
+            TrustMember(int(m["fold"]), tuple(m["runs"]), dict(m["weights"])) for m in content["members"]
+        )
+        tasks = {
+            str(name): tuple(_parse_task(own) for own in entry["members"])
+            for name, entry in content["tasks"].items()
+        }
+        words = {str(name): tuple(entry["words"]) for name, entry in content["tasks"].items()}
+        return RunsTrust(float(content["level"]), members, tasks, words, dict(content["without"]))
+
+
+def _describe_task(own: TaskTrust) -> dict[str, Any]:
+    return asdict(own) | {"scores": {stratum: scores.tolist() for stratum, scores in own.scores.items()}}
+
+
+def _parse_task(entry: Mapping[str, Any]) -> TaskTrust:
+    fitted, check = entry["calibrator"], entry["check"]
+    if fitted is not None and fitted["name"] not in CALIBRATORS:
+        raise ValueError(f"no calibrator {fitted['name']!r}")
+    return TaskTrust(
+        {str(stratum): np.array(scores, dtype=np.float64) for stratum, scores in entry["scores"].items()},
+        fitted and Calibrator(fitted["name"], tuple((float(a), float(b)) for a, b in fitted["numbers"])),
+        check and _parse_check(check),
+        int(entry["needed"]),
+        str(entry["refused"]),
+    )
+
+
+def _parse_check(entry: Mapping[str, Any]) -> TaskCheck:
+    losses, errors = entry["log_loss"], entry["errors"]
+    return TaskCheck(
+        _parse_spread(entry["coverage"]),
+        _parse_spread(entry["size"]),
+        float(entry["endless"]),
+        {str(stratum): _parse_spread(spread) for stratum, spread in entry["strata"].items()},
+        int(entry["n"]),
+        int(entry["subjects"]),
+        losses and (_parse_spread(losses[0]), _parse_spread(losses[1])),
+        errors and (_parse_pair(errors[0]), _parse_pair(errors[1])),
+    )
+
+
+def _parse_spread(entry: Mapping[str, Any]) -> Spread:
+    return Spread(*(NAN if entry[key] is None else float(entry[key]) for key in ("mean", "sd")))
+
+
+def _parse_pair(pair: Any) -> tuple[float, float]:
+    first, second = (NAN if x is None else float(x) for x in pair)
+    return first, second

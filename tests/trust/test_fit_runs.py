@@ -1,0 +1,163 @@
+"""Runs from training to `trust.json`, through the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polytask.cohort.phantom import make_phantom
+from polytask.errors import PolytaskError
+from polytask.evaluation import evaluate
+from polytask.plan.work_folder import plan_into
+from polytask.predict.promises import TRUST_FILE
+from polytask.prepare.store_builder import prepare
+from polytask.training import train
+from polytask.trust.conformal import find_score_threshold
+from polytask.trust.fit_runs import fit_runs
+from polytask.trust.trust_file import describe_trust, read_trust, write_trust
+from tests.journeys.run_cli import polytask, run_successfully
+
+QUICK = (
+    *("training.precision=float32", "training.threads=1", "training.epochs=1", "training.steps_per_epoch=2"),
+    *("training.workers=0", "images.scan.widths=[4,8,8]", "model.embedding=8"),
+)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs `a` and `b` (fold 0, seeds 0 and 1) and `c` (fold 1), evaluated, and `d`, which is not."""
+    folder = tmp_path_factory.mktemp("trust")
+    make_phantom(folder / "cohort", 24, 24, 3, 2, 1, ("lesion", "grade", "diameter"), 2)
+    plan_into(folder / "cohort", folder / "work", folds=2, settings=QUICK, jobs=1)
+    prepare(folder / "work", jobs=1)
+    for name, fold, seed in (("a", 0, 0), ("b", 0, 1), ("c", 1, 0), ("d", 1, 1)):
+        run = train(folder / "work", name=name, fold=fold, seed=seed, device="cpu")
+        if name != "d":
+            evaluate(run.folder, resamples=5, device="cpu", hidden=False)
+    return folder / "work" / "runs"
+
+
+def test_one_run_is_fitted_and_shown(runs: Path, tmp_path: Path) -> None:
+    said = run_successfully("trust", runs / "a", "--level", 0.8, "-o", tmp_path)
+    assert "sets that shall hold the truth in 80%" in said.out
+    assert "lesion: nothing is promised for segmentation yet" in said.out
+    trust = read_trust(tmp_path / TRUST_FILE)
+    assert set(trust.tasks) == {"grade", "diameter"}
+    assert trust.words["grade"] == ("G1", "G2", "G3")
+    (grade,) = trust.tasks["grade"]
+    answers = json.loads((runs / "a" / "answers.json").read_text())["pooled"]["grade"]
+    assert sum(map(len, grade.scores.values())) == sum(answers["known"])
+    (member,) = trust.members
+    assert (member.fold, member.runs) == (0, ("a",))
+
+
+def test_what_is_written_is_read_again(runs: Path, tmp_path: Path) -> None:
+    fitted = fit_runs([runs / "a", runs / "c"], 0.8)
+    assert describe_trust(read_trust(write_trust(fitted, tmp_path))) == describe_trust(fitted)
+    path = tmp_path / TRUST_FILE
+    path.write_text(path.read_text().replace('"level": 0.8', '"level": 0.9'))
+    with pytest.raises(PolytaskError, match="was changed after it was written"):
+        read_trust(path)
+
+
+def test_seeds_are_averaged_and_folds_are_members(runs: Path, tmp_path: Path) -> None:
+    words = [str(runs / name) for name in "abc"]
+    said = run_successfully("trust", *words, "--level", 0.8, "-o", tmp_path / "t", "--json").json
+    assert [m["runs"] for m in said["members"]] == [["a", "b"], ["c"]]
+    assert said == json.loads((tmp_path / "t" / TRUST_FILE).read_text())
+    known = [json.loads((runs / name / "answers.json").read_text())["pooled"]["diameter"] for name in "ab"]
+    value = np.mean([own["prediction"]["value"] for own in known], axis=0)
+    truth = np.array(known[0]["value"])
+    seen = np.array(known[0]["known"])
+    expected = np.sort(np.abs(truth - value)[seen].astype(float))
+    assert said["tasks"]["diameter"]["members"][0]["scores"][""] == pytest.approx(expected.tolist())
+    shown = run_successfully("trust", *words, "--level", 0.8, "-o", tmp_path / "t").out
+    assert "for 2 folds together at least" in shown
+
+
+def test_what_cannot_be_fitted_is_one_line(runs: Path, tmp_path: Path) -> None:
+    for words, told in (
+        ([runs / "d"], "not evaluated on held_out"),
+        ([runs / "a", runs / "a"], "a run is named twice"),
+        ([runs / "a", "--level", 1], "expected a share between 0 and 1"),
+        ([runs], "not a run"),
+    ):
+        said = polytask("trust", *words)
+        assert (said.code, told in said.err) == (2, True), said.err
+        assert len(said.err.strip().splitlines()) == 1
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    spoiled = tmp_path / "copy" / "work" / "runs" / "b"
+    answers = json.loads((spoiled / "answers.json").read_text())
+    answers["pooled"]["grade"]["ids"] = answers["pooled"]["grade"]["ids"][::-1]
+    (spoiled / "answers.json").write_text(json.dumps(answers))
+    said = polytask("trust", spoiled.parent / "a", spoiled)
+    assert said.code == 2
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Path, tmp_path: Path) -> None:
+    cohort = runs.parent.parent / "cohort"
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    run = tmp_path / "copy" / "work" / "runs" / "a"
+    polytask("predict", run, cohort, "-o", tmp_path / "before")
+    run_successfully("trust", run, "--level", 0.8)
+    run_successfully("predict", run, cohort, "-o", tmp_path / "after")
+    run_successfully("predict", run, cohort, "--raw", "-o", tmp_path / "raw")
+    run_successfully("export", run, "-o", tmp_path / "model")
+    run_successfully("predict", tmp_path / "model", cohort, "-o", tmp_path / "exported")
+    assert read_rows(tmp_path / "before") == read_rows(tmp_path / "raw")
+    rows = read_rows(tmp_path / "after")
+    assert rows == read_rows(tmp_path / "exported")
+    (own,) = read_trust(run / TRUST_FILE).tasks["diameter"]
+    reach = find_score_threshold(own.scores[""], 0.2)
+    assert np.isfinite(reach)
+    for row in rows:
+        ends = [float(row[f"diameter.{end}"]) for end in ("low", "high")]
+        assert ends == pytest.approx(
+            [float(row["diameter"]) - reach, float(row["diameter"]) + reach], rel=1e-4
+        )
+        assert set(row["grade.set"].split(";")) <= {"G1", "G2", "G3"}
+
+
+def test_promises_of_other_weights_are_not_used(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    run = tmp_path / "copy" / "work" / "runs" / "a"
+    run_successfully("trust", run.parent / "b", "-o", run)
+    said = run_successfully("predict", run, runs.parent.parent / "cohort", "-o", tmp_path / "out")
+    assert "belongs to other weights or runs and is not used" in said.out
+    assert "grade.set" not in read_rows(tmp_path / "out")[0]
+
+
+def test_several_folds_rank_together_in_predictions(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    folders = [tmp_path / "copy" / "work" / "runs" / name for name in "abc"]
+    run_successfully("trust", *folders, "--level", 0.8)
+    run_successfully("predict", *folders, runs.parent.parent / "cohort", "-o", tmp_path / "out")
+    row = read_rows(tmp_path / "out")[0]
+    values = []
+    for name in "abc":
+        run_successfully(
+            "predict",
+            folders["abc".index(name)],
+            runs.parent.parent / "cohort",
+            "-o",
+            tmp_path / name,
+            "--raw",
+        )
+        values.append(float(read_rows(tmp_path / name)[0]["diameter"]))
+    trust = read_trust(folders[0].parents[1] / "trust" / TRUST_FILE)
+    of_fold = [(values[0] + values[1]) / 2, values[2]]
+    scores = [own.scores[""] for own in trust.tasks["diameter"]]
+    lows = np.sort(np.concatenate([v - s for v, s in zip(of_fold, scores, strict=True)]))
+    count = len(lows)
+    assert float(row["diameter.low"]) == pytest.approx(lows[int(0.2 * (count + 1)) - 1], rel=1e-3)

@@ -139,3 +139,24 @@ def test_columns_of_masks_and_what_is_known_of_them() -> None:
     assert KIND.list_parsers(spec, "t")["t_known"]("a;b") == {"a", "b"}
     assert [(need.word, need.column) for need in KIND.list_needs(spec, "t", "t")] == [("a", "t"), ("b", "t")]
     assert KIND.list_parts(spec) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"thin": ["nerve"]}, "'nerve' is no structure of this task, which has a, b"),
+        ({"thin": ["a", "a"]}, "'a' is named twice"),
+        ({"cldice": 0.5}, "name them in thin"),
+        ({"thin": ["a"], "cldice": -1}, "greater than or equal to 0"),
+        ({"thin": ["a"], "cldice": float("nan")}, "cldice"),
+    ],
+)
+def test_center_lines_need_thin_structures(changes: dict[str, Any], said: str) -> None:
+    fields, why = decide([Record(10, a=2, b=5)], structures=["a", "b"])
+    assert (fields["thin"], fields["cldice"]) == ([], 0.0)
+    assert "cannot be told safely" in why.reasons["thin"]
+    with pytest.raises(ValidationError, match=said):
+        KIND.fields.model_validate({**fields, **changes})
+    good = KIND.fields.model_validate({**fields, "thin": ["b"], "cldice": 0.5}).model_dump()
+    f = 0.5
+    assert KIND.find_constant(good) == pytest.approx(fields["constant"] + 0.5 * (1 - f) / (1 + f), abs=1e-4)

@@ -113,6 +113,8 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     for fields in fold["tasks"].values():
         if fields["kind"] == "segmentation":
             fields.pop("unit")
+            assert fields.pop("thin") == []
+            assert fields.pop("cldice") == 0.0
         if fields["kind"] == "ordinal":
             assert fields.pop("balanced") is False
         if fields["kind"] in ("ordinal", "classification"):
@@ -124,3 +126,8 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     assert len({wanted, plan_hash(balanced, 0), plan_hash(drawn, 0)}) == 3
     measured = set_value(phantom_plan, "training.balance.affinity=0.05")
     assert plan_hash(measured, 0) == wanted, "measuring affinities changes no weights"
+    thin = set_value(phantom_plan, "folds.0.tasks.lesion.thin=[lesion]")
+    assert plan_hash(thin, 0) == wanted, "thin alone is a metric"
+    lines = set_value(thin, "folds.0.tasks.lesion.cldice=0.5")
+    assert plan_hash(lines, 0) != wanted
+    assert lines.folds[0].tasks["lesion"]["constant"] > thin.folds[0].tasks["lesion"]["constant"]

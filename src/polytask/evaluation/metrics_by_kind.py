@@ -162,7 +162,7 @@ def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculat
     return metrics
 
 
-METRICS_FROM_0_TO_1 = ("dice", "surface_dice")
+METRICS_FROM_0_TO_1 = ("dice", "surface_dice", "cldice")
 NON_NEGATIVE_METRICS = ("hd95", "mae", "rmse")
 
 

@@ -135,13 +135,20 @@ def choose_hazard_bins(times: Sequence[float], events: Sequence[float], count: i
     return tuple(float(e) for e in np.unique(edges[edges > 0])) or (1.0,)
 
 
-def find_segmentation_constant(fractions: Sequence[float], exclusive: bool) -> float:
-    """Compute the Dice loss plus cross-entropy of predicting the voxel share of every structure everywhere."""
+def find_segmentation_constant(
+    fractions: Sequence[float], exclusive: bool, thin: Sequence[int] = (), cldice: float = 0.0
+) -> float:
+    """Compute the Dice loss plus cross-entropy of predicting the voxel share of every structure everywhere.
+
+    With `cldice`, so many times the mean of 1 − clDice over the structures at the places `thin` is added: such an
+    answer has no center line, whose precision counts as 1, and covers its share of the true ones.
+    """
     f = clamp_structure_shares(fractions, exclusive)
     cross = (
         compute_entropy(np.append(f, 1 - f.sum())) if exclusive else float(compute_binary_entropy(f).mean())
     )
-    return _apply_loss_floor(float((1 - f).mean()) + cross)
+    of_lines = cldice * float(np.mean([(1 - f[k]) / (1 + f[k]) for k in thin])) if thin else 0.0
+    return _apply_loss_floor(float((1 - f).mean()) + cross + of_lines)
 
 
 def find_dose_constant(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from polytask.errors import PolytaskError
 from polytask.kinds.cell_readers import read_structure_names
@@ -31,6 +31,7 @@ from polytask.kinds.titles import check_titles
 
 MAX_LABEL_VALUE = 2**31 - 1
 """Largest value of a label in a label map; images store 32 bits."""
+MAX_CLDICE_WEIGHT = 10.0
 SURFACE_TOLERANCE = 2.0
 """Tolerance of the surface Dice in mm or pixels; replaced by the edge of a voxel if that is longer."""
 
@@ -117,6 +118,25 @@ class SegmentationFields(TaskFields):
     fractions: list[ShareNumber]
     tolerance: PositiveNumber
     unit: Literal["mm", "px"] = "mm"
+    thin: list[str] = Field(default=[])
+    cldice: Annotated[float, Field(ge=0, le=MAX_CLDICE_WEIGHT)] = 0.0
+
+    @field_validator("thin")
+    @classmethod
+    def _check_thin(cls, thin: list[str], info: ValidationInfo) -> list[str]:
+        structures = info.data.get("structures", thin)
+        if others := [name for name in thin if name not in structures]:
+            raise ValueError(f"{others[0]!r} is no structure of this task, which has {', '.join(structures)}")
+        if twice := find_repeated_words(thin):
+            raise ValueError(f"{twice[0]!r} is named twice")
+        return thin
+
+    @field_validator("cldice")
+    @classmethod
+    def _check_cldice(cls, cldice: float, info: ValidationInfo) -> float:
+        if cldice and not info.data.get("thin", True):
+            raise ValueError("it compares the center lines of thin structures: name them in thin")
+        return cldice
 
 
 class SegmentationKind:
@@ -193,6 +213,13 @@ class SegmentationKind:
             "that is larger"
         )
         why["unit"] = "unit of distances and tolerance, as in the image"
+        why["thin"] = (
+            "none: whether a structure is a line, such as a vessel or a nerve, cannot be told safely from its masks; "
+            "name those that are, and clDice judges their center lines too"
+        )
+        why["cldice"] = (
+            "0: the loss does not compare center lines; it helps thin structures whose connection matters, at 0.5 or so"
+        )
         why["constant"] = (
             "Dice loss and cross-entropy of answering these shares everywhere: the loss is divided by it and so "
             "starts near 1"
@@ -205,8 +232,13 @@ class SegmentationKind:
             "fractions": fractions,
             "tolerance": round_number(max(SURFACE_TOLERANCE, spacing), 3),
             "unit": train.unit,
+            "thin": [],
+            "cldice": 0.0,
             "constant": round_number(find_segmentation_constant(fractions, task.exclusive), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return find_segmentation_constant(fields["fractions"], fields["exclusive"])
+        thin = [fields["structures"].index(name) for name in fields.get("thin", ())]
+        return find_segmentation_constant(
+            fields["fractions"], fields["exclusive"], thin, float(fields.get("cldice", 0.0))
+        )

@@ -31,6 +31,7 @@ METRIC_TITLES = {
     "dice": "Dice",
     "surface_dice": "surface Dice",
     "hd95": "HD95",
+    "cldice": "clDice",
     "volume_error": "volume error",
     "f1": "F1",
     "balanced_accuracy": "balanced accuracy",

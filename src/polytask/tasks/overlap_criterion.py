@@ -98,11 +98,23 @@ def compute_overlapping_terms(
 
 
 class OverlapCriterion(nn.Module):
-    """The mean loss over images in which anything is known; deep supervision weights the levels 1, ½, ¼, … (scaled)."""
+    """The mean loss over images in which anything is known; deep supervision weights the levels 1, ½, ¼, … (scaled).
 
-    def __init__(self, fractions: Sequence[float], exclusive: bool, constant: float) -> None:
+    `cldice` is the weight of 1 − soft clDice of the structures at the places `thin`, at the finest level only: picked
+    voxels of a thin line are no line.
+    """
+
+    def __init__(
+        self,
+        fractions: Sequence[float],
+        exclusive: bool,
+        constant: float,
+        thin: Sequence[int] = (),
+        cldice: float = 0.0,
+    ) -> None:
         super().__init__()
         self.fractions, self.exclusive, self.constant = list(fractions), exclusive, constant
+        self.thin, self.cldice = list(thin), cldice
 
     def _find_counted_images(self, target: Target) -> Tensor:
         is_counted = target.known.bool().any(1)
@@ -139,9 +151,22 @@ class OverlapCriterion(nn.Module):
                     region = shrink_to_grid(target.region[rows].bool(), space)
                 # Indexing copies, so the usual case of a batch with every image known keeps the array as it is.
                 judged = level if bool(is_counted.all()) else level[rows]
-                terms = terms_of(judged.float(), shrink_to_grid(value, space), known, region, fractions)
+                truth = shrink_to_grid(value, space)
+                terms = terms_of(judged.float(), truth, known, region, fractions)
+                if self.cldice and level is outputs[0]:
+                    terms = terms + self.cldice * self._compare_lines(judged.float(), truth, known, region)
                 total = total + weight * terms.sum()
             return total / self.constant, is_counted.sum().float()
+
+    def _compare_lines(self, output: Tensor, value: Tensor, known: Tensor, region: Tensor) -> Tensor:
+        """Compute 1 − soft clDice per image `[n]`, as the mean over the thin structures that are known and occur."""
+        # Few trainings need it.
+        from polytask.tasks.centerlines import average_centerline_terms
+
+        p = output.softmax(1)[:, 1:] if self.exclusive else output.sigmoid()
+        truth = [value == k + 1 if self.exclusive else value[:, k] > 0 for k in self.thin]
+        counts = known[:, self.thin].view(len(known), -1, *[1] * (region.dim() - 1))
+        return average_centerline_terms(p[:, self.thin], torch.stack(truth, 1), counts & region[:, None])
 
     def update(self) -> None:
         """Do nothing: this loss has no state."""

@@ -17,6 +17,7 @@ from polytask.tasks.heads_and_losses import make_voxel_head
 from polytask.tasks.mask_metrics import compute_mask_metrics
 from polytask.tasks.mask_sizes import convert_sizes_to_pixels
 from polytask.tasks.overlap_criterion import OverlapCriterion
+from polytask.tasks.skeletons import compute_centerline_dice
 from polytask.tasks.task import Criterion, Prediction, TaskLevel
 
 
@@ -28,6 +29,8 @@ class Segmentation:
         fractions: mean share of the voxels (inside the region) of each structure in train.
         tolerance: tolerance of the surface Dice, in `unit`.
         unit: `mm`, or `px` if the images do not say how large a pixel is.
+        thin: structures that are lines, such as vessels: they get the metric clDice.
+        cldice: weight of 1 − soft clDice of the thin structures in the loss, see `centerlines.py`; 0 = none.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -42,6 +45,8 @@ class Segmentation:
     tolerance: float = 2.0
     constant: float = 1.0
     unit: str = "mm"
+    thin: tuple[str, ...] = ()
+    cldice: float = 0.0
 
     @property
     def outputs(self) -> int:
@@ -61,7 +66,8 @@ class Segmentation:
 
     def criterion(self) -> Criterion:
         """Make the loss: Dice plus cross-entropy, see `overlap_criterion.py`."""
-        return OverlapCriterion(self._shares().tolist(), self.exclusive, self.constant)
+        thin = [self.structures.index(name) for name in self.thin]
+        return OverlapCriterion(self._shares().tolist(), self.exclusive, self.constant, thin, self.cldice)
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn logits into probabilities `p` of the same shape, by softmax (exclusive) or sigmoid."""
@@ -84,11 +90,12 @@ class Segmentation:
     ) -> dict[str, float]:
         """Compute the metrics of one case: for each known structure NAME, and as the mean over structures.
 
-        `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (in `unit`), `volume.NAME` (of the truth) and `volume_error.NAME`
-        (predicted − true), both in ml, in 2D cm², for the unit `px` in pixels; `empty_truth.NAME` and
-        `empty_answer.NAME` (0 or 1). The mean is over the structures for which a metric is defined.
+        `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (in `unit`), `cldice.NAME` for thin structures, `volume.NAME` (of
+        the truth) and `volume_error.NAME` (predicted − true), both in ml, in 2D cm², for the unit `px` in pixels;
+        `empty_truth.NAME` and `empty_answer.NAME` (0 or 1). The mean is over the structures for which a metric is
+        defined.
 
-        `distances=False` leaves out the surfaces, which take most of the time.
+        `distances=False` leaves out surfaces and center lines, which take most of the time.
         """
         structure_metrics: dict[str, float] = {}
         each: dict[str, list[float]] = {}
@@ -100,9 +107,10 @@ class Segmentation:
             drawn, truth = (
                 (np.asarray(x) == k + 1 if self.exclusive else np.asarray(x[k]) > 0) for x in (answer, value)
             )
-            for metric, v in compute_mask_metrics(
-                drawn, truth, spacing, self.tolerance, distances, inside
-            ).items():
+            of_structure = compute_mask_metrics(drawn, truth, spacing, self.tolerance, distances, inside)
+            if distances and name in self.thin:
+                of_structure["cldice"] = compute_centerline_dice(drawn, truth, inside)
+            for metric, v in of_structure.items():
                 structure_metrics[f"{metric}.{name}"] = v
                 each.setdefault(metric, []).append(v)
         means = {m: [v for v in vs if not np.isnan(v)] for m, vs in each.items() if not m.startswith("empty")}

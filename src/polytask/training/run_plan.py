@@ -79,6 +79,9 @@ def plan_hash(plan: Plan, fold: int) -> str:
         form = find_answer_form(fields["kind"])
         if form == "masks":
             fields.pop("unit", None)
+            if not fields.get("cldice"):
+                fields.pop("cldice", None)
+                fields.pop("thin", None)  # decides a metric, and with a weight the loss
         # Earlier versions drew no class on purpose, and balanced classes but no grades.
         if not fields.get("drawn_shares"):
             fields.pop("drawn_shares", None)

@@ -11,7 +11,7 @@ import pytest
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
 from polytask.training.cohort_folder import find_cohort_folder
-from polytask.training.run_plan import make_run_plan, plan_hash, require_member
+from polytask.training.run_plan import choose_fold_tasks, make_run_plan, plan_hash, require_member
 from polytask.training.run_request import RunRequest
 
 
@@ -112,3 +112,24 @@ def test_runs_of_earlier_versions_keep_their_hash() -> None:
     assert plan_hash(plan, 0) == EARLY_HASH, "the name of a topology decides nothing; strides and widths do"
     plan.shared.augmentation.flip_2d = (True, False)
     assert plan_hash(plan, 0) != EARLY_HASH
+
+
+def test_a_task_that_a_fold_cannot_train_is_refused_with_its_reason(prepared: Path) -> None:
+    plan = Plan.read(prepared)
+    part = plan.folds[0]
+    part.untrained = {"grade": "class G3 does not occur"}
+    del part.tasks["grade"]
+    assert choose_fold_tasks(plan, 0, None) == list(part.tasks)
+    assert choose_fold_tasks(plan, 0, ["os", "grade"]) == ["os"]
+    with pytest.raises(PolytaskError, match="fold 0 cannot train 'grade': class G3 does not occur"):
+        choose_fold_tasks(plan, 0, ["grade"])
+
+
+def test_the_unit_of_distances_of_masks_decides_no_weight_and_that_of_a_number_does(prepared: Path) -> None:
+    hashes = []
+    for task in ("lesion", "diameter", ""):
+        plan = Plan.read(prepared)
+        if task:
+            plan.folds[0].tasks[task]["unit"] = "furlong"
+        hashes.append(plan_hash(plan, 0))
+    assert hashes[0] == hashes[2] != hashes[1]

@@ -235,3 +235,25 @@ def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path, monkeypatch:
 
 def interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def test_relapse_is_written_where_it_is_named_and_changes_nothing_else(tmp_path: Path) -> None:
+    """Its risk shows in the course: the marker falls where the lesion shrinks, and these relapse less often."""
+    alone = table(make_phantom(tmp_path / "a", 48, 24, 3, 2, visits=5, tasks=["relapse"]) / "truth.csv")
+    beside = make_phantom(tmp_path / "b", 12, 24, 3, 2, visits=5, tasks=["grade", "relapse"])
+    plain = make_phantom(tmp_path / "c", 12, 24, 3, 2, visits=5, tasks=["grade"])
+    assert [str(p) for p in check_cohort(beside, jobs=1) if p.level == "error"] == []
+    kept = [{k: v for k, v in row.items() if "relapse" not in k} for row in table(beside / "cases.csv")]
+    assert kept == table(plain / "cases.csv")
+    first = [r for r in alone if r["visit"] == "baseline"]
+    late = {r["subject"]: float(r["marker"]) for r in alone if r["visit"] == "week24"}
+    falling = [late[r["subject"]] < 0.85 * float(r["marker"]) for r in first if r["subject"] in late]
+    events = [int(r["relapse_event"]) for r in first if r["subject"] in late]
+    rates = [
+        np.mean([e for e, f in zip(events, falling, strict=True) if f is kind]) for kind in (True, False)
+    ]
+    assert rates[0] + 0.25 < rates[1]
+    with pytest.raises(
+        PolytaskError, match="relapse is judged from visit to visit; set --visits to 2 or more"
+    ):
+        make_phantom(tmp_path / "d", 12, 24, visits=1, tasks=["relapse"])

@@ -18,7 +18,9 @@ def phantom(
     dims: Annotated[int, typer.Option(help="Dimensions of the images: 2 (PNG) or 3 (NIfTI).")] = 3,
     visits: Annotated[int, typer.Option(help="Visits per subject; the task `response` needs two.")] = 2,
     sites: Annotated[int, typer.Option(help="Sites that share the subjects, 1 to 4.")] = 2,
-    tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Only these tasks, e.g. lesion,grade (or relapse).")
+    ] = None,
     slides: Annotated[
         bool, typer.Option("--slides", help="Also write one whole-slide image per subject (biopsy).")
     ] = False,

@@ -15,10 +15,12 @@ from typing import TypeVar
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import (
     Column,
+    EventTimeSpec,
     MaskSpec,
     PooledSpec,
     VoxelSpec,
 )
+from polytask.cohort.landmark_times import count_from_landmark
 from polytask.errors import PolytaskError
 from polytask.kinds import cell_readers, find_pooled_kind
 from polytask.kinds.kind import AnswerValue, IncompleteAnswer
@@ -109,7 +111,8 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValu
     """Read the answer of a visit-level or subject-level task; None where it is unknown.
 
     A visit task is read from `cases[0]` (None at a visit that is not among the task's `visits`). A subject task is
-    read from all rows of the subject, no matter which cases are given.
+    read from all rows of the subject, no matter which cases are given. A task with landmarks is read from all rows too,
+    and counted from the visit of `cases[0]`.
 
     Returns:
         class index (classification, ordinal), number (regression), (time, event) (survival), or per label 0, 1 or
@@ -118,7 +121,8 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValu
     spec = cohort.header.tasks[task]
     if not isinstance(spec, PooledSpec):
         raise TypeError(f"{task} is a voxel task")
-    if spec.level == "subject":
+    at_landmark = isinstance(spec, EventTimeSpec) and bool(spec.landmarks)
+    if spec.level == "subject" or at_landmark:
         rows: Sequence[Case] = cohort.subjects[cases[0].subject]
     else:
         rows = cases[:1]
@@ -129,9 +133,12 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValu
         return _read_first_known(cohort, rows, column, parse)
 
     try:
-        return find_pooled_kind(spec.kind).read_answer(spec, spec.column or task, read)
+        answer = find_pooled_kind(spec.kind).read_answer(spec, spec.column or task, read)
     except IncompleteAnswer as error:
         raise PolytaskError(f"{cohort.table}, subject {rows[0].subject}: {error}") from None
+    if answer is None or not at_landmark:
+        return answer
+    return count_from_landmark(cohort, task, cases[0], answer)
 
 
 def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str) -> float | str | None:

@@ -33,6 +33,7 @@ from polytask.kinds.kind import (
     TaskFields,
     TrainNeed,
 )
+from polytask.kinds.landmarks import list_landmark_breaches
 from polytask.kinds.plan_reasons import PlanReasons, join_numbers, round_number
 from polytask.kinds.step_curves import TimeCurve, estimate_censoring, evaluate_survival
 from polytask.kinds.task_spec import EventTimeSpec, TaskSpec
@@ -53,6 +54,7 @@ class SurvivalSpec(EventTimeSpec):
     unit: str = "days"
     origin: HeaderText | None = None
     horizons: list[PositiveNumber] = Field(default=[])
+    landmarks: list[HeaderText] = Field(default=[])
 
 
 class SurvivalFields(TaskFields):
@@ -70,6 +72,7 @@ class SurvivalFields(TaskFields):
     buffer: Annotated[int, Field(ge=0)]
     censoring: CurveField
     baseline: CurveField
+    landmarks: dict[str, CurveField] = Field(default={})
 
 
 class SurvivalKind:
@@ -100,6 +103,7 @@ class SurvivalKind:
                 "origin",
                 f"visit {task.origin!r} is not in the header's `visits`: {suggest_word(task.origin, visits)}",
             )
+        yield from list_landmark_breaches(task, visits)
 
     def list_parsers(self, task: SurvivalSpec, stem: str) -> dict[str, CellParser]:
         return {f"{stem}_time": read_time, f"{stem}_event": partial(read_zero_or_one, meaning=EVENT_MEANING)}

@@ -105,9 +105,24 @@ class PooledSpec(TaskSpec):
 
 
 class EventTimeSpec(PooledSpec):
-    """A task whose answer is the time of an event, in the columns `<task>_time` and `<task>_event`."""
+    """A task whose answer is the time of an event, in the columns `<task>_time` and `<task>_event`.
+
+    With `landmarks` the cells belong to the subject and count from `origin` (else from day 0), as they do at level
+    `subject`; at each landmark the answer is the time from that visit on, and rests on the visits so far.
+    """
 
     if TYPE_CHECKING:
         unit: str
         origin: str | None
         horizons: list[float]
+        landmarks: list[str]
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether an answer at a visit also rests on earlier visits, as it always does at a landmark."""
+        return self.level == "visit" and (self.history or bool(self.landmarks))
+
+    @property
+    def counts_by_subject(self) -> bool:
+        """Whether time and event belong to the subject, not to a row of the table."""
+        return self.level == "subject" or bool(self.landmarks)

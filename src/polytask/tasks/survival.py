@@ -33,6 +33,8 @@ class Survival:
         hazards: training hazard of each interval, at which a new head starts.
         buffer: number of subjects that the risk-set buffer of the Cox loss holds.
         censoring: Kaplan–Meier curve of the censoring in train: `times`, `survival`.
+        landmarks: visits at which the risk is judged, each with the Kaplan–Meier curve of the censoring among those at
+            risk there; times then count from the visit. Empty for all other tasks.
         baseline: Breslow's cumulative hazard in train, from the trained scores: `times`, `hazard`. Without it a Cox
             model orders subjects but has no probabilities (NaN); with it, it has them up to the last time.
     """
@@ -51,6 +53,7 @@ class Survival:
     buffer: int = 256
     censoring: TimeCurve = field(default_factory=dict)
     baseline: TimeCurve = field(default_factory=dict)
+    landmarks: Mapping[str, TimeCurve] = field(default_factory=dict)
     constant: float = 1.0
 
     @property

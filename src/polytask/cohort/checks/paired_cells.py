@@ -15,7 +15,7 @@ def check_paired_cells(evidence: Evidence) -> Iterator[Problem]:
     """Find cells that mean nothing without another cell that is empty, and cells that contradict each other."""
     for name, task in evidence.header.tasks.items():
         if isinstance(task, EventTimeSpec):
-            yield from _check_time_and_event(evidence, task.column or name, task.level == "subject")
+            yield from _check_time_and_event(evidence, task.column or name, task.counts_by_subject)
         elif isinstance(task, VoxelSpec):
             yield from _check_mask_cells(evidence, task.column or name, task)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Task, list_task_columns
+from polytask.cohort.header import EventTimeSpec, Task, list_task_columns
 from polytask.errors import Problem
 from polytask.kinds.class_words import read_class
 from polytask.kinds.header_words import is_same_word
@@ -22,7 +22,7 @@ def check_subject_agreement(evidence: Evidence) -> Iterator[Problem]:
     columns += [name for name, slide in evidence.header.slides.items() if slide.level == "subject"]
     readers: dict[str, Task] = {}
     for name, task in evidence.header.tasks.items():
-        if task.level == "subject":
+        if task.level == "subject" or (isinstance(task, EventTimeSpec) and task.counts_by_subject):
             columns += list_task_columns(name, task)
             readers |= dict.fromkeys(list_task_columns(name, task), task)
     for cases in evidence.cohort.subjects.values():

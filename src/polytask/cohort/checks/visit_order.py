@@ -1,4 +1,4 @@
-"""Check time: the days of visits are in order, and no survival task reads a visit from its future."""
+"""Check time: days of visits are in order and known at landmarks, and no survival task reads a later visit."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
                     subject=subject,
                     column="day",
                 )
+    yield from _check_landmarks(evidence)
     for name, task in header.tasks.items():
         if not isinstance(task, EventTimeSpec) or len(visits) < 2 or task.level == "visit":
             continue
@@ -52,3 +53,23 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
                 file="cohort.yaml",
                 column=name,
             )
+
+
+def _check_landmarks(evidence: Evidence) -> Iterator[Problem]:
+    """Find landmarks that no subject visits, and landmark or origin visits without a day to count time from."""
+    for name, task in evidence.header.tasks.items():
+        if not isinstance(task, EventTimeSpec) or not task.landmarks:
+            continue
+        counted = {*task.landmarks, *([task.origin] if task.origin else [])}
+        there = {case.visit for case in evidence.cohort.cases}
+        for visit in sorted(counted - there):
+            message = f"task {name!r} counts from {visit!r}, a visit that no subject has"
+            remedy = "add its rows, or take it out of `landmarks` and `origin`"
+            yield evidence.make_problem("error", "landmark", message, remedy, file="cohort.yaml", column=name)
+        for case in evidence.cohort.cases:
+            if case.visit in counted and case.day is None:
+                message = f"{case.visit!r} has no day, from which task {name!r} counts time"
+                remedy = "fill in `day`, or take the visit out of `landmarks`"
+                yield evidence.make_problem(
+                    "error", "landmark", message, remedy, case.row, case.subject, "day"
+                )

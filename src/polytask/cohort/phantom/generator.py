@@ -52,7 +52,7 @@ def make_phantom(
         folder: new or empty; with `force` an earlier phantom in it is replaced and other files stay.
         size: number of voxels along each edge of the image.
         visits: number of visits; with 1 there is neither a column `visit` nor the task `response`.
-        tasks: the tasks to keep (default: all), see `PHANTOM_TASKS`.
+        tasks: the tasks to keep (default: all of `PHANTOM_TASKS`), or these and `relapse`.
         sites: number of sites that share the subjects.
         slides: whether to write whole slides too, whose nuclei show the grade at the first visit.
         progress: called with (cases done, cases in total).

@@ -7,11 +7,16 @@ from typing import Any
 
 from polytask.cohort.phantom.anatomy import ORGAN_STRUCTURES
 from polytask.cohort.phantom.label_cells import GRADE_NAMES, PATTERN_NAMES
+from polytask.cohort.phantom.relapse import RELAPSE_TASK
 from polytask.cohort.phantom.subject_blocks import FINDING_NAMES
 from polytask.errors import PolytaskError, suggest_word
 
 PHANTOM_TASKS = ("lesion", "organs", "dose", "grade", "pattern", "findings", "diameter", "os", "response")
-"""Every task of the phantom, in the order of its columns. `response` needs at least two visits."""
+"""The tasks of a phantom that names none, in the order of its columns. `response` needs at least two visits."""
+COURSE_TASKS = ("response", RELAPSE_TASK)
+"""Tasks about what changes between visits. The last is only written where it is named: its risk is judged at every
+visit from the visits so far."""
+RELAPSE_HORIZON_DAYS = 180.0
 
 
 def list_visit_names(visits: int) -> list[str] | None:
@@ -20,16 +25,18 @@ def list_visit_names(visits: int) -> list[str] | None:
 
 
 def select_phantom_tasks(tasks: Iterable[str] | None, visits: int) -> tuple[str, ...]:
-    """Return the tasks to keep, in the order of `PHANTOM_TASKS`; None = all that the number of visits allows."""
-    possible = tuple(t for t in PHANTOM_TASKS if visits > 1 or t != "response")
-    wanted = possible if tasks is None else tuple(tasks)
+    """Return the tasks to keep, in their order; None = all of `PHANTOM_TASKS` that the number of visits allows."""
+    known = (*PHANTOM_TASKS, RELAPSE_TASK)
+    possible = tuple(t for t in known if visits > 1 or t not in COURSE_TASKS)
+    wanted = tuple(t for t in possible if t in PHANTOM_TASKS) if tasks is None else tuple(tasks)
     for task in wanted:
-        if task not in PHANTOM_TASKS:
+        if task not in known:
             raise PolytaskError(
-                f"--tasks: no task is called {task!r}; {suggest_word(task, PHANTOM_TASKS, 'choose from')}"
+                f"--tasks: no task is called {task!r}; {suggest_word(task, known, 'choose from')}"
             )
         if task not in possible:
-            raise PolytaskError("--tasks: response is the change between visits; set --visits to 2 or more")
+            what = "the change between visits" if task == "response" else "judged from visit to visit"
+            raise PolytaskError(f"--tasks: {task} is {what}; set --visits to 2 or more")
     if not wanted:
         raise PolytaskError(f"--tasks: no task is chosen; choose from {', '.join(possible)}")
     return tuple(t for t in possible if t in wanted)
@@ -81,6 +88,7 @@ def list_phantom_columns(dims: int, visits: int, tasks: tuple[str, ...], slides:
         "dose": ["dose", "dose_region"],
         "findings": [f"findings.{name}" for name in FINDING_NAMES],
         "os": ["os_time", "os_event"],
+        RELAPSE_TASK: [f"{RELAPSE_TASK}_time", f"{RELAPSE_TASK}_event"],
     }
     own["organs"] = [*own["organs"], "organs_region"]
     return columns + [column for task in tasks for column in own.get(task, [task])]
@@ -110,4 +118,12 @@ def _declare_tasks(visits: int) -> dict[str, dict[str, Any]]:
         "diameter": {"kind": "regression", "unit": "mm"},
         "os": {"kind": "survival", "level": "subject", "unit": "days", **origin, "horizons": [365.0, 1095.0]},
         "response": {"kind": "classification", "level": "subject", "classes": ["no", "yes"]},
+        RELAPSE_TASK: {
+            "kind": "survival",
+            "level": "visit",
+            "unit": "days",
+            "origin": "baseline",
+            "landmarks": list_visit_names(visits) or [],
+            "horizons": [RELAPSE_HORIZON_DAYS],
+        },
     }

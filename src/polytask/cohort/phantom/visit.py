@@ -12,6 +12,7 @@ from polytask.cohort.phantom.biopsy import BIOPSY_INPUT, has_biopsy, write_biops
 from polytask.cohort.phantom.ellipsoids import make_lattice
 from polytask.cohort.phantom.label_cells import make_label_cells, make_latent_cells
 from polytask.cohort.phantom.phantom_header import list_channel_names
+from polytask.cohort.phantom.relapse import RELAPSE_TASK, draw_relapse_cells
 from polytask.cohort.phantom.subject_blocks import HIDDEN_SUBJECT_CELLS, HIDDEN_VISIT_CELLS
 from polytask.cohort.phantom.subjects import PhantomSubject
 from polytask.cohort.phantom.visit_writer import CellTexts, PhantomSpec, VisitWriter
@@ -48,6 +49,7 @@ def write_phantom_visit(
         if task in spec.tasks:
             write(writer, anatomy)
     truth = make_label_cells(subject, visit, spec.visits)
+    truth |= draw_relapse_cells(subject, spec.seed) if RELAPSE_TASK in spec.tasks else {}
     hidden_cells = {cell for cell in (*HIDDEN_VISIT_CELLS, "age", "sex") if writer.hidden(cell)}
     hidden_cells |= {cell for cell in HIDDEN_SUBJECT_CELLS if cell in subject.unknown[0]}
     shown = {

@@ -62,8 +62,11 @@ class PastAttention(nn.Module):
         pairs = nn.functional.leaky_relu(pairs, 0.01)
         pairs = mask_unknown(past.flatten(0, 1), pairs.flatten(0, 1)).unflatten(0, past.shape[:2])
         shares = self._weigh(pairs, past)
-        values = self.value(pairs).unflatten(-1, (self.heads, -1))
-        attended = (shares[..., None].to(values.dtype) * values).sum(2).flatten(2)
+        # The mean first, then the layer of each head: over all pairs it would cost V times as much.
+        means = torch.einsum("bvuh,bvuf->bvhf", shares.to(pairs.dtype), pairs)
+        attended = torch.einsum(
+            "bvhf,hdf->bvhd", means, self.value.weight.unflatten(0, (self.heads, -1))
+        ).flatten(2)
         own = torch.diagonal(pairs, dim1=1, dim2=2).transpose(1, 2)
         joined: Tensor = self.out(torch.cat([attended, own], -1))
         return joined

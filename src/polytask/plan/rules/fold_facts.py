@@ -71,6 +71,12 @@ class FoldFacts:
         answers = (pooled_value(self.cohort, cases, task) for cases in self.items(level))
         return [value for value in answers if value is not None]
 
+    def list_landmark_answers(self, task: str, visit: str) -> list[AnswerValue]:
+        """List the answers of the training subjects at risk at a landmark, counted from it."""
+        cases = (case for subject in self.train for case in self.cohort.subjects[subject])
+        answers = (pooled_value(self.cohort, (case,), task) for case in cases if case.visit == visit)
+        return [answer for answer in answers if answer is not None]
+
     def missing(self, task: str, what: str) -> PolytaskError:
         """Make the error for something that the train part lacks and without which a task cannot be learned."""
         return PolytaskError(

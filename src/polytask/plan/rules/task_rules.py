@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from polytask.cohort.header import MaskSpec, PooledSpec, VoxelSpec
+from polytask.cohort.header import EventTimeSpec, MaskSpec, PooledSpec, VoxelSpec
 from polytask.kinds import find_pooled_kind, find_voxel_kind
 from polytask.kinds.kind import MissingInTrain, TrainVoxels
+from polytask.kinds.landmarks import decide_landmarks
 from polytask.kinds.plan_reasons import PlanReasons
 from polytask.plan.fingerprint_records import CropRule
 from polytask.plan.quantile_sketch import SummaryPool
@@ -24,7 +25,13 @@ def plan_task(basis: FoldFacts, name: str, why: PlanReasons) -> dict[str, Any]:
         if isinstance(task, VoxelSpec):
             return find_voxel_kind(task.kind).decide_fields(task, gather_train_voxels(basis, name, task), why)
         assert isinstance(task, PooledSpec)
-        return find_pooled_kind(task.kind).decide_fields(task, basis.values(name), why)
+        kind = find_pooled_kind(task.kind)
+        if not isinstance(task, EventTimeSpec) or not task.landmarks:
+            return kind.decide_fields(task, basis.values(name), why)
+        # Before the other fields: where nobody is at risk this says at which landmark.
+        at_risk = {v: kind.make_arrays(task, basis.list_landmark_answers(name, v))[0] for v in task.landmarks}
+        curves = decide_landmarks(at_risk, why)
+        return {**kind.decide_fields(task, basis.values(name), why), "landmarks": curves}
     except MissingInTrain as lack:
         raise basis.missing(name, str(lack)) from None
 

@@ -31,7 +31,10 @@ def estimate_metrics(
     for key, measured in measured_by_key.items():
         name, _, metric = key.partition("/")
         if name and metric != SKILL_METRIC:
-            metrics[name][metric] = build_estimate(measured, statistic.n(name, metric))
+            # A metric at a landmark rests on the subjects at risk there, each with one item.
+            counted = metric in statistic.whole[name]
+            n = statistic.n(name, metric) if counted else int(measured.has_case.sum())
+            metrics[name][metric] = build_estimate(measured, n)
     skills = {
         n: build_estimate(measured_by_key[f"{n}/{SKILL_METRIC}"], statistic.n(n, SKILL_METRIC))
         for n in statistic.tasks

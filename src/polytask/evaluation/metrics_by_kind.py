@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from polytask.array_types import NAN, Floats
+from polytask.evaluation.horizon_metrics import KnownSurvival, measure_horizons, measure_landmarks
 from polytask.evaluation.measured_metric import Flags, MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import UNSEEN_ERROR_FACTOR, MetricCalculator
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import KINDS, find_answer_form
 from polytask.kinds.kind import AnswerForm
 from polytask.statistics.r2_interval import find_r2_interval
-from polytask.tasks.survival_metrics import compute_censoring_weights, is_horizon_defined
 
 MetricsByName = dict[str, MeasuredMetric]
 Measure = Callable[[Any, PooledAnswers, MetricCalculator], MetricsByName]
-SHORT_FOLLOW_UP_REASON = "fewer than a tenth of the training subjects were followed so long"
 YES_NO_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
 
 
@@ -127,39 +126,12 @@ def measure_r2(truth: Floats, answer: Floats, calculator: MetricCalculator) -> M
 
 
 def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
-    """Measure Harrell's C, and for each horizon the AUC and Brier score, weighted by the inverse probability of
-    censoring in the training part (IPCW). Where a horizon is not defined, the reason is given."""
-    known = np.asarray(items.known, bool)
-    calculator = calculator.restrict_to(known)
-    times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
-    risk, p = (np.asarray(items.prediction[k], np.float64)[known] for k in ("risk", "p"))
-    plain = task.metrics(items.prediction, items.value, known)
-    metrics = {"c": calculator.concordance(risk, times, events)}
-    for h, t in enumerate(task.horizons):
-        area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
-        # So late few training subjects are still followed, and single weights 1/G would dominate both metrics.
-        lost = "" if is_horizon_defined(task.censoring, t) else SHORT_FOLLOW_UP_REASON
-        why = lost or task.explain_undefined(t)
-        metrics[area] = replace(build_undefined_metric(calculator.subjects, "area"), shortage=lost)
-        metrics[brier] = replace(build_undefined_metric(calculator.subjects, "error"), shortage=why)
-        if lost:
-            continue
-        weight = compute_censoring_weights(times, task.censoring)
-        # Subjects that are censored before the horizon are in neither group; the weights of the others stand for them.
-        case, beyond = (times <= t) & (events > 0), times > t
-        keep = case | beyond
-        score = p[:, h] if task.loss == "hazard" else risk
-        if np.isfinite(score[keep]).all():
-            metrics[area] = calculator.restrict_to(keep).area(score[keep], case[keep], weight[keep])
-        else:
-            metrics[area] = replace(metrics[area], shortage=why)
-        if np.isfinite(plain[brier]):
-            # Subjects beyond the horizon t were followed through t itself, so their weight is 1/G(t): the function
-            # gives 1/G(t−), and is asked for the next larger float.
-            late = compute_censoring_weights(np.nextafter([t], np.inf), task.censoring)
-            terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
-            metrics[brier] = calculator.error(terms)
-    return metrics
+    """Measure Harrell's C, and the AUC and Brier score of each horizon, at each landmark where the task has some."""
+    answers, calculator = KnownSurvival.of(items), calculator.restrict_to(np.asarray(items.known, bool))
+    metrics = {"c": calculator.concordance(answers.risk, answers.times, answers.events)}
+    if getattr(task, "landmarks", {}):
+        return metrics | measure_landmarks(task, answers, calculator)
+    return metrics | measure_horizons(task, answers, task.censoring, calculator)
 
 
 METRICS_FROM_0_TO_1 = ("dice", "surface_dice", "cldice")

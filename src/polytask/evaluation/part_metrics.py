@@ -53,6 +53,9 @@ def measure_task_metrics(
         measured |= measure_by_jackknife(
             lambda drawn: statistic.task(name, drawn), other_metrics, known, subjects, resamples, seed
         )
+    if getattr(task, "landmarks", {}):
+        # Metrics at a landmark need the visit of each item, which `task.metrics` does not see.
+        wanted += [metric for metric in measured if metric not in whole]
     return {metric: measured.get(metric, build_undefined_metric(subjects)) for metric in wanted}
 
 

@@ -167,9 +167,12 @@ def build_detail_tables(material: ReportMaterial, name: str) -> list[ReportTable
     if grid:
         columns = list(dict.fromkeys(c for row in grid.values() for c in row))
         survival = find_answer_form(task["kind"]) == "time"
+        has_landmarks = bool(getattr(material.tasks[name], "landmarks", {}))
         rows = [
             (
-                f"{r.removeprefix('T')} {task['unit']}" if survival else material.names.word(name, r),
+                name_horizon(r, str(task["unit"]), has_landmarks)
+                if survival
+                else material.names.word(name, r),
                 [shown(v[c]) if c in v else TableCell(DASH, why="not measured here") for c in columns],
             )
             for r, v in grid.items()
@@ -183,6 +186,16 @@ def build_detail_tables(material: ReportMaterial, name: str) -> list[ReportTable
             )
         )
     return tables
+
+
+def name_horizon(place: str, unit: str, has_landmarks: bool = False) -> str:
+    """Name the horizon of a metric: `T365` → 365 days (of a task with landmarks their mean), `week6.T365` → 365 days
+    from week6."""
+    visit, _, horizon = place.rpartition("T")
+    at = f"{horizon} {unit}".strip()
+    if visit:
+        return f"{at} from {visit.removesuffix('.')}"
+    return f"{at}, mean over landmarks" if has_landmarks else at
 
 
 def move_n_to_column(table: ReportTable) -> ReportTable:

@@ -13,6 +13,7 @@ from polytask.report import (
     number_plots,
     overlay_plots,
     survival_plots,
+    trajectory_plots,
 )
 from polytask.report.drawing import Picture
 from polytask.report.metric_tables import ReportTable
@@ -27,13 +28,21 @@ def make_all_class_pictures(material: ReportMaterial, name: str) -> list[Picture
     ]
 
 
+def make_all_survival_pictures(material: ReportMaterial, name: str) -> list[Picture]:
+    """Draw the survival of risk groups, and the trajectories of a task with landmarks."""
+    return [
+        *survival_plots.make_survival_pictures(material, name),
+        *trajectory_plots.make_trajectory_pictures(material, name),
+    ]
+
+
 PICTURES_BY_ANSWER_FORM: dict[AnswerForm, Callable[[ReportMaterial, str], list[Picture]]] = {
     "masks": overlay_plots.make_overlay_pictures,
     "class": make_all_class_pictures,
     "labels": make_all_class_pictures,
     "grade": class_plots.make_class_pictures,
     "number": number_plots.make_number_pictures,
-    "time": survival_plots.make_survival_pictures,
+    "time": make_all_survival_pictures,
     "field": dose_plots.make_dose_pictures,
 }
 """Form of the answers → function that draws the pictures of such a task."""

@@ -91,6 +91,16 @@ def _lacks_physical_sizes(cases: list[Any], task: Task) -> bool:
 
 
 def _explain_survival_metric(task: Any, items: PooledAnswers, base: str, rest: str) -> str:
+    visit, _, rest = rest.rpartition("T")
+    visit = visit.removesuffix(".")
+    censoring = task.landmarks[visit] if visit else task.censoring
+    if visit:
+        here = np.flatnonzero(
+            [v == visit and bool(k) for (_, v), k in zip(items.ids, items.known, strict=True)]
+        )
+        if not here.size:
+            return f"nobody here is at risk at {visit}"
+        items = items.take(here)
     times, events = np.asarray(items.value[items.known], np.float64).reshape(-1, 2).T
     risk = np.asarray(items.prediction["risk"], np.float64)[items.known]
     if not np.isfinite(risk).all():
@@ -99,10 +109,10 @@ def _explain_survival_metric(task: Any, items: PooledAnswers, base: str, rest: s
         if not (events > 0).any():
             return "no event was observed"
         return "nobody was followed beyond the first event"
-    horizon = float(rest.removeprefix("T") or "nan")
+    horizon = float(rest or "nan")
     unit = f" {task.unit}" if task.unit else ""
     # These metrics divide by the share of training subjects who are still followed; near 0 they explode.
-    if not is_horizon_defined(task.censoring, horizon):
+    if not is_horizon_defined(censoring, horizon):
         return f"fewer than a tenth of the training subjects were followed for {horizon:g}{unit}"
     why = task.explain_undefined(horizon)
     if why and (base == "brier" or task.loss == "hazard"):

@@ -131,14 +131,17 @@ class Survival:
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """Compute Harrell's C, and the IPCW AUC and Brier score of each horizon; `n` and `events` count the items."""
+        """Compute Harrell's C, and the IPCW AUC and Brier score of each horizon; `n` and `events` count the items.
+
+        A task with landmarks has only C here: its other metrics need the visit of each item (`horizon_metrics.py`).
+        """
         known = np.asarray(known, dtype=bool)
         times, events = np.asarray(value, dtype=np.float64)[known].reshape(-1, 2).T
         risk = np.asarray(prediction["risk"], dtype=np.float64)[known]
         p = np.asarray(prediction["p"], dtype=np.float64)[known]
         metrics = {"n": float(times.size), "events": float((events > 0).sum())}
         metrics["c"] = compute_concordance(risk, times, events)
-        for h, t in enumerate(self.horizons):
+        for h, t in enumerate(() if self.landmarks else self.horizons):
             # A Cox model orders subjects the same way at every horizon, and its risk exists even without a baseline.
             score = p[:, h] if self.loss == "hazard" else risk
             metrics[f"auc.T{t:g}"] = compute_horizon_auc(score, times, events, t, self.censoring)

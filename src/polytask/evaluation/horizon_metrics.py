@@ -35,7 +35,7 @@ class KnownSurvival:
 
     @classmethod
     def of(cls, items: PooledAnswers) -> KnownSurvival:
-        """Select the known items."""
+        """Read what stands in answers, without those whose outcome is unknown."""
         known = np.asarray(items.known, bool)
         times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
         risk, p = (np.asarray(items.prediction[k], np.float64)[known] for k in ("risk", "p"))
@@ -45,8 +45,9 @@ class KnownSurvival:
     def take(self, chosen: Flags) -> KnownSurvival:
         """Select some of the items; `chosen` is bool `[N]`."""
         visits = tuple(visit for visit, there in zip(self.visits, chosen, strict=True) if there)
-        arrays = (self.risk, self.p, self.times, self.events)
-        return KnownSurvival(*(array[chosen] for array in arrays), visits)
+        return KnownSurvival(
+            self.risk[chosen], self.p[chosen], self.times[chosen], self.events[chosen], visits
+        )
 
 
 def measure_horizons(

@@ -62,8 +62,10 @@ def list_trajectories(cohort: Cohort, items: PooledAnswers, horizon: int, unit: 
     trajectories: dict[str, Trajectory] = {}
     for subject, points in rows.items():
         days, p_of_days = zip(*sorted(points), strict=True)
-        end, event = ends.get(subject, (None, None))
-        trajectories[subject] = Trajectory(subject, days, p_of_days, event, end)
+        seen = ends.get(subject)
+        trajectories[subject] = Trajectory(
+            subject, days, p_of_days, seen[1] if seen else None, seen[0] if seen else None
+        )
     return trajectories
 
 

@@ -37,7 +37,7 @@ SETTINGS = (
     *("training.threads=1", "training.workers=0", "training.precision=float32"),
     *("training.epochs=40", "model.embedding=32", "model.dropout=0.3"),
 )
-"""A small network and few steps: with the values of the plan (width 128, 150 epochs) it learns 212 patients by heart."""
+"""A small network and few steps: with those of the plan (width 128, 150 epochs) it learns 212 patients by heart."""
 PENALTY = 0.1
 """Ridge penalty of lifelines: without one the late landmarks, with few events, do not converge."""
 Row = dict[str, str]

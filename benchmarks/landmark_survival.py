@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-DATA = Path("/work/shared/data/survival_tables/auton_pbc2.csv")
+DATA = Path("../shared/data/survival_tables/auton_pbc2.csv")
 DAYS_PER_YEAR = 365.25
 LANDMARKS = tuple(f"v{k}" for k in range(6))
 HORIZONS = (365, 1095)

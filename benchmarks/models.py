@@ -2,9 +2,9 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Twenty-seven settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
+Thirty settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
 every sharing block, chains with a second network, a gate and coarse logits, common decoders, strided first stages, and
-a volume read slice by slice.
+a volume read slice by slice, two images read by one encoder.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
 CUDA the prediction of the whole step, with its margin, is held against `max_memory_allocated`: at least 1 × of it.
 Without a GPU `--device cuda` says so and measures nothing.
@@ -53,6 +53,7 @@ class MemorySetting:
     machine: Machine = LAPTOP
     preset: str = ""
     visits: Sequence[str] = field(default=())
+    images: Sequence[str] = ("scan",)
 
 
 STRIDED = (
@@ -158,6 +159,20 @@ SETTINGS = (
         ["images.scan.trunk=slices"],
     ),
     MemorySetting(
+        "3D masks on two images and a grade, one encoder",
+        (32, 32, 32),
+        {"mask": MASK, "organs": {**ORGANS, "image": "pet"}, "grade": GRADE},
+        ["model.trunk=shared"],
+        images=("scan", "pet"),
+    ),
+    MemorySetting(
+        "3D masks on two images and a grade, one encoder, ctan_light, bf16",
+        (32, 32, 32),
+        {"mask": MASK, "organs": {**ORGANS, "image": "pet"}, "grade": GRADE},
+        ["model.trunk=shared", "model.sharing=ctan", "training.precision=bf16"],
+        images=("scan", "pet"),
+    ),
+    MemorySetting(
         "3D two masks, strided, common decoder with attention",
         (32, 32, 32),
         {"mask": MASK, "organs": ORGANS},
@@ -169,7 +184,8 @@ SETTINGS = (
 def make_setting_plan(setting: MemorySetting) -> tuple[Plan, Header]:
     """Make the plan of a setting, for a cohort that has a header and measurements, but no files."""
     scan: dict[str, Any] = {"kind": "image", "channels": {"mr": "MR"}, "dims": len(setting.size)}
-    content = {"polytask": 1, "name": "memory", "inputs": {"scan": scan}, "tasks": setting.tasks}
+    inputs = dict.fromkeys(setting.images, scan)
+    content = {"polytask": 1, "name": "memory", "inputs": inputs, "tasks": setting.tasks}
     if setting.visits:
         content["visits"] = list(setting.visits)
     header = Header.model_validate(content)
@@ -178,7 +194,7 @@ def make_setting_plan(setting: MemorySetting) -> tuple[Plan, Header]:
         subject = f"s{number:02d}"
         for visit in setting.visits or ("",):
             cells = {
-                "scan.mr": "scan.nii.gz",
+                **{f"{name}.mr": f"{name}.nii.gz" for name in setting.images},
                 "grade": f"G{1 + number % 3}",
                 "response": ["no", "yes"][number % 2],
                 "state": ["no", "yes"][number % 2],
@@ -223,7 +239,7 @@ def _make_case_record(subject: str, setting: MemorySetting) -> CaseRecord:
                 totals={"none": 1000, "nonzero": 1000, "body": 1000},
                 sizes={s: (10.0,) * len(size) for s in structures},
             )
-    return CaseRecord(digest="0", subject=subject, images={"scan": image}, voxels=voxels)
+    return CaseRecord(digest="0", subject=subject, images=dict.fromkeys(setting.images, image), voxels=voxels)
 
 
 def compare_memory(setting: MemorySetting, device: str) -> tuple[float, int]:

@@ -15,7 +15,7 @@ from polytask.model.mtan_decoder import MtanDecoder
 from polytask.model.network import Network
 from polytask.model.roles import JOINT, TRUNK, private_role
 from polytask.model.sharing import SHARINGS
-from polytask.plan.rules.sharing_cost import count_reader_parameters
+from polytask.plan.rules.sharing_parameters import count_reader_parameters
 from polytask.plan.rules.view_readers import find_view_readers
 from polytask.plan.step_memory import make_plan_topology
 from polytask.training.assemble import make_network, make_network_spec, make_tasks

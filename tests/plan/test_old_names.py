@@ -101,6 +101,7 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
     assert model.pop("visit_levels") is None
     assert model.pop("groups") is None
     assert model.pop("second_level") is None
+    assert model.pop("trunk") is None
     assert model.pop("passes") is None
     assert model.pop("second_network") is None
     model["time"], model["sources"] = model.pop("visit_fusion"), model.pop("input_fusion")

@@ -26,7 +26,7 @@ GRADE = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("number", range(28))
+@pytest.mark.parametrize("number", range(30))
 def test_the_prediction_is_close_to_the_saved_tensors_under_every_architecture(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

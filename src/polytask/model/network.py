@@ -15,9 +15,9 @@ from polytask.model.late_decoding import VisitAnswers, answer_late_tasks, collec
 from polytask.model.make_branches import make_pooled_branches
 from polytask.model.network_inputs import (
     NetworkInputs,
-    compute_pyramids,
     hide_sources,
     mark_partly_read_rows,
+    read_trunk,
     restore_pyramid_rows,
     restore_rows,
     select_known_rows,
@@ -39,7 +39,7 @@ from polytask.model.second_level import (
     group_by_answers,
     list_answer_groups,
 )
-from polytask.model.sharing import SharingBlock, make_block
+from polytask.model.shared_trunk import make_blocks, make_stems, name_blocks
 from polytask.model.slice_reader import make_slice_attentions, read_slices
 from polytask.model.source_encoders import (
     Condition,
@@ -77,7 +77,15 @@ class Network(nn.Module):
         self.pooled = [t for t in tasks if tasks[t].level != "voxel"]
         self.order = order_tasks(tasks, spec.after)
         self.chain = Chain(spec, tasks)
-        self.blocks = NamedModules({name: self._block(name) for name in spec.images if self._readers(name)})
+        self.reads = {
+            (t, n): self.chain.find_levels(t, n) for n in spec.images for t in self._list_trunk_readers(n)
+        }
+        """(task, image) → the levels that the task reads of the image's trunk."""
+        self.block_names = name_blocks(spec, self.reads)
+        self.blocks = NamedModules(
+            make_blocks(spec, self.reads, self.block_names, [*self.voxel, *self.pooled])
+        )
+        self.stems = NamedModules(make_stems(spec, self.reads, self.block_names, dict(self.blocks.items())))
         self.seconds = NamedModules(self.chain.seconds())
         self.modulates = getattr(INPUT_FUSIONS[spec.input_fusion], "modulates", False) and bool(spec.tables)
         subject = {t: tasks[t].level == "subject" for t in self.pooled}
@@ -131,7 +139,7 @@ class Network(nn.Module):
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
         tokens, every = vectors.tokens, vectors.condition
         condition = every.take(present) if every is not None and self.modulates else None
-        for name in self.blocks.names():
+        for name in self.block_names:
             voxel = self.list_image_tasks(name)
             in_patch = name in inputs.patch or name in elsewhere
             if name in inputs.patch and voxel:
@@ -218,17 +226,13 @@ class Network(nn.Module):
         `rows` marks for some tasks which of the N rows they read. Where nothing else needs the others, they are not
         computed: pyramids and maps are zero there, and a voxel task answers for its own rows only.
         """
-        block = self.blocks[image]
+        block = self.blocks[self.block_names[image]]
         separate, branched = getattr(block, "separate", False), getattr(block, "branched", False)
         mapped = [t for t in self.order if self.chain.mapped_tasks[t, image]]
         together = self.chain.joined + (self.voxel if self.spec.decoder != "private" else [])
         rows = select_separate_tasks(rows or {}, mapped, separate or branched, together)
         trunk = [t for t in (*voxel, *pooled) if t not in mapped]
-        pyramids, shared = dict[str, Pyramid](), dict[str, Pyramid]()
-        for group in [[task] for task in trunk] if rows and separate else [trunk]:
-            read = take_rows(x, rows.get(group[0]) if group and separate else None)
-            own_maps, common = compute_pyramids(block, read, group, cut, self.voxels.unmasked, rows)
-            pyramids, shared = pyramids | own_maps, shared | common
+        pyramids, shared = read_trunk(self, image, x, trunk, cut, rows)
         for read_maps in (pyramids, shared):
             read_maps |= {t: self.apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
         now = [t for t in voxel if t not in self.late]
@@ -271,16 +275,11 @@ class Network(nn.Module):
         """List the voxel tasks of an image."""
         return [t for t in self.voxel if self.spec.voxel_image[t] == image]
 
-    def _readers(self, image: str) -> list[str]:
+    def _list_trunk_readers(self, image: str) -> list[str]:
         """List the tasks that read the trunk's pyramid of an image."""
         return [
             t for t in [*self.list_image_tasks(image), *self.pooled] if not self.chain.mapped_tasks[t, image]
         ]
-
-    def _block(self, image: str) -> SharingBlock:
-        """Make the sharing block of one image, which knows what levels each task reads."""
-        needs = {task: self.chain.find_levels(task, image) for task in self._readers(image)}
-        return make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form)
 
 
 def count_parameters(module: nn.Module) -> int:

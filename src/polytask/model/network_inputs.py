@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,7 +14,12 @@ from polytask.errors import PolytaskError
 from polytask.model.building_blocks import TaskCut, pool_mean_max
 from polytask.tasks.heads_and_losses import index_rows
 
+if TYPE_CHECKING:
+    from polytask.model.network import Network
+
 DAYS_PER_YEAR = 365.25
+EVERY_TASK = "every task"
+"""Name of the stems that all tasks read; where a task has an encoder of its own, its stems have the task's name."""
 
 
 class NetworkInputs(Protocol):
@@ -256,3 +261,36 @@ def compute_pyramids(
         pyramids, shared = block.compute_with_shared(x, tasks, cut, rows)
         return pyramids, {task: maps for task, maps in shared.items() if task in unmasked}
     return block(x, tasks, cut, rows) if getattr(block, "branched", False) else block(x, tasks, cut), {}
+
+
+def read_trunk(
+    network: Network,
+    image: str,
+    x: Tensor,
+    tasks: Sequence[str],
+    cut: TaskCut,
+    rows: Mapping[str, Tensor],
+) -> tuple[dict[str, list[Tensor | None]], dict[str, list[Tensor | None]]]:
+    """Read a view `[N, planes, *space]` of an image through its sharing block, for tasks that read the trunk.
+
+    Returns the pyramids by task, and where a decoder reads them those of the common encoder before the tasks mask them.
+    `rows` marks for some tasks which of the N rows they read.
+    """
+    block, stems = network.blocks[network.block_names[image]], network.stems
+    separate, several = getattr(block, "separate", False), bool(stems.names())
+    pyramids, shared = dict[str, list[Tensor | None]](), dict[str, list[Tensor | None]]()
+    alone = separate and (several or bool(rows))
+    for group in [[task] for task in tasks] if alone else [list(tasks)]:
+        read = take_rows(x, rows.get(group[0]) if group and separate else None)
+        if several and group:
+            read = stems[group[0] if separate else EVERY_TASK](image, read)
+        own, common = compute_pyramids(block, read, group, cut, network.voxels.unmasked, rows)
+        if several:
+            # A block of several images makes every level that a task reads of any of them.
+            own = {t: _keep_levels(maps, network.reads[t, image]) for t, maps in own.items()}
+        pyramids, shared = pyramids | own, shared | common
+    return pyramids, shared
+
+
+def _keep_levels(maps: Sequence[Tensor | None], levels: frozenset[int]) -> list[Tensor | None]:
+    return [level_map if level in levels else None for level, level_map in enumerate(maps)]

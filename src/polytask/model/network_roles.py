@@ -9,6 +9,7 @@ from polytask.model.building_blocks import Decoder
 from polytask.model.decoders import decodes_at_once
 from polytask.model.order.logits import list_coarse_levels
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, choose_owner_role, private_role
+from polytask.model.shared_trunk import find_stem_roles
 from polytask.task_chains import find_upstream_tasks
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def find_network_roles(network: Network) -> ParameterRoles:
     roles: ParameterRoles = {}
     for name, block in network.blocks.items():
         roles |= {f"blocks.members.@{name}.{k}": v for k, v in block.roles().items()}
+    roles |= find_stem_roles(network)
     for name, reader in network.crops.items():
         roles |= {f"crops.members.@{name}.{k}": v for k, v in reader.roles().items()}
     roles |= {f"vectors.{k}": v for k, v in network.vectors.roles().items()}
@@ -129,9 +131,9 @@ def _join_mixed_roles(network: Network, roles: ParameterRoles, parts: tuple[str,
 def _list_finest_parts_of_block(network: Network, tasks: Iterable[str]) -> Iterator[str]:
     """Yield, as prefixes of parameter names, what a sharing block makes only the finest maps of voxel tasks with."""
     for task in tasks:
-        image = network.spec.voxel_image[task]
-        parts = getattr(network.blocks[image], "list_finest_parts", None) if image in network.blocks else None
-        yield from (f"blocks.members.@{image}.{part}" for part in (parts(task) if parts else ()))
+        if (name := network.block_names.get(network.spec.voxel_image[task])) is not None:
+            parts = getattr(network.blocks[name], "list_finest_parts", None)
+            yield from (f"blocks.members.@{name}.{part}" for part in (parts(task) if parts else ()))
 
 
 def _join_level_roles(network: Network, roles: ParameterRoles) -> ParameterRoles:

@@ -23,6 +23,7 @@ class NetworkSpec:
         visits: subject task → the visit slots that it may read.
         history: visit tasks that read, beside their own visit, the earlier ones.
         max_visits: number of visit slots.
+        trunk: "" = an encoder for each image input; `shared`: one for all, which knows an input by its code.
         sharing, form, visit_fusion, input_fusion: names in the registries, and the form of the sharing block.
         visit_levels: the levels of a pyramid that the fusion of visits reads, the deepest is 1; () = its own number.
         source_dropout: share of samples of which one source is hidden in training.
@@ -45,6 +46,7 @@ class NetworkSpec:
     visits: Mapping[str, Sequence[int]] = field(default_factory=dict)
     history: frozenset[str] = frozenset()
     max_visits: int = 1
+    trunk: str = ""
     sharing: str = "hard"
     form: str = "light"
     visit_fusion: str = "concat"

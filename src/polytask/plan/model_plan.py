@@ -14,6 +14,9 @@ class ModelPlan(BaseModel):
 
     preset: str = ""
     """The preset from which these values were taken; values set by hand may differ from it."""
+    trunk: Literal["shared"] | None = None
+    """Which encoder reads which image input: null = each its own; `shared`: one for all, which knows an input by a
+    learned code. Never chosen by itself."""
     sharing: str = "hard"
     groups: tuple[tuple[str, ...], ...] | None = None
     """Groups of tasks that get a network each, such as `[[lesion, grade], [os]]`; null = one network for all tasks

@@ -51,6 +51,8 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     model = plan.shared.model
     if plan.shared.max_visits > 1:
         rows.append(SummaryRow("visits joined by", model.visit_fusion, why["model.visit_fusion"]))
+    if model.trunk is not None:
+        rows.append(SummaryRow("image encoder", "one for all inputs", why["model.trunk"]))
     if len(plan.shared.images) + len(plan.shared.slides) + _count_tables(plan) > 1:
         rows.append(SummaryRow("inputs joined by", model.input_fusion, why["model.input_fusion"]))
     rare = ", ".join(f"{name} every {n} steps" for name, n in training.require_every.items())

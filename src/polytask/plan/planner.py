@@ -34,7 +34,17 @@ from polytask.plan.rules.view_readers import find_view_readers
 from polytask.plan.setting_paths import PlanSetting, parse_settings
 
 LOG = logging.getLogger(__name__)
-MEMORY_KEYS = ("sharing", "form", "decoder", "after", "link", "uncertainty", "passes", "second_network")
+MEMORY_KEYS = (
+    "trunk",
+    "sharing",
+    "form",
+    "decoder",
+    "after",
+    "link",
+    "uncertainty",
+    "passes",
+    "second_network",
+)
 """Values of `model` on which the memory of a step depends; set by hand, they change the sizes that fit."""
 
 

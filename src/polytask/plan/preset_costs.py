@@ -32,8 +32,8 @@ def compare_presets(plan: Plan, header: Header) -> dict[str, PresetCost]:
         return {}
     own = plan.shared.model
     models = {OWN_NAME: own} if own.sharing != "hard" or own.decoder != "private" or own.after else {}
-    models |= {name: ModelPlan(**PRESETS[name].model) for name in COMPARED_PRESETS}
-    base = _count_bytes(plan, header, ModelPlan())
+    models |= {name: ModelPlan(trunk=own.trunk, **PRESETS[name].model) for name in COMPARED_PRESETS}
+    base = _count_bytes(plan, header, ModelPlan(trunk=own.trunk))
     needs = {name: _count_bytes(plan, header, model) for name, model in models.items()}
     return {name: PresetCost(step / base[0], model / base[1]) for name, (step, model) in needs.items()}
 

@@ -25,8 +25,9 @@ from polytask.plan.plan_settings import set_values
 
 PRESET_PACKAGE = "polytask"
 """The installed package whose folder `model/presets` holds the files."""
-NON_ARCHITECTURE_KEYS = ("source_dropout", "dropout", "embedding", "deep_supervision")
-"""Values of a plan's `model` that are not part of the architecture: a preset changes them only if it names them."""
+NON_ARCHITECTURE_KEYS = ("trunk", "source_dropout", "dropout", "embedding", "deep_supervision")
+"""Values of a plan's `model` that a preset changes only if it names them: they are not what a system is known for, or
+sizes were planned for them."""
 
 LEVEL_WORDS = {
     "pooled": "visit or subject task",

@@ -14,6 +14,7 @@ from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
 from polytask.plan.roi_plan import list_chooser_breaches, list_roi_breaches
 from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE, begins_as_planned
+from polytask.plan.shared_trunk import list_trunk_breaches
 from polytask.plan.slice_trunk import list_slice_breaches
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
@@ -107,6 +108,7 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     for name, image in plan.shared.images.items():
         for key, problem in _list_image_breaches(image):
             yield f"shared.images.{name}.{key}", problem
+    yield from ((f"shared.{path}", problem) for path, problem in list_trunk_breaches(plan.shared))
     for name, slide in plan.shared.slides.items():
         for key, problem in list_slide_breaches(slide):
             yield f"shared.slides.{name}.{key}", problem

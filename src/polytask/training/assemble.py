@@ -61,6 +61,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
         },
         history=frozenset(list_history_tasks(header)),
         max_visits=count_visit_slots(header, plan.shared.max_visits),
+        trunk=model.trunk or "",
         sharing=model.sharing,
         form=model.form,
         visit_fusion=model.visit_fusion,

@@ -16,6 +16,7 @@ from polytask.plan.machine import (
     Machine,
 )
 from polytask.plan.plan_schema import ImagePlan
+from polytask.plan.rules.common_topology import share_topology
 from polytask.plan.rules.field_of_view import FieldChoice, choose_field
 from polytask.plan.rules.fixed_field import fix_sizes
 from polytask.plan.rules.image_geometry import plan_geometry
@@ -60,6 +61,17 @@ def plan_images(
         plans[name], fields[name] = _plan_image(
             basis, name, spec, records, decoders[name], why.at(f"images.{name}")
         )
+    if basis.model.trunk == "shared":
+        fields = share_topology(fields, why)
+        for name, field in fields.items():
+            t = field.topology
+            stages = {
+                "widths": t.widths,
+                "blocks": t.blocks,
+                "strides": t.strides,
+                "kernels": t.kernels or None,
+            }
+            plans[name] = plans[name].model_copy(update=stages)
     grown = grow_networks(basis, fields, decoders, why)
     for name, field in grown.items():
         if field != fields[name]:

@@ -22,12 +22,20 @@ from polytask.plan.rules.network_cost import (
 )
 from polytask.plan.rules.sharing_parameters import (
     TRANSFORMER_BLOCKS,
+    count_decoding_parameters,
     count_encoders,
-    count_reader_parameters,
+    count_trunk_parameters,
+    find_encoder_topology,
     find_meeting_level,
     squeeze_channels,
 )
-from polytask.plan.rules.view_readers import FieldSizes, ViewReaders, find_view_readers, list_view_parts
+from polytask.plan.rules.view_readers import (
+    FieldSizes,
+    ViewReaders,
+    find_trunk_readers,
+    find_view_readers,
+    list_view_parts,
+)
 
 POOLED_INDEX_BYTES = 8
 """Bytes of the position that max-pooling remembers for each value."""
@@ -45,11 +53,18 @@ or without, query, key, value, what attention read, and the feed-forward part fo
 def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReaders, precision: str) -> float:
     """Count the bytes that autograd keeps of one view until the backward pass, without parameters."""
     number = BYTES_PER_NUMBER[precision]
-    kept = count_kept_bytes(topology, size, readers.decoders, precision, readers.masks)
+    encoder = find_encoder_topology(topology, readers)
+    kept = count_kept_bytes(encoder, size, readers.decoders, precision, readers.masks)
+    if readers.shared:
+        # The image, which the layer before the encoder reads. What the encoder reads has its precision already: no
+        # layer copies it.
+        copied = 0 if precision == "float32" else encoder.planes
+        kept += number * prod(size) * (topology.planes - copied)
     count_block = SHARING_NUMBERS.get(readers.sharing)
     if count_block is not None and readers.branches:
         kept += number * count_block(topology, size, readers, number)
-    kept += (count_encoders(readers) - 1) * count_kept_bytes(topology, size, 0, precision)
+    more = replace(encoder, planes=0) if readers.shared else encoder
+    kept += (count_encoders(readers) - 1) * count_kept_bytes(more, size, 0, precision)
     maps, widths = topology.maps(size), topology.widths
     for planes in readers.seconds:
         kept += count_kept_bytes(replace(topology, planes=topology.planes + planes), size, 0, precision)
@@ -103,7 +118,9 @@ def count_input_memory(
             peak += count * add_temporary_bytes(own, topology, size, precision, device)
     # View and patches pass one network.
     everybody = find_view_readers(header, name, model, "whole")
-    return InputMemory(kept, peak, count_reader_parameters(topology, everybody))
+    trunk = find_trunk_readers(header, name, model)
+    parameters = count_trunk_parameters(topology, trunk) if trunk else 0
+    return InputMemory(kept, peak, parameters + count_decoding_parameters(topology, everybody))
 
 
 def _count_stitched_numbers(

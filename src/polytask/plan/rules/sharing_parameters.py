@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from polytask.plan.rules.network_cost import Topology, count_parameters
 from polytask.plan.rules.view_readers import ViewReaders
@@ -11,15 +12,29 @@ EXPERTS, CODE_NUMBERS = 3, 32
 """Encoders of `mmoe`, and the length of a task's code of `task_film`, as in `polytask.model.sharing`."""
 TRANSFORMER_BLOCKS = 4
 """Blocks of `task_tokens`, as there."""
+STEM_PLANES = 8
+"""Planes that a shared encoder reads, as in `polytask.model.shared_trunk`."""
 ENCODERS_PER_TASK = ("single", "cross_stitch", "nddr", "ple")
 """Sharing blocks in which every task has an encoder of its own."""
 
 
 def count_reader_parameters(topology: Topology, readers: ViewReaders) -> int:
     """Count the parameters of encoders, sharing block and decoders, without heads and fusions."""
-    count = count_parameters(topology, readers.decoders)
+    return count_trunk_parameters(topology, readers) + count_decoding_parameters(topology, readers)
+
+
+def count_trunk_parameters(topology: Topology, readers: ViewReaders) -> int:
+    """Count the parameters of encoders and sharing block."""
+    encoder = count_parameters(find_encoder_topology(topology, readers), 0)
+    block = SHARING_PARAMETERS.get(readers.sharing, _count_no_parameters)(topology, readers)
+    return count_encoders(readers) * encoder + block
+
+
+def count_decoding_parameters(topology: Topology, readers: ViewReaders) -> int:
+    """Count the parameters of decoders and second networks, and of the layer before a shared encoder."""
     encoder = count_parameters(topology, 0)
-    count += (count_encoders(readers) - 1) * encoder
+    count = count_parameters(topology, readers.decoders) - encoder
+    count += STEM_PLANES * (topology.planes + 2) if readers.shared else 0
     first = topology.widths[0] * (topology.taps[0] + 1)
     count += sum(encoder + planes * first for planes in readers.seconds)
     if readers.decoder == "mtan" and readers.attending:
@@ -29,7 +44,12 @@ def count_reader_parameters(topology: Topology, readers: ViewReaders) -> int:
     if readers.decoder == "padnet":
         level, pairs = find_meeting_level(topology), readers.attending * (readers.attending - 1)
         count += 2 * pairs * topology.taps[level] * topology.widths[level] ** 2
-    return count + SHARING_PARAMETERS.get(readers.sharing, _count_no_parameters)(topology, readers)
+    return count
+
+
+def find_encoder_topology(topology: Topology, readers: ViewReaders) -> Topology:
+    """Return the topology of the encoder that reads an image; a shared one reads as many planes of every image."""
+    return replace(topology, planes=STEM_PLANES) if readers.shared else topology
 
 
 def count_encoders(readers: ViewReaders) -> int:

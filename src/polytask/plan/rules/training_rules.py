@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Literal
 
+from polytask.cohort.header import Header
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, join_first_names
 from polytask.plan.machine import GIB, LARGER_BATCH_SECONDS
 from polytask.plan.model_plan import ModelPlan
@@ -214,6 +215,7 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
     why["preset"] = (
         "none: the values below are the defaults; `train --preset NAME` uses those of a published system"
     )
+    why["trunk"] = _explain_trunk(header)
     why["sharing"] = (
         "hard: one encoder serves all tasks, so that they cost about as much as one task; compare it with other "
         "sharing blocks in a study"
@@ -267,6 +269,18 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
         visit_fusion=visit_fusion,
         input_fusion=input_fusion,
         source_dropout=SOURCE_DROPOUT_RATE if several else 0.0,
+    )
+
+
+def _explain_trunk(header: Header) -> str:
+    dims = {spec.dims for spec in header.images.values()}
+    if len(header.images) < 2:
+        return f"null: there {'is one image input' if header.images else 'are no images'}"
+    if len(dims) > 1:
+        return "null: the image inputs have different dimensions, so that each has an encoder of its own"
+    return (
+        f"null: each of the {len(header.images)} image inputs has an encoder of its own; `shared`, set by hand, reads "
+        "them with one that knows each by a learned code, so that they teach each other and need fewer parameters"
     )
 
 

@@ -58,6 +58,7 @@ class ViewReaders:
         compared: for each answer whose coarse logits are read as maps of visits, the number of its logits, once for
             each task that reads it.
         gated: number of planes that weigh the features of visit and subject tasks, summed over these tasks.
+        shared: whether one encoder reads all image inputs, each behind a layer of its own.
     """
 
     sharing: str = "hard"
@@ -75,6 +76,7 @@ class ViewReaders:
     handed: tuple[int, ...] = ()
     compared: tuple[int, ...] = ()
     gated: int = 0
+    shared: bool = False
 
     def drop_decoders(self, decoders: int) -> ViewReaders:
         """Return the readers of a view of which no mask is asked, where `decoders` is 0."""
@@ -122,6 +124,11 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     trunk = [t for t in voxel if t not in mapped]
     listening = [t for t in pooled if t not in mapped]
     computed = [t for t in maps if t not in mapped]
+    if shared := model.trunk is not None and len(list_read_images(header)) > 1:
+        # The branches of the voxel tasks of other images are in the same block.
+        computed += [
+            t for n in list_read_images(header) if n != image for t in _list_first_masks(header, n, after)
+        ]
     common = model.decoder in ATTENTION_DECODERS or (model.decoder == "shared" and model.sharing == "hard")
     meeting = [t for t in trunk if t not in answered]
     joined = meeting if common else []
@@ -141,7 +148,34 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         handed=tuple(_count_handed_values(header, u, model) for u in planes),
         compared=tuple(_count_logits(header, u) for t in pooled if t in coarse for u in maps[t]),
         gated=sum(planes[u] for t in listening if t not in coarse for u in maps[t]),
+        shared=shared,
     )
+
+
+def find_trunk_readers(header: Header, image: str, model: ModelPlan) -> ViewReaders | None:
+    """Find who reads the encoders that are counted with an image; None where a shared trunk is counted with another."""
+    own = find_view_readers(header, image, model, "whole")
+    if not own.shared:
+        return own
+    images = list_read_images(header)
+    if image != images[0]:
+        return None
+    every = [find_view_readers(header, name, model, "whole") for name in images]
+    voxel, pooled = sum(readers.voxel for readers in every), max(readers.pooled for readers in every)
+    return replace(own, voxel=voxel, pooled=pooled, branches=voxel + pooled)
+
+
+def list_read_images(header: Header) -> list[str]:
+    """List the image inputs that some task reads."""
+    drawn = {t.image for t in header.tasks.values() if isinstance(t, VoxelSpec)}
+    pooled = any(not isinstance(t, VoxelSpec) for t in header.tasks.values())
+    return [name for name in header.images if pooled or name in drawn]
+
+
+def _list_first_masks(header: Header, image: str, after: dict[str, list[str]]) -> list[str]:
+    """List the voxel tasks of an image that follow no other voxel task: they read the trunk."""
+    drawn = [n for n, t in header.tasks.items() if isinstance(t, VoxelSpec) and t.image == image]
+    return [t for t in drawn if not any(up in drawn for up in after.get(t, ()))]
 
 
 def _list_view_masks(

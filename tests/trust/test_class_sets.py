@@ -38,13 +38,18 @@ def test_grades_are_joined_to_an_interval() -> None:
     ]
 
 
-def test_a_class_is_compared_with_its_own_and_a_rare_one_borrows() -> None:
+def test_a_class_is_compared_with_its_own_and_a_rare_one_is_always_held() -> None:
     known = {0: np.arange(1, 10) / 10, 1: np.array([0.9])}
     sets = make_class_sets([np.array([[0.9, 0.85], [0.91, 0.95]])], [known], alpha=0.1)
-    # Of class 0 the ninth of nine is 0.9; class 1 is judged by all ten, of which 0.9 is the largest.
-    assert sets.kept.tolist() == [[True, True], [True, False]]
-    assert sets.borrowed == (1,)
-    assert sets.empty.tolist() == [False, True], "1/10 against 1/11: the first fits better"
+    # Of class 0 the ninth of nine is 0.9; of class 1 a single score says nothing at this level.
+    assert sets.kept.tolist() == [[True, True], [False, True]]
+    assert sets.empty.tolist() == [False, False]
+
+
+def test_an_empty_set_holds_the_class_that_fits_best() -> None:
+    known = {0: np.arange(1, 10) / 10, 1: np.arange(1, 20) / 20}
+    sets = make_class_sets([np.array([[0.95, 0.99]])], [known], alpha=0.1)
+    assert (sets.kept.tolist(), sets.empty.tolist()) == ([[True, False]], [True]), "1/10 against 1/20"
 
 
 def test_a_drawn_part_of_its_own_mass_counts() -> None:

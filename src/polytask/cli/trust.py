@@ -111,7 +111,9 @@ def list_trust_remarks(fitted: RunsTrust) -> list[str]:
             count = sum(len(own.scores.get(stratum, ())) for own in members)
             if count < needed:
                 what = f"{name}, {describe_stratum(stratum, fitted.words[name])}" if stratum else name
-                remarks.append(f"{what}: {count} known answers; the level needs {needed}")
+                remarks.append(
+                    f"{what}: {count} known answers, the level needs {needed}: it says nothing there"
+                )
         for own in members:
             if own.refused:
                 remarks.append(f"{name}: not calibrated: {own.refused}")

@@ -33,14 +33,12 @@ class Sets:
         kept: `[N, C]` classes or `[N, L, 2]` (no, yes) of labels; of numbers nothing.
         low, high: `[N]` of numbers; of others nothing.
         empty: sets that were empty and hold the answer that fits best instead.
-        borrowed: strata with too few known answers for the level, judged by all strata together.
     """
 
     kept: Mask = field(default_factory=lambda: np.zeros((0, 0), bool))
     low: Floats = field(default_factory=lambda: np.zeros(0))
     high: Floats = field(default_factory=lambda: np.zeros(0))
     empty: int = 0
-    borrowed: tuple[str, ...] = ()
 
 
 class FormTrust(Protocol):
@@ -91,7 +89,7 @@ class ClassTrust:
             alpha,
         )
         kept = join_grades(sets.kept) if self.ordered else sets.kept
-        return Sets(kept, empty=int(sets.empty.sum()), borrowed=tuple(map(str, sets.borrowed)))
+        return Sets(kept, empty=int(sets.empty.sum()))
 
     def find_covered(self, sets: Sets, truth: Floats) -> Floats:
         """Find which sets hold the truth: `[N, 1]`, 0 or 1."""
@@ -124,7 +122,7 @@ class LabelTrust:
         self, predictions: Sequence[Arrays], known: Sequence[Scores], alpha: float, draws: Floats
     ) -> Sets:
         """Make the sets of N answers: `kept[N, L, 2]` says whether "no" and "yes" are held."""
-        kept, empty, borrowed = [], 0, list[str]()
+        kept, empty = [], 0
         for label in range(predictions[0]["p"].shape[1]):
             sets = make_class_sets(
                 [np.stack([own["p"][:, label], 1 - own["p"][:, label]], 1) for own in predictions],
@@ -133,8 +131,7 @@ class LabelTrust:
             )
             kept.append(sets.kept)
             empty += int(sets.empty.sum())
-            borrowed += [f"{label}{(NO, YES)[k]}" for k in sets.borrowed]
-        return Sets(np.stack(kept, 1), empty=empty, borrowed=tuple(borrowed))
+        return Sets(np.stack(kept, 1), empty=empty)
 
     def find_covered(self, sets: Sets, truth: Floats) -> Floats:
         """Find which labels of each set hold the truth: `[N, L]`, 0 or 1."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polytask.array_types import Floats, Indices, Mask
-from polytask.trust.conformal import compute_rank_p_values, find_smallest_count
+from polytask.trust.conformal import compute_rank_p_values
 
 
 def score_classes(p: Floats, draws: Floats | float = 1.0, penalty: float = 0.0, free: int = 0) -> Floats:
@@ -71,12 +71,10 @@ class ClassSets:
     Args:
         kept: `[N, C]`, whether a set holds a class.
         empty: `[N]`, which sets were empty; they hold the class that fits best instead.
-        borrowed: classes that are known too rarely for the level, and are judged by the scores of all classes.
     """
 
     kept: Mask
     empty: Mask
-    borrowed: tuple[int, ...]
 
 
 def make_class_sets(
@@ -85,25 +83,23 @@ def make_class_sets(
     """Keep every class whose rank among the known answers of that class says p > α.
 
     Compared with its own class (Mondrian), a rare class is missed no more often than a common one, and the promise
-    holds however frequent the classes are at another hospital.
+    holds however frequent the classes are at another hospital. A class that is known too rarely for the level (see
+    `find_smallest_count`) is in every set: of it nothing can be promised by leaving it out.
 
     Args:
         scores: of each member `[N, C]`. known: of each member class → scores `[n]` of its known answers.
     """
-    classes = scores[0].shape[1]
-    every = [np.concatenate([*own.values(), np.zeros(0)]) for own in known]
-    p = np.empty(scores[0].shape)
-    borrowed = []
-    for k in range(classes):
-        own = [member.get(k, np.zeros(0)) for member in known]
-        if sum(map(len, own)) < find_smallest_count(alpha):
-            borrowed.append(k)
-            own = every
-        p[:, k] = compute_rank_p_values([s[:, k] for s in scores], own)
+    p = np.stack(
+        [
+            compute_rank_p_values([s[:, k] for s in scores], [own.get(k, np.zeros(0)) for own in known])
+            for k in range(scores[0].shape[1])
+        ],
+        1,
+    )
     kept = p > alpha
     empty = np.asarray(~kept.any(1))
     kept[empty, p[empty].argmax(1)] = True
-    return ClassSets(kept, empty, tuple(borrowed))
+    return ClassSets(kept, empty)
 
 
 def group_by_class(scores: Floats, truth: Floats | Indices) -> dict[int, Floats]:

@@ -9,6 +9,7 @@ from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
 from polytask.plan.presets import PRESETS, apply_preset, build_task_chain, find_finding, list_unmet_needs
+from polytask.registries import list_members
 from tests.plan.worlds import header
 
 TABLES_ONLY = """
@@ -77,6 +78,13 @@ def test_a_stored_plan_keeps_its_form(phantom_plan: Plan) -> None:
     del content["shared"]["model"]["form"], content["shared"]["model"]["decoder"]
     model = Plan.model_validate(content).shared.model
     assert (model.form, model.decoder) == ("light", "private")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_line_of_a_preset_says_what_it_is_and_what_was_reconstructed(name: str) -> None:
+    preset, line = PRESETS[name], list_members("presets")[name]
+    assert line == f"{preset.line} ({preset.source}; reconstructed: {preset.reconstructed})"
+    assert "\n" not in line
 
 
 def test_rpnet_weighs_the_mask_of_each_visit_a_fifth_and_nothing_else(

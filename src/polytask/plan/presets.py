@@ -63,6 +63,7 @@ class Preset(BaseModel):
 
     Args:
         line: what the system is, in one line. source: who described it.
+        reconstructed: what neither a text nor code says, so that it is ours.
         model: values for the plan's `model`.
         after: kind or level of a task → kinds or levels of the tasks whose answers it reads.
         link: how these tasks read the map of a voxel task.
@@ -75,6 +76,7 @@ class Preset(BaseModel):
 
     line: str
     source: str
+    reconstructed: Annotated[str, Field(min_length=1)]
     needs: PresetNeeds = PresetNeeds()
     model: Annotated[dict[str, Any], Field(min_length=1)]
     after: dict[str, list[str]] = {}
@@ -85,7 +87,7 @@ class Preset(BaseModel):
     @property
     def name(self) -> str:
         """The line that `polytask list presets` prints."""
-        return f"{self.line} ({self.source})"
+        return f"{self.line} ({self.source}; reconstructed: {self.reconstructed})"
 
 
 def _read_presets() -> dict[str, Preset]:

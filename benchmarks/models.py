@@ -2,9 +2,9 @@
 
     python benchmarks/models.py [--device cpu|cuda] [--json]
 
-Thirty settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
-every sharing block, chains with a second network, a gate and coarse logits, common decoders, strided first stages, and
-a volume read slice by slice, two images read by one encoder.
+Thirty-three settings: 2D and 3D, masks alone and beside grades, patches beside a view, two visits, float32 and bf16,
+every sharing block, transformer encoders, chains with a second network, a gate and coarse logits, common decoders,
+strided first stages, a volume read slice by slice, and two images read by one encoder.
 On a CPU the prediction of what autograd keeps is held against the bytes of the saved tensors: 0.90 to 1.10 × of it. On
 CUDA the prediction of the whole step, with its margin, is held against `max_memory_allocated`: at least 1 × of it.
 Without a GPU `--device cuda` says so and measures nothing.
@@ -110,7 +110,22 @@ SETTINGS = (
         {"mask": MASK, "grade": GRADE},
         ["model.sharing=mtan", "model.form=paper", "training.precision=bf16"],
     ),
+    MemorySetting("3D preset task_tokens", (32, 32, 32), MASK_AND_GRADES, preset="task_tokens"),
     MemorySetting("3D preset mtmedformer", (32, 32, 32), MASK_AND_GRADES, preset="mtmedformer"),
+    MemorySetting(
+        "2D preset mtmedformer, bf16, size no multiple of a window",
+        (144, 112),
+        MASK_AND_GRADES,
+        ["training.precision=bf16"],
+        preset="mtmedformer",
+    ),
+    MemorySetting(
+        "3D mtan with a Swin encoder, strided first stage",
+        (48, 40, 32),
+        MASK_AND_GRADES,
+        [*STRIDED, "model.encoder=swin"],
+        preset="mtan_light",
+    ),
     MemorySetting("3D chain of preset cascaded", (32, 32, 32), MASK_AND_GRADES, preset="cascaded"),
     MemorySetting(
         "3D chain with passes through a gate",

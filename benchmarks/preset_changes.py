@@ -1,11 +1,12 @@
 """What a preset gains by the parts that make it the published system: with them against without, on a phantom.
 
-    python benchmarks/preset_changes.py [--preset rpnet|mmdls|cascaded] [--seeds 3] [--steps 200] [--rows FILE] [--json]
+    python benchmarks/preset_changes.py [--preset NAME] [--seeds 3] [--steps 200] [--rows FILE] [--json]
 
 `rpnet`: 2D phantoms at two visits, whose response is the change of the lesion; without: the response reads the three
 deepest levels and no logits of the mask, as the preset did before. `mmdls`: 2D phantoms with a table, whose grade and
 pattern feed survival; without: class vectors are inputs among the others, as they were before. `cascaded`: 2D phantoms
 whose mask feeds pattern and diameter; without: the plain answer and its entropy instead of 4 Monte-Carlo passes.
+`mtmedformer`: 2D phantoms with a mask, a grade and a pattern; without: the encoder is residual, as in `task_tokens`.
 
 Each seed makes a phantom of its own; both sides train on the same fold with the same number of steps and the same seed.
 Reported per metric: both sides, and the difference on the held-out part, as a mean over the seeds with its 95 %
@@ -75,6 +76,12 @@ CHANGES = {
         1,
         (("pattern", "auc"), ("diameter", "r2"), ("lesion", "dice")),
         ("model.passes=null",),
+    ),
+    "mtmedformer": PresetChange(
+        ("lesion", "grade", "pattern"),
+        1,
+        (("lesion", "dice"), ("grade", "kappa"), ("pattern", "auc")),
+        ("model.encoder=null",),
     ),
 }
 

@@ -18,7 +18,7 @@ from _measure import make_phantom_work
 
 TASKS = ("lesion", "grade", "diameter")
 BASELINE_ARM = "single"
-ARMS = ("parallel", "interacted", "mtan_light", "cross_stitch", "mtmedformer")
+ARMS = ("parallel", "interacted", "mtan_light", "cross_stitch", "task_tokens")
 EPOCHS = 10
 SETTINGS = (
     "images.scan.widths=[8,16,32]",

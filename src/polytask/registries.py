@@ -33,6 +33,11 @@ REGISTRIES: dict[str, Registry] = {
         "polytask.cohort.importers", "IMPORTERS", "layouts of data that `polytask import` can read"
     ),
     "checks": Registry("polytask.cohort.check", "CHECKS", "what `polytask check` checks"),
+    "encoder": Registry(
+        "polytask.model.building_blocks",
+        "ENCODERS",
+        "what the encoders of images are made of: `train --set model.encoder=…`",
+    ),
     "sharing": Registry(
         "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
     ),

@@ -47,6 +47,12 @@ def describe_phantom(dims: int, visits: int = 1, tasks: str = "", *more: str) ->
 
 LIGHT = ("--set", "model.form=light", "--set", "model.decoder=private")
 """What `mtan` and `ctan` were before these names stood for the published forms."""
+OLD_FORMS = {
+    "ctan": LIGHT,
+    "mtan": LIGHT,
+    "mtmedformer": ("--sharing", "task_tokens", "--set", "model.encoder=null"),
+}
+"""Preset whose name stood for another form → the options that choose it again."""
 KINDS_2D = describe_phantom(2)
 THREE_TASKS = describe_phantom(2, 1, "lesion,pattern,diameter")
 
@@ -94,7 +100,7 @@ RULES = (
 )
 PRESETS = (
     *("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single"),
-    *("ctan_light", "mmoe", "mtan_light", "nddr", "padnet", "ple", "task_film"),
+    *("ctan_light", "mmoe", "mtan_light", "nddr", "padnet", "ple", "task_film", "task_tokens"),
 )
 """Presets that no other combination has. A base without one cannot run its combination: `--only` leaves it out."""
 FUSIONS = ("concat", "difference", "correlation")
@@ -108,9 +114,7 @@ OTHER_COMBINATIONS: dict[str, Combination] = {
         for rule in RULES
     },
     **{
-        f"preset-{name}": Combination(
-            KINDS_2D, ("--preset", name, *(LIGHT if name in ("ctan", "mtan") else ()))
-        )
+        f"preset-{name}": Combination(KINDS_2D, ("--preset", name, *OLD_FORMS.get(name, ())))
         for name in PRESETS
     },
     **{

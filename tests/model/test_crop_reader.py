@@ -176,9 +176,15 @@ def crop_inputs(places: int) -> Any:
     return replace(given, crops={"scan": crops}, crop_known={"scan": torch.ones(3, 2, places) > 0})
 
 
-@pytest.mark.parametrize("sharing", ["hard", "single", "cross_stitch", "mtan", "ctan", "task_tokens"])
-def test_crops_reach_visit_and_subject_tasks_and_no_mask(sharing: str) -> None:
-    network, given = crop_network(sharing=sharing).eval(), crop_inputs(5)
+@pytest.mark.parametrize(
+    ("sharing", "encoder"),
+    [
+        *((name, "residual") for name in ("hard", "single", "cross_stitch", "mtan", "ctan", "task_tokens")),
+        ("task_tokens", "swin"),
+    ],
+)
+def test_crops_reach_visit_and_subject_tasks_and_no_mask(sharing: str, encoder: str) -> None:
+    network, given = crop_network(sharing=sharing, encoder=encoder).eval(), crop_inputs(5)
     other = replace(given, crops={"scan": given.crops["scan"] + 1})
     before, after = network(given), network(other)
     for task in ("grade", "type", "response"):

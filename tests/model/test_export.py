@@ -21,6 +21,7 @@ from tests.model.worlds import FIELDS, inputs_of, network_of
 PRESETS = Path(polytask.model.__file__).parent / "presets"
 CASES = {
     "parallel": list(FIELDS),
+    "mtmedformer": ["mask", "grade"],
     "interacted": ["mask", "grade", "response"],
     "rpnet": ["mask", "response"],
     "mmdls": ["grade", "type", "response"],

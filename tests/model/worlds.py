@@ -70,11 +70,11 @@ def tasks_of(mix: str) -> dict[str, Task]:
     return {name: make_task(name, (FIELDS | FIELDS_OF_NUMBERS)[name]) for name in MIXES[mix]}
 
 
-def network_of(tasks: Mapping[str, Task], dims: int, **changes: Any) -> Network:
+def network_of(tasks: Mapping[str, Task], dims: int, encoder: str = "residual", **changes: Any) -> Network:
     """A three-stage network with an image and a table, two visit slots."""
     strides = ((1,) * dims, (2,) * dims, (2,) * dims)
     spec = NetworkSpec(
-        images={"scan": EncoderSpec(dims, 2, (8, 16, 16), (1, 2, 1), strides)},
+        images={"scan": EncoderSpec(dims, 2, (8, 16, 16), (1, 2, 1), strides, (), None, encoder)},
         tables={"clinic": (3,)},
         voxel_image={n: "scan" for n, t in tasks.items() if t.level == "voxel"},
         max_visits=2,

@@ -98,6 +98,7 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
         assert image.pop("trunk") is None
     assert shared["augmentation"].pop("flip_2d") is None
     model = shared["model"]
+    assert model.pop("encoder") is None
     assert model.pop("visit_levels") is None
     assert model.pop("groups") is None
     assert model.pop("second_level") is None

@@ -10,6 +10,7 @@ from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
 from polytask.plan.presets import PRESETS, apply_preset, build_task_chain, find_finding, list_unmet_needs
 from polytask.registries import list_members
+from polytask.training.run_plan import plan_hash
 from tests.plan.worlds import header
 
 TABLES_ONLY = """
@@ -78,6 +79,27 @@ def test_a_stored_plan_keeps_its_form(phantom_plan: Plan) -> None:
     del content["shared"]["model"]["form"], content["shared"]["model"]["decoder"]
     model = Plan.model_validate(content).shared.model
     assert (model.form, model.decoder) == ("light", "private")
+
+
+def test_a_stored_mtmedformer_keeps_its_convolutional_encoder(phantom_plan: Plan) -> None:
+    """Before it had an encoder of transformers, the preset was what `task_tokens` is now."""
+    content = phantom_plan.model_dump(mode="json")
+    content["shared"]["model"] |= {"preset": "mtmedformer", "sharing": "task_tokens"}
+    del content["shared"]["model"]["encoder"]
+    stored = Plan.model_validate(content)
+    assert stored.shared.model.encoder is None
+    with_key = Plan.model_validate(phantom_plan.model_dump(mode="json"))
+    with_key.shared.model = stored.shared.model.model_copy(update={"encoder": None})
+    assert plan_hash(stored, 0) == plan_hash(with_key, 0)
+    with_key.shared.model.encoder = "swin"
+    assert plan_hash(stored, 0) != plan_hash(with_key, 0)
+
+
+def test_the_encoder_of_mtmedformer_is_of_transformers(phantom: Cohort, phantom_plan: Plan) -> None:
+    first = apply_preset(phantom_plan, "mtmedformer", phantom.header)
+    assert (first.shared.model.encoder, first.shared.model.sharing) == ("swin", "task_tokens")
+    after = apply_preset(first, "task_tokens", phantom.header).shared.model
+    assert (after.encoder, after.sharing) == (None, "task_tokens")
 
 
 @pytest.mark.parametrize("name", PRESETS)

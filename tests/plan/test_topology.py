@@ -168,22 +168,35 @@ def test_flops_of_a_known_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dims", "slices", "topology"),
-    [(2, 1.0, "full"), (3, 1.0, "full"), (3, 5.0, "full"), (2, 1.0, "light"), (3, 1.0, "strided"), (3, 5.0, "strided")],
-)  # fmt: skip
-def test_cost_agrees_with_the_real_modules(dims: int, slices: float, topology: NetworkTopology) -> None:
-    """Parameters, multiplications and what autograd keeps, all to a hundredth or two."""
+    ("dims", "slices", "topology", "stages"),
+    [
+        *((dims, slices, "full", "residual") for dims, slices in ((2, 1.0), (3, 1.0), (3, 5.0))),
+        *((dims, slices, "strided", "residual") for dims, slices in ((3, 1.0), (3, 5.0))),
+        (2, 1.0, "light", "residual"),
+        *((dims, slices, "full", "swin") for dims, slices in ((2, 1.0), (3, 5.0))),
+        (3, 1.0, "strided", "swin"),
+    ],
+)
+def test_cost_agrees_with_the_real_modules(
+    dims: int, slices: float, topology: NetworkTopology, stages: str
+) -> None:
+    """Parameters, multiplications and what autograd keeps, all to a hundredth or two.
+
+    Of transformers the multiplications to a tenth: windows at the border of an image are smaller.
+    """
     import torch
     from torch.autograd.graph import saved_tensors_hooks
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     from polytask.model.building_blocks import Decoder, Encoder, EncoderSpec
     from polytask.model.subvoxel_step import SubvoxelStep, count_enlarged_channels
 
     size = (32,) * dims
-    t = plan_topology(size, (slices, *(1.0,) * (dims - 1)), 2, "cpu", None, topology)
+    planned = plan_topology(size, (slices, *(1.0,) * (dims - 1)), 2, "cpu", None, topology)
+    t = replace(planned, encoder=stages)
     assert len(t.kernels) == (len(t.widths) if slices > 1 else 0)
-    encoder = Encoder(EncoderSpec(dims, 2, t.widths, t.blocks, t.strides, t.kernels))
+    encoder = Encoder(EncoderSpec(dims, 2, t.widths, t.blocks, t.strides, t.kernels, None, stages))
     decoder: torch.nn.Module = Decoder(dims, t.widths, kernels=t.kernels)
     step = SubvoxelStep(t.widths[0], count_enlarged_channels(t.widths[0]), t.strides[0])
     modules = [encoder, decoder, *([step] if topology != "full" else [])]
@@ -194,17 +207,24 @@ def test_cost_agrees_with_the_real_modules(dims: int, slices: float, topology: N
         return tensor
 
     weights = [p for m in modules for p in m.parameters()]
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda x: x):
-        out = decoder(encoder(torch.randn(1, 2, *size)))
-        if topology != "full":
-            maps = step(out[0])
-            # A head keeps the maps that it reads.
-            out = [maps * torch.ones((), requires_grad=True)]
-            assert maps.shape[1] == t.enlarged
+    image = torch.randn(1, 2, *size)
+
+    def run() -> torch.Tensor:
+        out = decoder(encoder(image))[0]
+        # A head keeps the maps that it reads.
+        return out if topology == "full" else step(out) * torch.ones((), requires_grad=True)
+
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        out = run()
+    with saved_tensors_hooks(pack, lambda x: x):
+        out = run()
+    assert topology == "full" or out.shape[1] == t.enlarged
     counted = counter.get_total_flops()
-    assert count_encoder_flops(t, size) + count_decoder_flops(t, size) == pytest.approx(counted, rel=0.01)
+    tolerance = 0.1 if stages == "swin" else 0.01
+    flops = count_encoder_flops(t, size) + count_decoder_flops(t, size)
+    assert flops == pytest.approx(counted, rel=tolerance)
     assert count_parameter_bytes(t, 1) / 20 == pytest.approx(sum(p.numel() for p in weights), rel=0.02)
     own = {p.untyped_storage().data_ptr() for p in weights}
     activations = sum(n for key, n in kept.items() if key not in own)
     assert count_kept_bytes(t, size, 1, "float32") == pytest.approx(activations, rel=0.02)
-    assert out[0].shape[2:] == size
+    assert out.shape[2:] == size

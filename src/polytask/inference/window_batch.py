@@ -39,7 +39,7 @@ def choose_window_batch(spec: EncoderSpec, window: Sequence[int], decoders: int,
         window: size of a window in voxels.
         decoders: number of voxel tasks that are computed on it.
     """
-    net = Topology(spec.dims, spec.planes, spec.widths, spec.blocks, spec.strides, spec.kernels)
+    net = Topology(spec.dims, spec.planes, spec.widths, spec.blocks, spec.strides, spec.kernels, spec.encoder)
     flops = count_encoder_flops(net, window) + decoders * count_decoder_flops(net, window)
     # Training keeps more than inference, and float32 is the larger of the two formats: an upper limit.
     memory = count_activation_bytes(net, window, decoders, "float32")

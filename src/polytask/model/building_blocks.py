@@ -10,14 +10,15 @@ backward pass leaves T gradients in T leaves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import group_norm, interpolate
 
 from polytask.model.convolutions import make_convolution
+from polytask.model.encoder_spec import EncoderSpec as EncoderSpec
+from polytask.model.swin_stage import SwinStage
 from polytask.tasks.heads_and_losses import Pointwise
 
 Member = TypeVar("Member")
@@ -169,36 +170,8 @@ class LevelModules(nn.ModuleList, Generic[Level]):
         return cast(Level, self[level])
 
 
-@dataclass(frozen=True)
-class EncoderSpec:
-    """Topology of the encoder of one image input.
-
-    Args:
-        dims: 2 or 3.
-        planes: input planes (channels, plus a flag each where channels may be missing).
-        widths: channels per stage, finest first.
-        blocks: residual blocks per stage.
-        strides: stride at which each stage begins.
-        kernels: kernel of each stage and of the decoder level beside it; () = 3 along every axis.
-        slice_axis: axis of a volume along which 2D slices are read one by one; None = the image is read as it is.
-    """
-
-    dims: int
-    planes: int
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-    strides: tuple[tuple[int, ...], ...]
-    kernels: tuple[tuple[int, ...], ...] = ()
-    slice_axis: int | None = None
-
-    @property
-    def stage_kernels(self) -> tuple[tuple[int, ...], ...]:
-        """Kernel of each stage, written out."""
-        return self.kernels or ((3,) * self.dims,) * len(self.widths)
-
-
 class EncoderStage(nn.Module):
-    """One resolution of the encoder: a block with a stride, then plain blocks."""
+    """One resolution of the residual encoder: a block with a stride, then plain blocks."""
 
     def __init__(
         self,
@@ -222,18 +195,31 @@ class EncoderStage(nn.Module):
         return first, last
 
 
+def make_swin_stage(*sizes: Any) -> nn.Module:
+    """One resolution of a Swin-like encoder: patches are merged, then pairs of window blocks, plain and shifted."""
+    return SwinStage(make_norm, *sizes)
+
+
+ENCODERS: dict[str, Callable[..., nn.Module]] = {"residual": EncoderStage, "swin": make_swin_stage}
+"""`model.encoder` → what makes one of its stages."""
+
+
 class Encoder(nn.Module):
-    """The residual encoder: turns `[N, planes, *space]` into one map per stage, finest first."""
+    """Turns `[N, planes, *space]` into one map per stage, finest first.
+
+    A first stage at full resolution is residual in every encoder: single voxels are no patches yet.
+    """
 
     def __init__(self, spec: EncoderSpec):
         super().__init__()
         self.channels = spec.widths
         inputs = (spec.planes, *spec.widths[:-1])
+        sizes = zip(inputs, spec.widths, spec.strides, spec.blocks, spec.stage_kernels, strict=True)
+        kinds = [
+            "residual" if level == 0 and max(s) == 1 else spec.encoder for level, s in enumerate(spec.strides)
+        ]
         self.stages = LevelModules(
-            EncoderStage(spec.dims, i, o, s, b, k)
-            for i, o, s, b, k in zip(
-                inputs, spec.widths, spec.strides, spec.blocks, spec.stage_kernels, strict=True
-            )
+            ENCODERS[kind](spec.dims, *size) for kind, size in zip(kinds, sizes, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:

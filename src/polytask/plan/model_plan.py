@@ -17,6 +17,9 @@ class ModelPlan(BaseModel):
     trunk: Literal["shared"] | None = None
     """Which encoder reads which image input: null = each its own; `shared`: one for all, which knows an input by a
     learned code. Never chosen by itself."""
+    encoder: Literal["residual", "swin"] | None = None
+    """What the encoders of images are made of: null = `residual` convolutions; `swin`: patches that are merged from
+    stage to stage and read each other within shifted windows."""
     sharing: str = "hard"
     groups: tuple[tuple[str, ...], ...] | None = None
     """Groups of tasks that get a network each, such as `[[lesion, grade], [os]]`; null = one network for all tasks

@@ -36,6 +36,7 @@ from polytask.plan.setting_paths import PlanSetting, parse_settings
 LOG = logging.getLogger(__name__)
 MEMORY_KEYS = (
     "trunk",
+    "encoder",
     "sharing",
     "form",
     "decoder",

@@ -11,7 +11,7 @@ from polytask.plan.plan_schema import Plan
 from polytask.plan.presets import PRESETS
 from polytask.plan.step_memory import predict_step_memory
 
-COMPARED_PRESETS = ("cross_stitch", "mtan_light", "mtan", "ctan_light", "ctan", "mtmedformer")
+COMPARED_PRESETS = ("cross_stitch", "mtan_light", "mtan", "ctan_light", "ctan", "task_tokens", "mtmedformer")
 OWN_NAME = "this plan"
 
 

@@ -44,7 +44,7 @@ def predict_step_memory(plan: Plan, header: Header, device: str = "cpu") -> Step
     visits = min(plan.shared.max_visits, len(list_read_visits(header)))
     for name, spec in header.images.items():
         image, shared = plan.shared.images[name], plan.shared
-        topology = make_plan_topology(image, spec)
+        topology = make_plan_topology(image, spec, shared.model.encoder)
         own = count_input_memory(header, name, shared.model, topology, image, precision, device)
         samples = shared.training.batch * visits
         copies = COPY_BYTES * own.parameters if precision == "bf16" else 0
@@ -53,8 +53,9 @@ def predict_step_memory(plan: Plan, header: Header, device: str = "cpu") -> Step
     return StepMemory(kept, peak, model)
 
 
-def make_plan_topology(image: ImagePlan, spec: ImageInput) -> Topology:
-    """Return the network of an image input as a plan describes it."""
+def make_plan_topology(image: ImagePlan, spec: ImageInput, encoder: str | None = None) -> Topology:
+    """Return the network of an image input as a plan describes it; `encoder` is what its model says."""
     planes = spec.planes + (len(spec.channels) if image.channel_flags else 0)
-    topology = Topology(image.dims, planes, image.widths, image.blocks, image.strides, image.kernels or ())
+    sizes = (image.widths, image.blocks, image.strides, image.kernels or ())
+    topology = Topology(image.dims, planes, *sizes, encoder or "residual")
     return flatten_topology(topology, find_slice_axis(image))

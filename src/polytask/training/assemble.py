@@ -40,7 +40,10 @@ def make_tasks(
 
 def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
     """Translate a plan and a header into the settings of one network."""
-    images = {name: _make_encoder_spec(image) for name, image in plan.shared.images.items()}
+    images = {
+        name: _make_encoder_spec(image, plan.shared.model.encoder)
+        for name, image in plan.shared.images.items()
+    }
     tables = {name: count_group_features(columns) for name, columns in fold.tables.items()}
     slots = {v: i for i, v in enumerate(header.visits or [])}
     model = plan.shared.model
@@ -82,7 +85,7 @@ def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec
     )
 
 
-def _make_encoder_spec(image: ImagePlan) -> EncoderSpec:
+def _make_encoder_spec(image: ImagePlan, encoder: str | None) -> EncoderSpec:
     """Translate the topology of an image; of a volume that is read slice by slice it is that of a slice."""
     axis = find_slice_axis(image)
     return EncoderSpec(
@@ -93,6 +96,7 @@ def _make_encoder_spec(image: ImagePlan) -> EncoderSpec:
         drop_axis(image.strides, axis),
         drop_axis(image.kernels or (), axis),
         axis,
+        encoder or "residual",
     )
 
 

@@ -39,7 +39,7 @@ OPTION_PATHS = {
 
 LATER_KEYS = frozenset(
     {
-        *("flip_2d", "groups", "kernels", "padding", "passes", "resize", "roi"),
+        *("encoder", "flip_2d", "groups", "kernels", "padding", "passes", "resize", "roi"),
         *("second_level", "second_network", "trunk", "visit_levels"),
     }
 )

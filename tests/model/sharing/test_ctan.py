@@ -10,7 +10,8 @@ from polytask.model.building_blocks import no_cut
 from polytask.model.roles import JOINT, TRUNK, private_role
 from polytask.model.sharing.ctan import CTAN, FullExchange, LowRankExchange
 from polytask.model.sharing.task_attention import ATTENTION_FORMS
-from polytask.model.sharing.token_attention import CrossTaskAttention, TokenAttention, encode_positions
+from polytask.model.sharing.token_attention import CrossTaskAttention
+from polytask.model.transformer_block import TokenAttention, encode_positions
 from tests.model.sharing.test_blocks import NEEDS, block_of, first, images, spec_of
 
 

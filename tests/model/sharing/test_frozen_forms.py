@@ -1,6 +1,7 @@
 """What is stored of a network with attention per task keeps its meaning: parameters by name, and what they compute.
 
-The numbers were printed by the version before `mtan` and `ctan` became names of the published forms.
+The numbers were printed by the versions before `mtan` and `ctan` became names of the published forms, and before
+`mtmedformer` had an encoder of transformers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ FROZEN = {
     ("mtan", "paper", "attention"): ("3fcc0677bf37eb5b", -311.6736190319061),
     ("ctan", "light", "private"): ("16df1228baced7cf", 311.8800124824047),
     ("ctan", "paper", "private"): ("605aec791e817b6c", -125.32770884037018),
+    ("task_tokens", "light", "private"): ("2f25b0bcd14f028a", 163.47574549913406),
     ("hard", "light", "attention"): ("ad421cc26d707a4c", 194.72124415636063),
 }
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import ConvNormAct, EncoderSpec, NamedModules, TaskCut, make_norm
+from polytask.model.convolutions import shrink_initial_weights
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role
 from polytask.model.sharing.task_attention import (
     ATTENTION_FORMS,
     AttentionPath,
-    shrink_initial_weights,
     squeeze_width,
 )
 from polytask.model.sharing.token_attention import CrossTaskAttention

@@ -19,6 +19,7 @@ from polytask.model.building_blocks import (
     TaskCut,
     make_norm,
 )
+from polytask.model.convolutions import shrink_initial_weights
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role
 from polytask.tasks.heads_and_losses import Pointwise
 
@@ -33,13 +34,6 @@ ExchangeMaps = Callable[[int, dict[str, Tensor]], dict[str, Tensor]]
 def squeeze_width(channels: int) -> int:
     """Return the number of channels after squeezing: a quarter of them."""
     return max(4, channels // 4)
-
-
-def shrink_initial_weights(layer: Pointwise | nn.Linear, factor: float) -> None:
-    """Let a layer start with small weights. At zero it would stop the gradient of everything before it."""
-    layer.weight.data.mul_(factor)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 class Mask(nn.Module):

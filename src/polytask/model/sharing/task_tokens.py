@@ -8,28 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.building_blocks import Encoder, EncoderSpec, NamedModules, TaskCut
+from polytask.model.convolutions import shrink_initial_weights
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
-from polytask.model.sharing.task_attention import shrink_initial_weights, take_task_rows
-from polytask.model.sharing.token_attention import FeedForward, TokenAttention, encode_positions
+from polytask.model.sharing.task_attention import take_task_rows
+from polytask.model.transformer_block import TransformerBlock, encode_positions
 
 TRANSFORMER_BLOCKS = 4
-FEED_FORWARD_EXPANSION = 4
-"""Hidden units of a block's feed-forward part per channel, as in ViT."""
-
-
-class TransformerBlock(nn.Module):
-    """One pre-norm transformer block over all tokens: those of the positions and those of the tasks."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.attend = TokenAttention(channels, channels)
-        self.feed = FeedForward(channels, FEED_FORWARD_EXPANSION * channels)
-
-    def forward(self, tokens: Tensor, place: Tensor) -> Tensor:
-        """Process tokens `[N, P, C]` with their position codes `[P, C]` → `[N, P, C]`."""
-        tokens = tokens + self.attend(tokens, tokens, place, place)
-        processed: Tensor = tokens + self.feed(tokens)
-        return processed
 
 
 class TokenModulation(nn.Module):

@@ -11,7 +11,7 @@ from polytask.plan.plan_schema import FieldOfView, ViewPadding
 from polytask.plan.rules.fixed_field import fix_field
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
-from polytask.plan.rules.topology import pad_to_strides, plan_topology
+from polytask.plan.rules.topology import pad_to_strides
 from polytask.plan.rules.typical_patch import find_typical_patch
 from polytask.plan.rules.view_padding import choose_padding
 from polytask.plan.rules.view_sizes import (
@@ -84,7 +84,7 @@ def choose_field(
     """
 
     def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
-        return plan_topology(size, spacing, planes, budget.scale, why, budget.topology)
+        return budget.plan_network(size, spacing, planes, why)
 
     full, held = geometry.find_view_size(), geometry.describe_view_size()
     t = net(full, geometry.spacing)

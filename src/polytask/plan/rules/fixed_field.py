@@ -12,7 +12,7 @@ from polytask.kinds.plan_reasons import PlanReasons, format_sizes, round_number
 from polytask.plan.plan_schema import FieldOfView
 from polytask.plan.rules.fixed_stages import fix_divisor
 from polytask.plan.rules.network_cost import Topology
-from polytask.plan.rules.topology import pad_to_strides, plan_topology
+from polytask.plan.rules.topology import pad_to_strides
 from polytask.plan.rules.view_padding import find_typical_size
 from polytask.plan.rules.view_sizes import ViewBudget, compute_covering_size
 
@@ -78,7 +78,7 @@ def fix_sizes(
         return replace(choice, patches=patches)
 
     def net(size: Sequence[int]) -> Topology:
-        return plan_topology(size, spacing, choice.topology.planes, budget.scale, why, budget.topology)
+        return budget.plan_network(size, spacing, choice.topology.planes, why)
 
     names = " and ".join([*sizes, *(["view_spacing"] if coarser else [])])
     if coarser and view_spacing and choice.field == "whole" and not why.is_fixed("spacing"):

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from polytask.plan.rules.swin_cost import count_swin_flops, count_swin_numbers, count_swin_weights
+
 PASSES_PER_STEP = 3
 """A training step costs this many forward passes: one forward, and about two for the backward pass."""
 MAPS_PER_BLOCK = 4
@@ -47,6 +49,8 @@ class Topology:
     strides: tuple[tuple[int, ...], ...]
     kernels: tuple[tuple[int, ...], ...] = ()
     """Kernel of each stage; () = 3 along every axis of every stage."""
+    encoder: str = "residual"
+    """What the stages are made of: `residual` or `swin`."""
 
     @property
     def taps(self) -> tuple[int, ...]:
@@ -63,6 +67,10 @@ class Topology:
         """Number of channels of the maps that the step back to single voxels makes; 0 without a stride in front."""
         return max(1, self.widths[0] // ENLARGED_CHANNEL_DIVISOR) if max(self.strides[0]) > 1 else 0
 
+    def has_windows(self, stage: int) -> bool:
+        """Whether a stage is one of transformer blocks; a first stage at full resolution is residual."""
+        return self.encoder == "swin" and (stage > 0 or max(self.strides[0]) > 1)
+
     def maps(self, size: Sequence[int]) -> list[float]:
         """Count the positions of the map of each stage for an image of this size."""
         voxels, positions = float(prod(size)), []
@@ -76,7 +84,11 @@ def count_encoder_flops(topology: Topology, size: Sequence[int]) -> float:
     """Count the FLOP of a forward pass of the encoder on one image of this size."""
     inputs, total = topology.planes, 0.0
     stages = zip(topology.maps(size), topology.widths, topology.blocks, topology.taps, strict=True)
-    for voxels, width, blocks, taps in stages:
+    for stage, (voxels, width, blocks, taps) in enumerate(stages):
+        if topology.has_windows(stage):
+            total += count_swin_flops(voxels, inputs, width, prod(topology.strides[stage]), blocks)
+            inputs = width
+            continue
         # The first block changes the number of channels, so that its shortcut is a 1×1 convolution (the + 1).
         first = inputs * width * (taps + 1) + width * width * taps
         total += 2 * voxels * (first + (blocks - 1) * 2 * width * width * taps)
@@ -111,6 +123,10 @@ def count_kept_bytes(
     numbers = float(prod(size)) * topology.planes * (1 if precision == "float32" else 2)
     inputs = topology.planes
     for stage, (voxels, width, blocks) in enumerate(zip(maps, widths, topology.blocks, strict=True)):
+        if topology.has_windows(stage):
+            numbers += count_swin_numbers(voxels, width, blocks)
+            inputs = width
+            continue
         # A block keeps the inputs of its two norms and the outputs of its two activations. What its convolutions read
         # is among them, or was kept by the block before.
         numbers += voxels * width * MAPS_PER_BLOCK * blocks
@@ -160,8 +176,12 @@ def add_temporary_bytes(
 def count_parameters(topology: Topology, decoders: int) -> int:
     """Count the parameters of the encoder and the decoders."""
     inputs, count = topology.planes, 0
-    for width, blocks, taps in zip(topology.widths, topology.blocks, topology.taps, strict=True):
-        count += inputs * width * (taps + 1) + width * width * taps * (2 * blocks - 1)
+    sizes = zip(topology.widths, topology.blocks, topology.taps, strict=True)
+    for stage, (width, blocks, taps) in enumerate(sizes):
+        if topology.has_windows(stage):
+            count += count_swin_weights(inputs, width, prod(topology.strides[stage]), blocks)
+        else:
+            count += inputs * width * (taps + 1) + width * width * taps * (2 * blocks - 1)
         inputs = width
     for skip, below, taps in zip(topology.widths[:-1], topology.widths[1:], topology.taps[:-1], strict=True):
         count += decoders * (below * skip + 2 * skip * skip * taps)

@@ -168,7 +168,8 @@ def _add_crops(basis: SharedFacts, name: str, image: ImagePlan, step: StepCost) 
         return step
     spec = basis.cohort.header.images[name]
     planes = spec.planes + (len(spec.channels) if image.channel_flags else 0)
-    topology = Topology(image.dims, planes, image.widths, image.blocks, image.strides, image.kernels or ())
+    sizes = (image.widths, image.blocks, image.strides, image.kernels or ())
+    topology = Topology(image.dims, planes, *sizes, basis.model.encoder or "residual")
     size = compute_crop_size(image)
     seen = 0
     if is_grid(image):

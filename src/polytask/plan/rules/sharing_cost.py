@@ -29,6 +29,7 @@ from polytask.plan.rules.sharing_parameters import (
     find_meeting_level,
     squeeze_channels,
 )
+from polytask.plan.rules.swin_cost import NUMBERS_PER_TOKEN
 from polytask.plan.rules.view_readers import (
     FieldSizes,
     ViewReaders,
@@ -45,9 +46,6 @@ GATED_LEVELS = 3
 SUPERVISED_DECODER_LEVELS = 3
 COMPARED_CHANNELS = 32
 """Channels of the convolution on a difference of visits, as in `polytask.model.visit_fusion.difference`."""
-NUMBERS_PER_TOKEN = 18
-"""Tensors of a block of `task_tokens` that are kept, in channels per token: two norms, three sums with position codes
-or without, query, key, value, what attention read, and the feed-forward part four times as wide."""
 
 
 def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReaders, precision: str) -> float:

@@ -43,6 +43,7 @@ class ViewReaders:
 
     Args:
         sharing, form: the sharing block that they read through.
+        encoder: what the stages of the encoder are made of.
         voxel, pooled: number of voxel tasks, and of visit and subject tasks, that read the maps of the trunk.
         branches: number of tasks whose branch of the sharing block runs: in blocks whose tasks read each other all of
             them, whoever reads this view.
@@ -77,6 +78,7 @@ class ViewReaders:
     compared: tuple[int, ...] = ()
     gated: int = 0
     shared: bool = False
+    encoder: str = "residual"
 
     def drop_decoders(self, decoders: int) -> ViewReaders:
         """Return the readers of a view of which no mask is asked, where `decoders` is 0."""
@@ -149,6 +151,7 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         compared=tuple(_count_logits(header, u) for t in pooled if t in coarse for u in maps[t]),
         gated=sum(planes[u] for t in listening if t not in coarse for u in maps[t]),
         shared=shared,
+        encoder=model.encoder or "residual",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from polytask.kinds.plan_reasons import round_number
+from polytask.kinds.plan_reasons import PlanReasons, round_number
 from polytask.plan.rules.network_cost import (
     BYTES_PER_PARAMETER,
     Topology,
@@ -16,7 +16,7 @@ from polytask.plan.rules.network_cost import (
 )
 from polytask.plan.rules.sharing_cost import count_view_bytes
 from polytask.plan.rules.sharing_parameters import count_reader_parameters
-from polytask.plan.rules.topology import NetworkTopology, pad_to_strides
+from polytask.plan.rules.topology import NetworkTopology, pad_to_strides, plan_topology
 from polytask.plan.rules.view_readers import ViewReaders
 
 SMALLEST_VIEW_EDGE = {2: 256, 3: 64}
@@ -53,6 +53,13 @@ class ViewBudget:
     readers: ViewReaders
     words: str
     topology: NetworkTopology = "full"
+
+    def plan_network(
+        self, size: Sequence[int], spacing: Sequence[float], planes: int, why: PlanReasons
+    ) -> Topology:
+        """Plan the network for images of this size, at the scale and with the encoder of this budget."""
+        planned = plan_topology(size, spacing, planes, self.scale, why, self.topology)
+        return replace(planned, encoder=self.readers.encoder)
 
     def share(self, part: float) -> ViewBudget:
         """Return the given share of this budget."""

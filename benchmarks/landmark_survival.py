@@ -133,9 +133,9 @@ def predict_by_cox(
 
 
 def predict_by_network(
-    cohort: Path, work: Path, folds: int, settings: Sequence[str], seeds: int
+    cohort: Path, work: Path, folds: int, settings: Sequence[str], seeds: int, only: Sequence[int] = ()
 ) -> tuple[dict[tuple[str, str], list[float]], Sequence[Any]]:
-    """Train per fold and seed; return the mean probabilities of the held-out at each landmark, and the folds."""
+    """Train per fold (or those in `only`) and seed; return the mean probabilities of the held-out, and the folds."""
     from polytask.cohort.splits import Splits
     from polytask.evaluation import evaluate
     from polytask.evaluation.part_answers import ANSWERS_FILE, PartAnswers
@@ -146,7 +146,7 @@ def predict_by_network(
     plan_into(cohort, work, folds=folds, settings=(*SETTINGS, *settings))
     prepare(work)
     sums: dict[tuple[str, str], np.ndarray] = {}
-    for fold in range(folds):
+    for fold in only or range(folds):
         for seed in range(seeds):
             run = train(work, fold=fold, seed=seed, name=f"fold{fold}-seed{seed}")
             evaluate(run.folder, hidden=False, resamples=50)

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 import polytask.model
 from polytask.model.network import Network
 from polytask.model.order.logits import LogitsLink, list_coarse_levels
-from polytask.model.pooled_branch import Token
+from polytask.model.task_branches import Token
 from polytask.model.visit_fusion import find_visit_levels
 from polytask.tasks import make_task
 from tests.model.worlds import FIELDS, Inputs, inputs_of, network_of

@@ -17,8 +17,8 @@ from polytask.model.network_inputs import (
     take_rows,
 )
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.pooled_branch import Token
 from polytask.model.source_encoders import Condition, TokensByTask
+from polytask.model.task_branches import Token
 from polytask.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from polytask.model.order.answer_maps import make_handed_down_map
-from polytask.model.pooled_branch import Token
 from polytask.model.source_encoders import LateView, TaskOutput
+from polytask.model.task_branches import Token
 
 if TYPE_CHECKING:
     from polytask.model.network import Network

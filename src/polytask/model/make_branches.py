@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from polytask.model.crop_tokens import crop_source
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.chain import Chain
-from polytask.model.pooled_branch import PooledBranch, upstream_source
 from polytask.model.slice_reader import list_sliced_images
+from polytask.model.task_branches import PooledBranch, upstream_source
 from polytask.tasks.task import Task
 
 

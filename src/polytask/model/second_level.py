@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.chain import Chain
-from polytask.model.pooled_branch import Token, upstream_source
 from polytask.model.source_encoders import TaskOutput
+from polytask.model.task_branches import Token, upstream_source
 from polytask.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from polytask.errors import PolytaskError
 from polytask.model.building_blocks import TaskCut, pool_mean_max
 from polytask.model.network_inputs import NetworkInputs, restore_visits
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.pooled_branch import Token
 from polytask.model.source_encoders import Condition, SideOutputs, TokensByTask
+from polytask.model.task_branches import Token
 from polytask.tasks.task import Task
 
 if TYPE_CHECKING:

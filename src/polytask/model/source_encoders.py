@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from polytask.model.building_blocks import NamedModules, TaskCut
 from polytask.model.network_inputs import NetworkInputs, restore_visits
 from polytask.model.network_settings import NetworkSpec
-from polytask.model.pooled_branch import Token, upstream_source
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.slide_encoder import GatedAttention, SlideEncoder
+from polytask.model.task_branches import Token, upstream_source
 
 if TYPE_CHECKING:
     from polytask.model.network import Network

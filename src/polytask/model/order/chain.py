@@ -14,7 +14,7 @@ from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
 from polytask.model.order.modulation import ModulationLink, make_vector_link
-from polytask.model.pooled_branch import upstream_source
+from polytask.model.task_branches import upstream_source
 from polytask.model.visit_fusion import find_visit_levels
 from polytask.task_chains import find_upstream_tasks
 from polytask.tasks.task import Task

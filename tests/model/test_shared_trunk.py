@@ -186,6 +186,24 @@ def test_cases_do_not_see_each_other_and_padded_visits_do_not_matter(sharing: st
     torch.testing.assert_close(ours["mask"][0][:3], theirs["mask"][0][:3])
 
 
+@pytest.mark.parametrize("sharing", ["hard", "cross_stitch", "task_tokens"])
+@pytest.mark.parametrize("decoder", ["private", "padnet"])
+def test_transformers_and_messages_between_tasks_stand_behind_the_stems(sharing: str, decoder: str) -> None:
+    images = {name: replace(spec, encoder="swin") for name, spec in images_of(2).items()}
+    tasks, voxel_image = tasks_named(), {"mask": "pet", "dose": "pet"}
+    network = network_of(
+        tasks, 2, images=images, voxel_image=voxel_image, trunk="shared", sharing=sharing, decoder=decoder
+    )
+    reached: dict[str, set[str]] = {name: set() for name, _ in network.named_parameters()}
+    for task, output in network(inputs_with()).items():
+        for name in list_reached(network, output):
+            reached[name].add(task)
+    for name, role in network.roles().items():
+        assert reached[name], f"{name} is dead"
+        assert role in (JOINT, TRUNK) or {private_role(t) for t in reached[name]} == {role}, name
+        assert role != JOINT or len(reached[name]) > 1, name
+
+
 def test_a_code_changes_what_the_encoder_reads() -> None:
     network = shared_network(tasks_named("mask", "dose"))
     before = network(inputs_with())

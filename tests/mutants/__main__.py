@@ -20,7 +20,7 @@ from tests.mutants.mutate import Mutant, find_mutants
 from tests.mutants.trial import Trials
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("kinds", "tasks", "balance", "inference", "training", "evaluation", "statistics")
+ROOMS = ("kinds", "tasks", "balance", "inference", "training", "evaluation", "statistics", "trust")
 MIN_NOTICED_SHARE = 0.9
 """Share of the mutants that are not equivalent which the tests must notice."""
 Result = dict[str, object]

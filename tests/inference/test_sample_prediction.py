@@ -104,7 +104,7 @@ class AfterAnswer(Brightness):
     def voxel_outputs(
         self, image: str, windows: torch.Tensor, condition: Any, answers: Any = None
     ) -> dict[str, Any]:
-        grade = answers.repeat(len(windows)).outputs["grade"]
+        grade = answers.outputs["grade"]
         return {"mask": [windows + grade[:, :, None, None]]}
 
 

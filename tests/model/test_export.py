@@ -25,10 +25,12 @@ CASES = {
     "interacted": ["mask", "grade", "response"],
     "rpnet": ["mask", "response"],
     "mmdls": ["grade", "type", "response"],
+    "cascaded": ["mask", "type", "dose", "grade"],
 }
 CHAINS: dict[str, dict[str, Any]] = {
     "rpnet": {"after": {"response": ["mask"]}, "link": {"response": "logits"}},
     "mmdls": {"after": {"response": ["grade", "type"]}},
+    "cascaded": {"after": {"grade": ["mask"], "dose": ["type"]}, "link": {"grade": "channel"}},
 }
 EDGE = 16
 

@@ -105,7 +105,9 @@ def test_patches_are_drawn_with_the_answer_of_their_visit() -> None:
         assert together.outputs["mask"][0].shape == (20, 3, 8, 8)
         for index, row in enumerate(rows.tolist()):
             patches = inputs.patch["scan"].flatten(0, 1)[row]
-            alone = network.voxel_outputs("scan", patches, None, together.answers.take(torch.tensor([row])))
+            alone = network.voxel_outputs(
+                "scan", patches, None, together.answers.take(torch.tensor([row])).repeat(4)
+            )
             own = together.outputs["mask"][0][4 * index : 4 * index + 4]
             torch.testing.assert_close(alone["mask"][0], own, rtol=1e-4, atol=1e-5)
         assert set(network.voxel_outputs("scan", patches)) == {"coarse"}, "the other waits for its answer"

@@ -272,7 +272,8 @@ def run_voxel_windows(
     """Compute the finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image; `row` and `answers` are
     those of its visit."""
     condition = None if row is None else row.repeat(len(windows))
-    outputs = network.voxel_outputs(image, windows, condition, answers)
+    read = None if answers is None else answers.repeat(len(windows))
+    outputs = network.voxel_outputs(image, windows, condition, read)
     return {task: levels[0] for task, levels in outputs.items()}
 
 

@@ -38,6 +38,8 @@ class VisitAnswers:
 
     def repeat(self, count: int) -> VisitAnswers:
         """Repeat every row `count` times, for the patches of an image."""
+        if count == 1:  # so that an exported network has one graph for any number of rows
+            return self
         return VisitAnswers(
             {task: output.repeat_interleave(count, 0) for task, output in self.outputs.items()},
             {task: known.repeat_interleave(count, 0) for task, known in self.known.items()},
@@ -59,7 +61,7 @@ def collect_answers(
 
 
 def answer_late_tasks(network: Network, view: LateView, answers: VisitAnswers) -> dict[str, TaskOutput]:
-    """Answer the voxel tasks of a view `[N, …]` that follow visit tasks; N is a multiple of the rows of `answers`."""
+    """Answer the voxel tasks of a view `[N, …]` that follow visit tasks; `answers` has N rows."""
     chain, image, x = network.chain, view.image, view.x
     outputs: dict[str, TaskOutput] = {}
     maps = dict(view.maps)
@@ -71,10 +73,8 @@ def answer_late_tasks(network: Network, view: LateView, answers: VisitAnswers) -
             pyramid = network.apply_tables(task, image, pyramid, view.condition, {})
         if task in network.modulations:
             ups = chain.conditioning_tasks[task]
-            own = answers.repeat(len(x) // len(answers.known[ups[0]]))
-            pyramid = network.modulations[task](
-                pyramid, [own.outputs[up] for up in ups], [own.known[up] for up in ups]
-            )
+            own, known = [answers.outputs[up] for up in ups], [answers.known[up] for up in ups]
+            pyramid = network.modulations[task](pyramid, own, known)
         decoded = network.voxels({task: pyramid})[task]
         outputs[task] = decoded[0]
         if task in chain.upstream:

@@ -134,7 +134,7 @@ class Network(nn.Module):
         present = select_known_rows(inputs, self.unread)
         rows_read = mark_partly_read_rows(self.partly_read, inputs, self.unread)
         source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0, self.unread)
-        outputs, late = dict[str, TaskOutput](), list[LateView | None]()
+        outputs, late = dict[str, TaskOutput](), list[tuple[LateView | None, int]]()
         slice_weights: SideOutputs = {}
         vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
         tokens, every = vectors.tokens, vectors.condition
@@ -146,7 +146,7 @@ class Network(nn.Module):
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
                 seen = self.run_view(name, patches.flatten(0, 1), voxel, [], repeated, cut)
-                outputs, late = outputs | seen.outputs, [*late, seen.late]
+                outputs, late = outputs | seen.outputs, [*late, (seen.late, patches.shape[1])]
             if name in inputs.whole and self.spec.images[name].slice_axis is not None:
                 read = read_slices(self, name, inputs, present, source_known[name], condition, cut)
                 tokens = {t: own | read.tokens[t] for t, own in tokens.items()}
@@ -159,7 +159,7 @@ class Network(nn.Module):
                 rows = {t: r for t, r in rows_read.items() if in_patch or t not in voxel}
                 seen = self.run_view(name, view, whole_view, self.pooled, condition, cut, rows)
                 outputs |= {} if in_patch else seen.outputs
-                late += [] if in_patch else [seen.late]
+                late += [] if in_patch else [(seen.late, 1)]
                 image_tokens = make_image_tokens(self, name, seen, present, source_known[name])
                 tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
             if name in self.crops:
@@ -184,8 +184,9 @@ class Network(nn.Module):
                 of_sources = {f"source.{n}": w for n, w in weights[task].items()}
                 side_outputs[task] = vectors.side_outputs[task] | slice_weights.get(task, {}) | of_sources
         answers = collect_answers(self, outputs, tokens) if self.late else None
-        for waiting in filter(None, late):
-            outputs |= answer_late_tasks(self, waiting, answers.take(present)) if answers else {}
+        for waiting, count in late:
+            if waiting is not None and answers is not None:
+                outputs |= answer_late_tasks(self, waiting, answers.take(present).repeat(count))
         return NetworkOutput({t: outputs[t] for t in self.tasks if t in outputs}, side_outputs, answers)
 
     def make_condition(self, inputs: NetworkInputs) -> Condition | None:
@@ -199,7 +200,7 @@ class Network(nn.Module):
     ) -> dict[str, TaskOutput]:
         """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows.
 
-        Those that follow visit tasks are among them where `answers` are given."""
+        Those that follow visit tasks are among them where `answers` are given, N rows too."""
         seen = self.run_view(image, x, self.list_image_tasks(image), [], condition, no_cut)
         return seen.outputs | (answer_late_tasks(self, seen.late, answers) if seen.late and answers else {})
 

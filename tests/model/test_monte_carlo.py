@@ -46,8 +46,8 @@ def repeat_by_hand(network: Network, image: Tensor) -> list[Tensor]:
     heads, dropout = network.voxels.heads["mask"], network.voxels.dropouts["mask"]
     answers = []
     for number in range(PASSES):
-        kept = [dropout.get_buffer(f"kept{level}")[number] for level in range(len(pyramid))]
-        maps = [m * k[None, :, None, None] for m, k in zip(pyramid, kept, strict=True)]
+        kept = dropout.get_buffer("kept2")[number]
+        maps = [*pyramid[:2], pyramid[2] * kept[None, :, None, None]]
         (decoder,) = (d for _, d in network.voxels.decoders.items())
         answers.append(heads.heads[0](decoder(maps)[0]).softmax(1))
     return answers
@@ -68,8 +68,8 @@ def test_the_second_network_reads_the_mean_of_the_passes_and_their_uncertainty(u
     wanted = 4 * answers.var(0, correction=0)[:, 1:].mean(1)
     if uncertainty == "entropy":
         wanted = torch.distributions.Categorical(mean.movedim(1, -1)).entropy() / torch.tensor(3.0).log()
-    torch.testing.assert_close(handed[:, 2], wanted, rtol=1e-3, atol=1e-5)
-    assert handed[:, 2].max() > 1e-3, "the passes differ"
+    torch.testing.assert_close(handed[:, 2], wanted, rtol=1e-2, atol=1e-6)
+    assert handed[:, 2].max() > 1e-4, "the passes differ"
 
 
 def test_one_second_network_serves_the_tasks_that_read_the_same_maps() -> None:
@@ -120,8 +120,9 @@ def test_the_answer_of_the_mask_itself_has_all_its_channels() -> None:
 
 
 def test_channels_are_left_out_and_scaled() -> None:
-    dropout = ChannelDropout([1000], 2)
-    maps = dropout([torch.ones(2, 1000, 4)])[0]
+    dropout, finest = ChannelDropout([8, 1000], 2), torch.ones(2, 8, 16)
+    fine, maps = dropout([finest, torch.ones(2, 1000, 4)])
+    assert fine is finest, "the upper half of the levels keeps its channels"
     assert maps is not None
     assert set(maps.unique().tolist()) == {0.0, torch.tensor(1 / KEPT_SHARE).item()}
     assert maps.mean().item() == pytest.approx(1, abs=0.05)

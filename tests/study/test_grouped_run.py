@@ -188,3 +188,11 @@ def test_the_recommended_groups_are_trained_and_judged(work: Path) -> None:
         assert (costs["networks"], costs["steps"]) == (2, 6)
     conclusions = json.loads((study / "conclusions.json").read_text())
     assert {c["arm"] for c in conclusions["comparisons"]} == {"hard", "groups"}
+    lookahead = conclusions["lookahead"]
+    assert (lookahead["arm"], lookahead["runs"]) == ("hard", 2)
+    assert lookahead["looks"] >= 2
+    trained = lookahead["trained"]["groups"]
+    assert sum(each["runs"] for each in trained) == 2
+    for each in trained:
+        assert sorted(task for group in each["groups"] for task in group) == sorted(THREE)
+    assert "One step ahead" in (study / "report.html").read_text()

@@ -188,6 +188,7 @@ class SurvivalKind:
             "buffer": buffer,
             "censoring": {k: [round_number(float(v)) for v in values] for k, values in censoring.items()},
             "baseline": {},
+            "landmarks": {},
             "constant": round_number(find_survival_constant(times.tolist(), events.tolist(), buffer), 5),
         }
 

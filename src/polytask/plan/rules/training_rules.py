@@ -220,6 +220,9 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
         "hard: one encoder serves all tasks, so that they cost about as much as one task; compare it with other "
         "sharing blocks in a study"
     )
+    why["encoder"] = (
+        "null: residual stages; `swin`, a transformer with shifted windows, needs more memory and more cases"
+    )
     why["form"] = (
         "light: the fast form of a sharing block; the published form (`paper`), where a block has both, takes 2 to 4 "
         "times as long"

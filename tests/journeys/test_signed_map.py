@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 from scipy.ndimage import distance_transform_edt
 from typer.testing import CliRunner
 
@@ -55,6 +56,7 @@ def add_distance_maps(folder: Path) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_a_distance_map_is_learned_and_shown(tmp_path: Path) -> None:
     cohort = make_phantom(
         tmp_path / "cohort", subjects=18, size=24, dims=3, visits=1, seed=3, tasks=("lesion", "grade")

@@ -62,7 +62,8 @@ def test_kill_nine_and_resume_gives_the_same_bits(work: Path, first: str, then: 
     assert entries(work, "whole") == entries(work, "cut")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_at_once_and_says_how_to_go_on(work: Path, number: signal.Signals) -> None:
     train(work, name="whole", overrides=["training.epochs=12"])
     process = start(work, "--name", "cut", "--set", "training.epochs=12")

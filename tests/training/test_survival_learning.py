@@ -56,6 +56,11 @@ def test_a_baseline_is_read_where_there_is_one(tmp_path: Path) -> None:
     assert read_learned_fields(tmp_path, fold_of(os=OS)) == {}
     write_learnt(tmp_path, {"os": {"baseline": CURVE}})
     assert read_learned_fields(tmp_path, fold_of(os=OS)) == {"os": {"baseline": CURVE}}
+    as_text = {name: [str(number) for number in numbers] for name, numbers in CURVE.items()}
+    write_learnt(tmp_path, {"os": {"baseline": as_text}})
+    assert read_learned_fields(tmp_path, fold_of(os=OS)) == {"os": {"baseline": CURVE}}, (
+        "numbers, not their text"
+    )
 
 
 @pytest.mark.parametrize(

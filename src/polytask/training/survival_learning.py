@@ -42,8 +42,8 @@ def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any
     if not path.exists():
         return {}
     remedy = "restore the file, or train the run again"
-    learned = read_json_object(path, "what survival tasks learned", remedy)
-    for task, fields in learned.items():
+    learned: dict[str, dict[str, Any]] = {}
+    for task, fields in read_json_object(path, "what survival tasks learned", remedy).items():
         planned = fold.tasks.get(task)
         if (
             not isinstance(fields, dict)
@@ -53,9 +53,11 @@ def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any
         ):
             raise PolytaskError(f"{path}: {task}: expected the baseline of a survival task; {remedy}")
         try:
-            parse_task_fields({**planned, **fields}, task)
+            # What was parsed and not what was read: a number in quotation marks is none yet.
+            parsed = parse_task_fields({**planned, **fields}, task)
         except PolytaskError as error:
             raise PolytaskError(f"{path}: {error}; {remedy}") from None
+        learned[task] = {"baseline": parsed["baseline"]}
     return learned
 
 

@@ -8,7 +8,6 @@ import pytest
 from polytask.trust.calibration_measures import (
     compute_debiased_error,
     compute_smooth_error,
-    split_brier_score,
 )
 
 
@@ -41,11 +40,3 @@ def test_the_smooth_error_is_the_width_at_which_it_equals_itself() -> None:
     assert compute_smooth_error(p, happened) == pytest.approx(0.4, abs=0.01)
     assert compute_smooth_error(np.full(1000, 0.9), happened) == pytest.approx(0.0, abs=0.005)
     assert np.isnan(compute_smooth_error(np.zeros(0), np.zeros(0)))
-
-
-def test_the_brier_score_is_the_sum_of_its_parts() -> None:
-    p, happened = np.array([0.2, 0.2, 0.7, 0.7]), np.array([0.0, 0.0, 1.0, 0.0])
-    score, reliability, resolution, uncertainty = split_brier_score(p, happened, bins=2)
-    assert score == pytest.approx((0.04 + 0.04 + 0.09 + 0.49) / 4)
-    assert (resolution, uncertainty) == pytest.approx((1 / 16, 3 / 16))
-    assert reliability == pytest.approx((0.2**2 + 0.2**2) / 2)

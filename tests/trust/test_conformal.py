@@ -10,10 +10,10 @@ import pytest
 from polytask.trust.conformal import (
     compute_rank_p_values,
     find_score_rank,
-    find_score_threshold,
     find_smallest_count,
     find_worst_case_coverage,
 )
+from tests.trust.threshold import find_score_threshold
 
 
 def test_a_tenth_needs_nine_known_answers() -> None:

@@ -17,10 +17,10 @@ from polytask.plan.work_folder import plan_into
 from polytask.predict.promises import TRUST_FILE
 from polytask.prepare.store_builder import prepare
 from polytask.training import train
-from polytask.trust.conformal import find_score_threshold
 from polytask.trust.fit_runs import fit_runs
 from polytask.trust.trust_file import describe_trust, read_trust, write_trust
 from tests.journeys.run_cli import polytask, run_successfully
+from tests.trust.threshold import find_score_threshold
 
 QUICK = (
     *("training.precision=float32", "training.threads=1", "training.epochs=1", "training.steps_per_epoch=2"),
@@ -115,6 +115,8 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
     run_successfully("predict", run, cohort, "--raw", "-o", tmp_path / "raw")
     run_successfully("export", run, "-o", tmp_path / "model")
     run_successfully("predict", tmp_path / "model", cohort, "-o", tmp_path / "exported")
+    mirrored = run_successfully("predict", run, cohort, "--tta", "-o", tmp_path / "mirrored").out
+    assert "fitted on answers without --tta: predict alike" in mirrored
     assert read_rows(tmp_path / "before") == read_rows(tmp_path / "raw")
     rows = read_rows(tmp_path / "after")
     assert rows == read_rows(tmp_path / "exported")

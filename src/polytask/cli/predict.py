@@ -85,13 +85,19 @@ def predict(
             ),
             make_cells=trusted.make_cells if trusted else None,
         )
+    notes = list(summary.notes)
+    if trusted and trusted.trust.tta != tta:
+        fitted = "with" if trusted.trust.tta else "without"
+        notes.append(
+            f"calibration and sets were fitted on answers {fitted} --tta: predict alike, or give --raw"
+        )
     done = {
         "out": str(out),
         "table": str(out / "predictions.csv"),
         "cases": summary.cases,
         "members": len(predictor.members),
         "inputs_missing": summary.inputs_missing,
-        "notes": list(summary.notes),
+        "notes": notes,
         "not_finite": list(summary.not_finite),
     }
     decisions = describe_decisions(predictor.decisions)
@@ -102,7 +108,7 @@ def predict(
         for text in decisions:
             typer.echo(text)
         typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")
-        for note in summary.notes:
+        for note in notes:
             typer.echo(note)
         for what in summary.not_finite:
             typer.echo(f"{what} is not a finite number: left empty", err=True)

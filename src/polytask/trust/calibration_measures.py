@@ -51,17 +51,3 @@ def compute_smooth_error(p: Floats, happened: Floats) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if smooth(middle) > middle else (low, middle)
     return high
-
-
-def split_brier_score(p: Floats, happened: Floats, bins: int = 10) -> tuple[float, float, float, float]:
-    """Split the Brier score of N probabilities → (score, reliability, resolution, uncertainty), in bins of equal size.
-
-    Score = reliability − resolution + uncertainty (Murphy 1973) for probabilities that are equal within their bin; else
-    what varies within bins is added to the reliability, so that the sum holds.
-    """
-    score, base = float(((p - happened) ** 2).mean()), float(happened.mean())
-    resolution = 0.0
-    for own in np.array_split(np.argsort(p, kind="stable"), min(bins, len(p))):
-        resolution += len(own) / len(p) * (float(happened[own].mean()) - base) ** 2
-    uncertainty = base * (1 - base)
-    return score, score + resolution - uncertainty, resolution, uncertainty

@@ -8,7 +8,7 @@ with a probability of at least 1 − α when an answer is kept whose rank says p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, inf
+from math import ceil
 
 import numpy as np
 
@@ -28,19 +28,13 @@ def find_score_rank(count: int, alpha: float) -> int:
     return ceil((count + 1) * (1 - alpha) - ROUNDING)
 
 
-def find_score_threshold(scores: Floats, alpha: float) -> float:
-    """Find the largest score of an answer that is kept; infinite (every answer is kept) where n is too small."""
-    rank = find_score_rank(len(scores), alpha)
-    return inf if rank > len(scores) else float(np.sort(scores)[rank - 1])
-
-
 def compute_rank_p_values(candidates: Sequence[Floats], known: Sequence[Floats]) -> Floats:
     """Compute the p-value of candidate answers: the share of known scores that are at least as strange.
 
-    With one member this is split conformal prediction: p > α keeps an answer whose score is at most
-    `find_score_threshold`. With several, every member compares the score that it gives with the scores of the subjects
-    that it was not trained on, and the ranks are summed (cross-conformal prediction, Vovk 2015). What is then promised
-    says `find_worst_case_coverage`; about 1 − α is seen.
+    With one member this is split conformal prediction: p > α keeps an answer whose score is at most the known one with
+    the rank `find_score_rank`. With several, every member compares the score that it gives with the scores of the
+    subjects that it was not trained on, and the ranks are summed (cross-conformal prediction, Vovk 2015). What is then
+    promised says `find_worst_case_coverage`; about 1 − α is seen.
 
     Args:
         candidates: of each member the scores `[…]` that it gives to the candidates.

@@ -43,6 +43,7 @@ class RunsTrust:
         members: one for each fold. tasks: task → what each member promises, in the order of `members`.
         words: task → its classes or labels; empty for numbers.
         without: task → why nothing is promised.
+        tta: whether the answers are means over mirror images.
     """
 
     level: float
@@ -50,6 +51,7 @@ class RunsTrust:
     tasks: dict[str, tuple[TaskTrust, ...]]
     words: dict[str, tuple[str, ...]]
     without: dict[str, str] = field(default_factory=dict)
+    tta: bool = False
 
     def count_known(self, task: str) -> list[int]:
         """Count the known answers of each member."""
@@ -83,6 +85,10 @@ def fit_runs(
         raise PolytaskError("a run is named twice")
     load_runs(places)
     runs = [EvaluatedRun.read(place) for place in places]
+    if len({run.evaluation.tta for run in runs}) > 1:
+        raise PolytaskError(
+            "some of the runs were evaluated with --tta and some without; evaluate them alike"
+        )
     by_fold: dict[int, list[EvaluatedRun]] = {}
     for run in runs:
         by_fold.setdefault(int(run.run.record["fold"]), []).append(run)
@@ -107,7 +113,7 @@ def fit_runs(
             continue
         tasks[name] = tuple(fit_task(form, name, own, 1 - level, seed) for own in answers)
         words[name] = tuple(getattr(task, "classes", getattr(task, "labels", ())))
-    return RunsTrust(level, members, tasks, words, without)
+    return RunsTrust(level, members, tasks, words, without, runs[0].evaluation.tta)
 
 
 def average_seeds(answers: Sequence[PooledAnswers]) -> PooledAnswers:

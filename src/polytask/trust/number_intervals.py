@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor
+from math import floor
 
 import numpy as np
 
 from polytask.array_types import Floats
-from polytask.trust.conformal import ROUNDING
+from polytask.trust.conformal import ROUNDING, find_score_rank
 
 
 def score_numbers(value: Floats, truth: Floats, spread: Floats) -> Floats:
@@ -23,7 +23,7 @@ def make_intervals(
 
     The ends are the ⌊α(n + 1)⌋-th smallest of answer − score · spread and the ⌈(1 − α)(n + 1)⌉-th smallest of answer +
     score · spread, over all members with their own scores (CV+, Barber et al. 2021). One member: answer ± the score
-    that `find_score_threshold` finds.
+    with the rank `find_score_rank`.
 
     Args:
         values, spreads: of each member the answers `[N]` and the expected spread `[N]`.
@@ -32,7 +32,7 @@ def make_intervals(
     lows = [v[:, None] - np.outer(s, own) for v, s, own in zip(values, spreads, known, strict=True)]
     highs = [v[:, None] + np.outer(s, own) for v, s, own in zip(values, spreads, known, strict=True)]
     count = sum(map(len, known))
-    first, last = floor(alpha * (count + 1) + ROUNDING), ceil((1 - alpha) * (count + 1) - ROUNDING)
+    first, last = floor(alpha * (count + 1) + ROUNDING), find_score_rank(count, alpha)
     if first < 1 or last > count:
         endless = np.full(len(values[0]), np.inf)
         return -endless, endless

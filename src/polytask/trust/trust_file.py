@@ -31,6 +31,7 @@ def describe_trust(trust: RunsTrust) -> dict[str, Any]:
                 for name, by_member in trust.tasks.items()
             },
             "without": trust.without,
+            "tta": trust.tta,
         }
     )
     return content | {SEAL_KEY: compute_seal(content)}
@@ -59,7 +60,8 @@ def parse_trust(content: Mapping[str, Any], place: Path) -> RunsTrust:
             for name, entry in content["tasks"].items()
         }
         words = {str(name): tuple(entry["words"]) for name, entry in content["tasks"].items()}
-        return RunsTrust(float(content["level"]), members, tasks, words, dict(content["without"]))
+        level, without, tta = float(content["level"]), dict(content["without"]), bool(content["tta"])
+        return RunsTrust(level, members, tasks, words, without, tta)
 
 
 def _describe_task(own: TaskTrust) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
 from polytask.plan.work_folder import plan_into
-from polytask.predict.promises import TRUST_FILE
+from polytask.predict.promises import POINTER_FILE, TRUST_FILE, find_promises, name_run_set
 from polytask.prepare.store_builder import prepare
 from polytask.training import train
+from polytask.training.folder import Run
 from polytask.trust.fit_runs import fit_runs
 from polytask.trust.trust_file import describe_trust, read_trust, write_trust
 from tests.journeys.run_cli import polytask, run_successfully
@@ -157,9 +158,98 @@ def test_several_folds_rank_together_in_predictions(runs: Path, tmp_path: Path) 
             "--raw",
         )
         values.append(float(read_rows(tmp_path / name)[0]["diameter"]))
-    trust = read_trust(folders[0].parents[1] / "trust" / TRUST_FILE)
+    trust = read_trust(folders[0].parents[1] / "trust" / "a+b+c" / TRUST_FILE)
     of_fold = [(values[0] + values[1]) / 2, values[2]]
     scores = [own.scores[""] for own in trust.tasks["diameter"]]
     lows = np.sort(np.concatenate([v - s for v, s in zip(of_fold, scores, strict=True)]))
     count = len(lows)
     assert float(row["diameter.low"]) == pytest.approx(lows[int(0.2 * (count + 1)) - 1], rel=1e-3)
+
+
+def test_each_set_of_runs_has_a_folder_of_its_own_and_each_run_points_there(
+    runs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    work = tmp_path / "copy" / "work"
+    folders = {name: work / "runs" / name for name in "abc"}
+    run_successfully("trust", folders["a"], folders["c"], "--level", 0.8)
+    run_successfully("trust", folders["c"], folders["b"], folders["a"], "--level", 0.7)
+    run_successfully("trust", folders["c"], folders["a"], "--level", 0.8)
+    assert sorted(p.parent.name for p in (work / "trust").glob("*/*")) == ["a+b+c", "a+c"]
+    told = (folders["a"] / POINTER_FILE).read_text().splitlines()
+    assert [json.loads(line)["set"] for line in told] == ["a+c", "a+b+c"], "asked twice, it is one line"
+    assert len((folders["b"] / POINTER_FILE).read_text().splitlines()) == 1
+    for names, level in (("ca", 0.8), ("bca", 0.7)):
+        content, notices = find_promises([Run.read(folders[name]) for name in names])
+        assert (content and content["level"], notices) == (level, [])
+    assert find_promises([Run.read(folders["b"]), Run.read(folders["c"])]) == (None, [])
+    # Another name of the folder is followed by the line in the run; so is the place of earlier versions.
+    (work / "trust" / "a+c").rename(work / "trust" / "ours")
+    (folders["c"] / POINTER_FILE).write_text(
+        '{"set": "../x", "runs": []}\n{"set": "ours", "runs": ["a", "c"]}\nodd'
+    )
+    pair = [Run.read(folders["c"]), Run.read(folders["a"])]
+    assert find_promises(pair)[0] is not None
+    shutil.move(work / "trust" / "ours" / TRUST_FILE, work / "trust" / TRUST_FILE)
+    assert find_promises(pair)[0] is not None
+
+
+def test_sets_of_runs_have_different_names() -> None:
+    assert name_run_set(["b", "a"]) == "a+b"
+    assert len({name_run_set(names) for names in (["a", "b+c"], ["a+b", "c"], ["a", "b", "c"])}) == 3
+    long = [f"{k}{'x' * 60}" for k in range(3)]
+    assert name_run_set(long) == name_run_set(long[::-1]) != name_run_set([*long[:2], "4"])
+    assert len(name_run_set(long)) < 120
+
+
+def test_a_model_prints_what_it_holds(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "a", tmp_path / "runs" / "a")
+    run = tmp_path / "runs" / "a"
+    run_successfully("export", run, "-o", tmp_path / "bare")
+    assert "uncalibrated" in run_successfully("trust", tmp_path / "bare").out
+    assert run_successfully("trust", tmp_path / "bare", "--json").json is None
+    first = run_successfully("trust", run, "--level", 0.8)
+    run_successfully("export", run, "-o", tmp_path / "model")
+    table = first.out.rsplit("\n", 2)[0]
+    for place in (tmp_path / "model", tmp_path / "model" / "model.json", run / TRUST_FILE):
+        assert run_successfully("trust", place).out.strip() == table.strip()
+    written = json.loads((run / TRUST_FILE).read_text())
+    assert run_successfully("trust", tmp_path / "model", "--json").json == written
+    (run / TRUST_FILE).write_text((run / TRUST_FILE).read_text().replace('"level": 0.8', '"level": 0.9'))
+    described = tmp_path / "model" / "model.json"
+    described.write_text(described.read_text().replace('"level": 0.8', '"level": 0.9'))
+    for words, told in (
+        ([run / TRUST_FILE], "was changed after it was written"),
+        ([tmp_path / "model"], "changed since it was exported"),
+        ([tmp_path / "bare", "--level", 0.8], "what a model promises is fixed"),
+        ([tmp_path / "bare", run], "not a run"),
+        ([tmp_path / "nothing.json"], "not a run"),
+    ):
+        said = polytask("trust", *words)
+        assert (said.code, told in said.err) == (2, True), said.err
+        assert len(said.err.strip().splitlines()) == 1
+
+
+def test_runs_that_do_not_belong_together_are_one_line(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    copied = tmp_path / "copy" / "work" / "runs"
+    for name, path in (("c", "answers.json"), ("c", "evaluation.json")):
+        content = json.loads((copied / name / path).read_text())
+        other = json.loads((copied / "a" / path).read_text())
+        kept = {"weights", "fold", "seed", "run"}
+        (copied / name / path).write_text(
+            json.dumps({**other, **{k: content[k] for k in kept & set(content)}})
+        )
+    said = polytask("trust", copied / "a", copied / "c")
+    assert (said.code, "so they are of different splits" in said.err) == (2, True), said.err
+    table = tmp_path / "copy" / "cohort" / "cases.csv"
+    table.write_text(table.read_text().replace("G1", "G2"))
+    said = polytask("trust", copied / "a")
+    assert (said.code, "header or table changed since a was evaluated" in said.err) == (2, True), said.err
+    shutil.rmtree(table.parent)
+    before = sorted(p.name for p in (copied / "a").iterdir())
+    (tmp_path / "file").write_text("")
+    said = polytask("trust", copied / "a", "-o", tmp_path / "file")
+    assert (said.code, len(said.err.strip().splitlines())) == (2, 1), said.err
+    assert sorted(p.name for p in (copied / "a").iterdir()) == before, "nothing half-written is left"
+    run_successfully("trust", copied / "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,32 +12,78 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from polytask.trust.fit_runs import RunsTrust
-    from polytask.trust.fit_task import TaskTrust
 
 
 def trust(
-    runs: Annotated[
-        list[Path], typer.Argument(help="WORK/runs/NAME, evaluated; several are folds and seeds of one plan.")
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN…|MODEL",
+            help="WORK/runs/NAME, evaluated; several are folds and seeds of one plan. Or one exported model, or a "
+            "trust.json: prints what it holds.",
+        ),
     ],
     level: Annotated[
-        float, typer.Option(help="Share of the sets that shall hold the truth.", min=0.0, max=1.0)
-    ] = 0.9,
+        float | None,
+        typer.Option(
+            help="Share of the sets that shall hold the truth; default 0.9.",
+            min=0.0,
+            max=1.0,
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", "--output", help="Folder for trust.json; default: RUN, of several runs WORK/trust."
+            "-o",
+            "--out",
+            "--output",
+            help="Folder for trust.json; default: RUN, of several runs WORK/trust/NAME.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the content of trust.json.")] = False,
 ) -> None:
     """Fit calibration and sets with a promise on held-out answers, check both on subjects that fitted nothing, and
-    write `trust.json`."""
-    from rich.console import Console
+    write `trust.json`; or print what a model promises."""
+    from polytask.errors import PolytaskError
+    from polytask.trust.stored_promises import locate_stored_promises
+
+    stored = locate_stored_promises(sources[0])
+    if stored is None or len(sources) > 1:
+        show_fitted_runs(sources, 0.9 if level is None else level, out, as_json)
+        return
+    if level is not None or out is not None:
+        raise PolytaskError(
+            f"{sources[0]}: what a model promises is fixed; --level and -o go with runs, which are fitted anew"
+        )
+    show_stored_promises(stored, as_json)
+
+
+def show_stored_promises(place: Path, as_json: bool) -> None:
+    """Print what a model or a `trust.json` promises."""
+    from polytask.cli import print_json
+    from polytask.trust.stored_promises import read_stored_promises
+    from polytask.trust.trust_file import parse_trust
+
+    content = read_stored_promises(place)
+    if as_json:
+        print_json(content)
+    elif content is None:
+        print(
+            f"{place}: uncalibrated: nothing is promised; run `polytask trust RUN`, then export the runs again"
+        )
+    else:
+        show_promises(parse_trust(content, place))
+
+
+def show_fitted_runs(runs: Sequence[Path], level: float, out: Path | None, as_json: bool) -> None:
+    """Fit what runs promise, write it, and print it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar
-    from polytask.predict.promises import locate_trust_file
+    from polytask.errors import PolytaskError
+    from polytask.predict.promises import locate_trust_file, point_to_run_set
     from polytask.training.folder import Run
     from polytask.trust.fit_runs import fit_runs
     from polytask.trust.trust_file import describe_trust, write_trust
@@ -53,17 +100,31 @@ def trust(
                 line, completed=done, total=total, description=task
             ),
         )
-    folder = out or locate_trust_file([Run.read(run) for run in runs]).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    path = write_trust(fitted, folder)
+    together = [Run.read(run) for run in runs]
+    folder = out or locate_trust_file(together).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = write_trust(fitted, folder)
+        if len(together) > 1 and out is None:
+            point_to_run_set(together)
+    except OSError as error:
+        raise PolytaskError(f"{folder}: cannot write here ({error.strerror}); choose another -o") from None
     if as_json:
         print_json(describe_trust(fitted))
         return
-    console = Console()
-    console.print(make_trust_table(fitted))
+    show_promises(fitted)
+    print(path)
+
+
+def show_promises(fitted: RunsTrust) -> None:
+    """Print the table of what is promised, and what a reader needs to understand it."""
+    from rich.console import Console
+
+    from polytask.trust.trust_remarks import list_trust_remarks
+
+    Console().print(make_trust_table(fitted))
     for text in list_trust_remarks(fitted):
         print(text)
-    print(path)
 
 
 def make_trust_table(fitted: RunsTrust) -> Table:
@@ -71,6 +132,8 @@ def make_trust_table(fitted: RunsTrust) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
+
+    from polytask.trust.trust_remarks import describe_errors
 
     shown = Table(
         title=Text(f"sets that shall hold the truth in {fitted.level:.0%}"), box=SIMPLE, padding=(0, 1, 0, 0)
@@ -89,43 +152,3 @@ def make_trust_table(fitted: RunsTrust) -> Table:
             " · ".join(describe_errors(own) for own in members),
         )
     return shown
-
-
-def describe_errors(own: TaskTrust) -> str:
-    """Describe the calibration error of a member before and after, or that calibrating was refused."""
-    if own.check is None or own.check.errors is None:
-        return "–"
-    (before, _), (after, _) = own.check.errors
-    return f"{before:.3f}, raw" if own.calibrator is None else f"{before:.3f} → {after:.3f}"
-
-
-def list_trust_remarks(fitted: RunsTrust) -> list[str]:
-    """List what a reader needs to understand the table."""
-    remarks = [
-        "held: share of the sets with the truth among subjects that fitted nothing (mean ± standard deviation over 50 "
-        "halves)"
-    ]
-    for name, members in fitted.tasks.items():
-        needed = members[0].needed
-        for stratum in sorted({s for own in members for s in own.scores}):
-            count = sum(len(own.scores.get(stratum, ())) for own in members)
-            if count < needed:
-                what = f"{name}, {describe_stratum(stratum, fitted.words[name])}" if stratum else name
-                remarks.append(
-                    f"{what}: {count} known answers, the level needs {needed}: it says nothing there"
-                )
-        for own in members:
-            if own.refused:
-                remarks.append(f"{name}: not calibrated: {own.refused}")
-        if len(members) > 1:
-            remarks.append(
-                f"{name}: for {len(members)} folds together at least {fitted.find_worst_case(name):.0%} is proved; "
-                "the column shows single members"
-            )
-    return remarks + [f"{name}: {why}" for name, why in fitted.without.items()]
-
-
-def describe_stratum(stratum: str, words: tuple[str, ...]) -> str:
-    """Describe a stratum by the word of its class or label."""
-    place, sign, answer = stratum.partition("=")
-    return f"{words[int(place)]}{sign}{answer}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from polytask.errors import PolytaskError
+from polytask.evaluation.cohort_check import ensure_cohort_unchanged
 from polytask.evaluation.run_comparison import EvaluatedRun
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
@@ -89,9 +90,12 @@ def fit_runs(
         raise PolytaskError(
             "some of the runs were evaluated with --tta and some without; evaluate them alike"
         )
+    for run in runs:
+        ensure_cohort_unchanged(run.run)
     by_fold: dict[int, list[EvaluatedRun]] = {}
     for run in runs:
         by_fold.setdefault(int(run.run.record["fold"]), []).append(run)
+    refuse_shared_subjects(by_fold)
     members = tuple(
         TrustMember(
             fold, tuple(r.run.folder.name for r in own), {r.run.folder.name: r.run.weights for r in own}
@@ -114,6 +118,18 @@ def fit_runs(
         tasks[name] = tuple(fit_task(form, name, own, 1 - level, seed) for own in answers)
         words[name] = tuple(getattr(task, "classes", getattr(task, "labels", ())))
     return RunsTrust(level, members, tasks, words, without, runs[0].evaluation.tta)
+
+
+def refuse_shared_subjects(by_fold: Mapping[int, Sequence[EvaluatedRun]]) -> None:
+    """Refuse folds of different splits: a subject that several folds hold out was trained on by none of them alone."""
+    owners: dict[str, EvaluatedRun] = {}
+    for run in (own[0] for own in by_fold.values()):
+        for subject in run.answers.sites:
+            if (other := owners.setdefault(subject, run)) is not run:
+                raise PolytaskError(
+                    f"{run.run.folder} and {other.run.folder}: both hold out {subject}, so they are of different "
+                    "splits; take runs of one plan"
+                )
 
 
 def average_seeds(answers: Sequence[PooledAnswers]) -> PooledAnswers:

@@ -1,0 +1,51 @@
+"""Says in words what a table of promises does not: what the numbers mean, where nothing is promised and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.trust.fit_runs import RunsTrust
+from polytask.trust.fit_task import CHECK_SPLITS, TaskTrust
+
+
+def list_trust_remarks(fitted: RunsTrust) -> list[str]:
+    """List what a reader needs to understand the table."""
+    remarks = [
+        "held: share of the sets with the truth among subjects that fitted nothing (mean ± standard deviation over "
+        f"{CHECK_SPLITS} halves)"
+    ]
+    for name, members in fitted.tasks.items():
+        remarks += list_task_remarks(fitted, name, members)
+    return remarks + [f"{name}: {why}" for name, why in fitted.without.items()]
+
+
+def list_task_remarks(fitted: RunsTrust, name: str, members: tuple[TaskTrust, ...]) -> Iterator[str]:
+    """Say of which answers too few are known, why an answer is not calibrated, and what is proved for all folds."""
+    needed = members[0].needed
+    for stratum in sorted({s for own in members for s in own.scores}):
+        count = sum(len(own.scores.get(stratum, ())) for own in members)
+        if count < needed:
+            what = f"{name}, {describe_stratum(stratum, fitted.words[name])}" if stratum else name
+            yield f"{what}: {count} known answers, the level needs {needed}: it says nothing there"
+    for own in members:
+        if own.refused:
+            yield f"{name}: not calibrated: {own.refused}"
+    if len(members) > 1:
+        yield (
+            f"{name}: for {len(members)} folds together at least {fitted.find_worst_case(name):.0%} is proved; "
+            "the column shows single members"
+        )
+
+
+def describe_errors(own: TaskTrust) -> str:
+    """Describe the calibration error of a member before and after, or that calibrating was refused."""
+    if own.check is None or own.check.errors is None:
+        return "–"
+    (before, _), (after, _) = own.check.errors
+    return f"{before:.3f}, raw" if own.calibrator is None else f"{before:.3f} → {after:.3f}"
+
+
+def describe_stratum(stratum: str, words: tuple[str, ...]) -> str:
+    """Describe a stratum by the word of its class or label."""
+    place, sign, answer = stratum.partition("=")
+    return f"{words[int(place)]}{sign}{answer}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,3 +25,11 @@ def study(tmp_path: Path) -> Callable[..., Conclusions]:
         return conclusions_of(World(**{**small, **changes}), tmp_path)  # type: ignore[arg-type]
 
     return made
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that hold nothing: drawing takes most of a page's time, and these tests are about words."""
+    blank = "data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode()
+    for module in ("arm_curves", "forest_plot", "affinity_matrices", "gain_scatter", "lookahead_section"):
+        monkeypatch.setattr(f"polytask.study.report.{module}.encode_svg", lambda drawn: blank)

@@ -70,6 +70,7 @@ def test_groupings_are_told_with_how_sure_they_are(measured: LookaheadAffinity) 
     assert describe_groupings(replace(measured, groupings=(), trained={})) == []
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_page_has_them_beside_the_cosines(full: Conclusions, measured: LookaheadAffinity) -> None:
     titled = {**full.asked, "os": replace(full.asked["os"], title="Overall survival")}
     gathered = replace(full.gathered, asked=titled)

@@ -20,6 +20,7 @@ def test_the_page_lies_in_the_studys_folder_and_is_the_same_twice(study: Callabl
     assert write_study_report(found).read_bytes() == first
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_page_that_cannot_be_made_leaves_the_last_one(
     study: Callable[..., Conclusions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,6 +40,7 @@ def test_a_page_that_cannot_be_made_leaves_the_last_one(
     assert [p.name for p in path.parent.iterdir() if p.name.endswith(".part")] == []
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_folder_in_the_way_is_said(study: Callable[..., Conclusions]) -> None:
     found = study(tasks={"lesion": DICE}, silent=True)
     Path(found.gathered.study.folder / "report.html" / "inside").mkdir(parents=True)

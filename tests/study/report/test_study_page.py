@@ -19,8 +19,13 @@ SECTIONS = ["effects", "tasks", "delta-m", "costs", "together", "training", "sit
 
 
 @pytest.fixture(scope="module")
-def whole(full: Conclusions) -> Markup:
-    return sound(render_study_page(full))
+def text(full: Conclusions) -> str:
+    return render_study_page(full)
+
+
+@pytest.fixture(scope="module")
+def whole(text: str) -> Markup:
+    return sound(text)
 
 
 def sound(text: str) -> Markup:
@@ -50,6 +55,7 @@ def test_every_section_stands_in_its_place(whole: Markup) -> None:
     assert len(whole.all("source")) == len(whole.all("img")), "each drawn again for a narrow screen"
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_tasks_are_written_by_the_titles_of_the_header(study: Make) -> None:
     """In headings, tables and pictures; the sentence, which the terminal prints too, has the names of the header."""
     conclusions = study(titles={"os": "Overall survival"})
@@ -62,15 +68,14 @@ def test_tasks_are_written_by_the_titles_of_the_header(study: Make) -> None:
     assert re.search(r"\bos: C", told) is None
 
 
-def test_nothing_is_wider_than_a_telephone(full: Conclusions) -> None:
+def test_nothing_is_wider_than_a_telephone(whole: Markup) -> None:
     """Drawings for narrow screens are at most 388 pixels at their own size, and tables become cards with heads."""
-    text = render_study_page(full)
-    for source in sound(text).all("source"):
+    for source in whole.all("source"):
         drawn = base64.b64decode(str(source["srcset"]).partition(",")[2]).decode()
         points = re.search(r'<svg [^>]*?width="([\d.]+)pt"', drawn)
         assert points is not None
         assert float(points[1]) / 72 * 96 < 400
-    cells = sound(text).all("td")
+    cells = whole.all("td")
     assert cells
     assert all("data-head" in cell for cell in cells)
 
@@ -107,6 +112,7 @@ def test_what_is_compared_is_told_in_full(whole: Markup) -> None:
         assert words in text, words
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_one_seed_and_one_fold(study: Make) -> None:
     found = sound(render_study_page(study(seeds=(0,), folds=(0,), sites=())))
     assert ONE_SEED_NOTE in found.text
@@ -123,6 +129,7 @@ def test_nothing_is_defined(study: Make) -> None:
     )
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_every_joint_run_failed_and_nothing_was_logged(study: Make) -> None:
     found = sound(render_study_page(study(failed=("hard",), silent=True)))
     assert "No joint arm has a finished run" in found.text
@@ -154,6 +161,7 @@ def test_names_are_text_and_nothing_else(study: Make) -> None:
         assert " ".join(name.split()) in found.text, name
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_no_task_in_points(study: Make) -> None:
     found = sound(render_study_page(study(tasks={"dose": DOSE}, gains={("hard", "dose"): 0.5})))
     assert "Left out: dose (in Gy)" in found.text

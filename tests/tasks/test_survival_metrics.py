@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from polytask.tasks import survival_metrics
 from polytask.tasks.survival_metrics import (
     compute_censoring_weights,
     compute_concordance,
@@ -57,3 +58,14 @@ def test_concordance_is_the_share_of_pairs_in_the_right_order() -> None:
     assert compute_concordance(np.array([1.0, 3, 2, 1]), TIMES, EVENTS) == pytest.approx((0.5 + 1) / 4)
     assert np.isnan(compute_concordance(TIMES, TIMES, np.zeros(4)))
     assert np.isnan(compute_concordance(np.array([np.inf, 3, 2, 1]), TIMES, EVENTS))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_concordance_of_few_subjects_is_that_of_many(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing every pair and counting agree, also where times and risks are equal."""
+    random = np.random.default_rng(n)
+    risk, times = random.integers(0, 6, n).astype(float), random.integers(0, 9, n).astype(float)
+    events = (random.random(n) < 0.6).astype(float)
+    few = compute_concordance(risk, times, events)
+    monkeypatch.setattr(survival_metrics, "FEW_SUBJECTS", 0)
+    assert few == pytest.approx(compute_concordance(risk, times, events), abs=1e-12, nan_ok=True)

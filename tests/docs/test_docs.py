@@ -39,7 +39,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty folder to be in, wide terminal lines, and one thread whatever the plan says: tests run side by side."""
+    """An empty folder to be in, wide terminal lines, one thread whatever the plan says (tests run side by side), and no
+    more timed steps of a study's arms than it needs."""
+    from polytask.study import arm_timing
+
+    monkeypatch.setattr(arm_timing, "MAX_TIMED_TURNS", arm_timing.MIN_TIMED_TURNS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     threads = torch.get_num_threads()

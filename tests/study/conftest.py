@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from polytask.cohort.phantom import make_phantom
 from polytask.plan.work_folder import plan_into
 from polytask.prepare.store_builder import prepare
 from polytask.statistics import metric_values
+from polytask.study import arm_timing
 from polytask.study.study_folder import Study
 from polytask.study.study_request import StudyRequest
 from tests.journeys.run_cli import CommandResult, polytask
@@ -28,12 +30,21 @@ QUICK = (
 SMALL = StudyRequest(sharing=("single", "hard"), folds=2, seeds=1, steps=2, resamples=20, device="cpu")
 
 
-@pytest.fixture(autouse=True)
-def few_fold_resamples() -> Iterator[None]:
-    """A tenth of the resamples of a fold: a study's conclusions take a second instead of four, and none of the tests
-    below this folder is about how exact the variance of pairs is (`tests/statistics` is)."""
+@contextmanager
+def shorten_studies() -> Iterator[None]:
+    """A tenth of the resamples of a fold, and no more timed steps than needed: a study's conclusions take a second
+    instead of four. None of the tests below this folder is about how exact the variance of pairs is (`tests/statistics`
+    is)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metric_values, "FOLD_RESAMPLES", 100)
+        patch.setattr(arm_timing, "MAX_TIMED_TURNS", arm_timing.MIN_TIMED_TURNS)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def short_studies() -> Iterator[None]:
+    """See `shorten_studies`."""
+    with shorten_studies():
         yield
 
 
@@ -68,7 +79,12 @@ class Walk:
 @pytest.fixture(scope="session")
 def walk(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     """`single` and `hard` on two folds, two runs at a time, in `work/studies/s`; one run's folder is taken at first."""
-    folder = tmp_path_factory.mktemp("walk")
+    with shorten_studies():
+        return walk_through_study(prepared_once, tmp_path_factory.mktemp("walk"))
+
+
+def walk_through_study(prepared_once: Path, folder: Path) -> Walk:
+    """Begin the study, mend its failing run, and go on."""
     shutil.copytree(prepared_once, folder, dirs_exist_ok=True)
     work = folder / "work"
     study, foreign = work / "studies" / "s", work / "runs" / "s.hard-fold1-seed0"

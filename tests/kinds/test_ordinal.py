@@ -25,6 +25,7 @@ def test_the_constant_is_the_entropy_of_the_grades() -> None:
         "frequencies": [0.75, 0.25],
         "balanced": False,
         "drawn_shares": [],
+        "applies_when": {},
         "constant": 0.56234,
     }
     assert KIND.find_constant({"frequencies": [0.5, 0.5]}) == pytest.approx(0.693147)

@@ -20,7 +20,8 @@ def make_metrics_table(
     """Make a table of task, metric, estimate, interval and n; the primary metric of each task comes first.
 
     Args:
-        every: also show metrics of single classes, labels and structures (a dot in the name).
+        every: also show metrics of single classes, labels and structures (a dot in the name). Those end to end are
+            always shown.
         some: show these metrics, of some of the subjects, instead of those of all.
         where: which subjects these are, for the title.
     """
@@ -42,7 +43,9 @@ def make_metrics_table(
         shown.add_column(column, justify="right")
     for name, task in evaluation.tasks.items():
         first = str(task["primary"])
-        plain = [m for m in metrics[name] if m != first and (every or "." not in m)]
+        plain = [
+            m for m in metrics[name] if m != first and (every or "." not in m or m.endswith(".end_to_end"))
+        ]
         for k, metric in enumerate([first, *plain]):
             shown.add_row(
                 Text(name if k == 0 else ""),
@@ -109,10 +112,18 @@ def format_metric_value(value: float) -> str:
 
 def list_evaluation_remarks(evaluation: Evaluation) -> list[str]:
     """List the sentences that stand below the table: how intervals are made, what was left out and why."""
+    from polytask.kinds.applicability import describe_condition
+
     texts = [f"Skill: chance 0, perfect 1. Intervals: {INTERVAL_METHODS}. Research use only."]
     for name in evaluation.tasks:
         if reason := evaluation.primary(name).reason:
             texts.append(f"{name}, {evaluation.tasks[name]['primary']}: no interval, {reason}")
+    texts += [
+        f"{name}: the metrics are given that {describe_condition(task['applies_when'])}; not applicable to "
+        f"{evaluation.counts[name].get('not_applicable', 0)} cases, which count end to end"
+        for name, task in evaluation.tasks.items()
+        if task.get("applies_when")
+    ]
     for name, count in evaluation.counts.items():
         if count["unanswered"]:
             texts.append(f"{name}: {count['unanswered']} cases with a known truth have no prediction")

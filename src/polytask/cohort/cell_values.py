@@ -23,6 +23,9 @@ from polytask.cohort.header import (
 from polytask.cohort.landmark_times import count_from_landmark
 from polytask.errors import PolytaskError
 from polytask.kinds import cell_readers, find_pooled_kind
+from polytask.kinds.applicability import find_condition
+from polytask.kinds.class_words import list_answers
+from polytask.kinds.header_words import is_same_word
 from polytask.kinds.kind import AnswerValue, IncompleteAnswer
 
 T = TypeVar("T")
@@ -108,7 +111,7 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
 
 
 def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValue | None:
-    """Read the answer of a visit-level or subject-level task; None where it is unknown.
+    """Read the answer of a visit-level or subject-level task; None where it is unknown or the task does not apply.
 
     A visit task is read from `cases[0]` (None at a visit that is not among the task's `visits`). A subject task is
     read from all rows of the subject, no matter which cases are given. A task with landmarks is read from all rows too,
@@ -121,6 +124,8 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValu
     spec = cohort.header.tasks[task]
     if not isinstance(spec, PooledSpec):
         raise TypeError(f"{task} is a voxel task")
+    if does_task_apply(cohort, cases, task) is False:
+        return None
     at_landmark = isinstance(spec, EventTimeSpec) and bool(spec.landmarks)
     if spec.level == "subject" or at_landmark:
         rows: Sequence[Case] = cohort.subjects[cases[0].subject]
@@ -139,6 +144,25 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValu
     if answer is None or not at_landmark:
         return answer
     return count_from_landmark(cohort, task, cases[0], answer)
+
+
+def does_task_apply(cohort: Cohort, cases: Sequence[Case], task: str) -> bool | None:
+    """Whether a task applies to a visit or subject, by the answers in the table; None where these do not say.
+
+    A task without `applies_when` always applies. One that follows a task which does not apply does not apply either.
+    """
+    condition = find_condition(cohort.header.tasks[task])
+    if condition is None:
+        return True
+    other, words = condition
+    if other not in cohort.header.tasks:
+        return None
+    if does_task_apply(cohort, cases, other) is False:
+        return False
+    answer = pooled_value(cohort, cases, other)
+    if not isinstance(answer, int):
+        return None
+    return any(is_same_word(list_answers(cohort.header.tasks[other])[answer], word) for word in words)
 
 
 def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str) -> float | str | None:

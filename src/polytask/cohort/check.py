@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from polytask.cohort.checks.applicable_cells import check_applicable_cells
 from polytask.cohort.checks.class_counts import (
     check_class_counts,
     check_constant_columns,
@@ -35,6 +36,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "far_numbers": check_far_numbers,
     "pairs": check_paired_cells,
     "agreement": check_subject_agreement,
+    "applicable": check_applicable_cells,
     "strata": check_strata_cells,
     "order": check_visit_order,
     "counts": check_class_counts,

@@ -20,6 +20,7 @@ from polytask.cohort.input_specs import (
 from polytask.cohort.strata_columns import StrataColumns
 from polytask.errors import suggest_word
 from polytask.kinds import KINDS
+from polytask.kinds.applicability import list_condition_breaches
 from polytask.kinds.class_words import list_answers
 from polytask.kinds.classification import ClassificationSpec
 from polytask.kinds.dose import DoseSpec
@@ -148,6 +149,9 @@ def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
                     f"{word!r} is both a class and a word of `unknown`: remove it from one of them",
                 )
         yield from ((f"tasks.{name}.{key}", message) for key, message in _list_task_violations(header, task))
+        yield from (
+            (f"tasks.{name}.applies_when", text) for text in list_condition_breaches(name, header.tasks)
+        )
 
 
 def _list_name_violations(header: Header) -> Iterator[tuple[str, str]]:

@@ -115,7 +115,7 @@ def _drop_unused_keys(content: dict[str, Any]) -> dict[str, Any]:
         if not part.get("mirror", True):
             del part["mirror"]
     for part in (*columns, *content["tasks"].values()):
-        for key in ("bounds", "merge", "unknown", "history", "landmarks"):
+        for key in ("bounds", "merge", "unknown", "history", "landmarks", "applies_when"):
             if not part.get(key, True):
                 del part[key]
     return content

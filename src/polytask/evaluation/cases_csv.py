@@ -11,10 +11,12 @@ import numpy as np
 
 from polytask.atomic_files import write_file_atomically
 from polytask.cohort.formula_cells import escape_cells
+from polytask.evaluation.end_to_end import find_applicability
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import PartAnswers
 from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.kinds import find_answer_form
+from polytask.kinds.applicability import NOT_APPLICABLE
 from polytask.tasks.task import PooledTask, Task, expect_pooled_task
 
 CsvCell = str | float
@@ -23,10 +25,12 @@ CsvCell = str | float
 def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> None:
     """Write the columns `TASK.truth`, `TASK.answer`, `TASK.p.CLASS`, `TASK.dice.STRUCTURE`, ….
 
-    The row of an answer about the subject has an empty visit. Unknown and undefined cells are empty.
+    The row of an answer about the subject has an empty visit. Unknown and undefined cells are empty; where a task does
+    not apply, truth and answer say so.
     """
     rows: dict[CaseId, dict[str, CsvCell]] = {}
     for name, task in tasks.items():
+        applies = find_applicability(name, tasks, answers)
         for k, who in enumerate(answers.ids(name)):
             row = rows.setdefault(who, {"subject": who[0], "visit": who[1], "site": answers.sites[who[0]]})
             if name in answers.voxel:
@@ -34,6 +38,10 @@ def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> 
                 cells.pop("n", None)
             else:
                 cells = list_item_cells(expect_pooled_task(task), answers.pooled[name], k)
+                if applies is not None and not applies.answered[k]:
+                    cells["answer"] = NOT_APPLICABLE
+                if applies is not None and applies.truth[k] == 0 and "truth" in cells:
+                    cells["truth"] = NOT_APPLICABLE
             row |= {f"{name}.{column}": value for column, value in cells.items()}
     order = {s: i for i, s in enumerate(answers.sites)}
     columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))

@@ -258,7 +258,7 @@ def evaluate_answers(
         sites=estimate_metrics_by_site(tasks, shown, metrics, resamples, progress),
         skill=skill,
         mean_skill=mean,
-        counts={n: count_evidence(t, answers) for n, t in tasks.items()},
+        counts={n: count_evidence(t, answers, tasks) for n, t in tasks.items()},
         resamples=resamples,
         verdicts=explain_site_effects(site_effects),
         site_effects={n: e.as_dict() for n, e in site_effects.items()},

@@ -40,6 +40,7 @@ class TaskForm(DocumentForm):
     higher: bool
     unit: str
     names: list[str]
+    applies_when: dict[str, list[str]] = {}
 
 
 class LabelCounts(DocumentForm):
@@ -63,6 +64,7 @@ class CountsForm(DocumentForm):
     empty_answer: CountsByName = {}
     missed: CountsByName = {}
     only_predicted: CountsByName = {}
+    not_applicable: int = 0
 
 
 class SiteForm(DocumentForm):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from polytask.evaluation.end_to_end import find_applicability
 from polytask.evaluation.evaluation_result import Estimate, EstimatesByTask
 from polytask.evaluation.measured_metric import MeasuredMetric
 from polytask.evaluation.missed_structures import count_missed_structures
@@ -77,6 +78,11 @@ def describe_task(task: Task) -> dict[str, Any]:
         "higher": task.higher,
         "unit": getattr(task, "unit", ""),
         "names": list(list_class_names(task)),
+        **(
+            {"applies_when": {k: list(v) for k, v in conditions.items()}}
+            if (conditions := getattr(task, "applies_when", {}))
+            else {}
+        ),
     }
 
 
@@ -89,8 +95,11 @@ def list_class_names(task: Task) -> Sequence[str]:
     return ()
 
 
-def count_evidence(task: Task, answers: PartAnswers) -> dict[str, Any]:
-    """Count what the numbers of a task rest on: items, subjects, classes, events, empty masks."""
+def count_evidence(
+    task: Task, answers: PartAnswers, tasks: Mapping[str, Task] | None = None
+) -> dict[str, Any]:
+    """Count what the numbers of a task rest on: items, subjects, classes, events, empty masks, and for a task that
+    follows another one of `tasks` the items to which it does not apply."""
     ids = answers.ids(task.name)
     counts: dict[str, Any] = {"items": len(ids)}
     if task.name in answers.voxel:
@@ -107,6 +116,8 @@ def count_evidence(task: Task, answers: PartAnswers) -> dict[str, Any]:
         items = answers.pooled[task.name]
         judged = np.asarray(items.known.reshape(len(ids), -1).any(1) if ids else [], bool)
         counts |= _count_by_answer_form(task, items)
+    if (applies := find_applicability(task.name, {**(tasks or {}), task.name: task}, answers)) is not None:
+        counts["not_applicable"] = int((applies.truth == 0).sum())
     counts["known"] = int(judged.sum())
     counts["subjects"] = len({i[0] for i, k in zip(ids, judged, strict=True) if k})
     counts["unanswered"] = answers.unanswered.get(task.name, 0)

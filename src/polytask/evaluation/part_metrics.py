@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from polytask.array_types import Indices
+from polytask.evaluation.end_to_end import measure_end_to_end_metrics
 from polytask.evaluation.jackknife import measure_by_jackknife
 from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import MetricCalculator
@@ -40,6 +41,9 @@ def measure_task_metrics(
         measured = average_voxel_cases(table.names, table.values[index], calculator)
     elif index.size and (measure := find_measure(task.kind)):
         measured = measure(task, statistic.answers.pooled[name].take(index), calculator)
+    if index.size and (applies := statistic.applicability.get(name)) is not None:
+        items = statistic.answers.pooled[name].take(index)
+        measured |= measure_end_to_end_metrics(task, items, applies.take(index), calculator)
     whole = statistic.whole[name]
     wanted = [metric for metric in whole if is_metric(metric)]
     measured.setdefault(SKILL_METRIC, measure_skill(task, measured, subjects))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from polytask.array_types import NAN, Indices
+from polytask.evaluation.end_to_end import compute_end_to_end_metrics, find_applicability
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.tasks.task import Task, expect_pooled_task
 
@@ -51,6 +52,8 @@ class PartStatistic:
         self.tables = {
             n: CaseMetricMatrix(c, tasks[n].primary) for n, c in answers.voxel.items() if n in tasks
         }
+        followed = {n: find_applicability(n, self.tasks, answers) for n in self.tasks}
+        self.applicability = {n: applies for n, applies in followed.items() if applies is not None}
         order = {s: i for i, s in enumerate(self.subjects)}
         self.places: dict[str, list[Indices]] = {}
         for name in self.tasks:
@@ -75,6 +78,8 @@ class PartStatistic:
             items = self.answers.pooled[name]
             prediction = {k: v[index] for k, v in items.prediction.items()}
             metrics = expect_pooled_task(task).metrics(prediction, items.value[index], items.known[index])
+            if (applies := self.applicability.get(name)) is not None:
+                metrics |= compute_end_to_end_metrics(task, items.take(index), applies.take(index))
         # The primary metric must be there even for a selection without any item: the skill is read from it.
         metrics = {task.primary: NAN, **metrics}
         return metrics | {SKILL_METRIC: task.skill(metrics)}

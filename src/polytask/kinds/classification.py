@@ -19,6 +19,7 @@ from polytask.kinds.kind import (
     CellParser,
     CellReader,
     PlanFields,
+    PooledFields,
     SkillRule,
     TaskFields,
     TrainNeed,
@@ -34,7 +35,7 @@ class ClassificationSpec(ClassSpec):
     classes: Annotated[list[HeaderText], Field(min_length=2)]
 
 
-class ClassificationFields(TaskFields):
+class ClassificationFields(PooledFields):
     """Fields of a classification task in the plan; `tasks/classification.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes", "drawn_shares": "classes"}
@@ -102,6 +103,7 @@ class ClassificationKind:
         return {
             "kind": self.name,
             "level": task.level,
+            "applies_when": dict(task.applies_when),
             "classes": list(task.classes),
             **fields,
             "constant": round_number(

@@ -18,6 +18,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    PooledFields,
     SkillRule,
     TaskFields,
     TrainNeed,
@@ -34,7 +35,7 @@ class CountSpec(PooledSpec):
     unit: str = ""
 
 
-class CountFields(TaskFields):
+class CountFields(PooledFields):
     """Fields of a count task in the plan; `tasks/count.py` explains them."""
 
     kind: Literal["count"]
@@ -121,6 +122,7 @@ class CountKind:
         return {
             "kind": self.name,
             "level": task.level,
+            "applies_when": dict(task.applies_when),
             "mean": mean,
             "unit": task.unit,
             "deviation": deviation,

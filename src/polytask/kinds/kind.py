@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from polytask.kinds.field_limits import PositiveNumber
 from polytask.kinds.plan_reasons import PlanReasons
@@ -51,6 +51,16 @@ class TaskFields(BaseModel):
     lengths: ClassVar[Mapping[str, str]] = {}
 
     constant: PositiveNumber = 1.0
+
+
+class PooledFields(TaskFields):
+    """The fields of a visit or subject task in `plan.yaml` that every such kind has.
+
+    `applies_when` is that of the header: the task that decides whether this one applies → its classes with which it
+    does; empty for a task that always applies.
+    """
+
+    applies_when: dict[str, list[str]] = Field(default={})
 
 
 @dataclass(frozen=True)

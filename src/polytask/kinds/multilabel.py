@@ -20,6 +20,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    PooledFields,
     SkillRule,
     TaskFields,
     TrainNeed,
@@ -38,7 +39,7 @@ class MultilabelSpec(WordSpec):
     labels: WordList
 
 
-class MultilabelFields(TaskFields):
+class MultilabelFields(PooledFields):
     """Fields of a multilabel task in the plan; `tasks/multilabel.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"frequencies": "labels"}
@@ -153,6 +154,7 @@ class MultilabelKind:
         return {
             "kind": self.name,
             "level": task.level,
+            "applies_when": dict(task.applies_when),
             "labels": list(task.labels),
             "frequencies": frequencies,
             "balanced": balanced,

@@ -21,6 +21,7 @@ from polytask.kinds.kind import (
     CellParser,
     CellReader,
     PlanFields,
+    PooledFields,
     SkillRule,
     TaskFields,
     TrainNeed,
@@ -43,7 +44,7 @@ class OrdinalSpec(ClassSpec):
     order: Annotated[list[HeaderText], Field(min_length=2)]
 
 
-class OrdinalFields(TaskFields):
+class OrdinalFields(PooledFields):
     """Fields of an ordinal task in the plan; `tasks/ordinal.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes", "drawn_shares": "classes"}
@@ -109,6 +110,7 @@ class OrdinalKind:
         return {
             "kind": self.name,
             "level": task.level,
+            "applies_when": dict(task.applies_when),
             "classes": list(task.order),
             **fields,
             "constant": round_number(find_ordinal_constant(fields["frequencies"], fields["balanced"]), 5),

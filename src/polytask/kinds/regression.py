@@ -18,6 +18,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    PooledFields,
     SkillRule,
     TaskFields,
     TrainNeed,
@@ -35,7 +36,7 @@ class RegressionSpec(PooledSpec):
     bounds: bool = False
 
 
-class RegressionFields(TaskFields):
+class RegressionFields(PooledFields):
     """Fields of a regression task in the plan; `tasks/regression.py` explains them."""
 
     kind: Literal["regression"]
@@ -109,6 +110,7 @@ class RegressionKind:
         return {
             "kind": self.name,
             "level": task.level,
+            "applies_when": dict(task.applies_when),
             "mean": mean,
             "sd": sd,
             "unit": task.unit,

@@ -29,6 +29,7 @@ from polytask.kinds.kind import (
     IncompleteAnswer,
     MissingInTrain,
     PlanFields,
+    PooledFields,
     SkillRule,
     TaskFields,
     TrainNeed,
@@ -57,7 +58,7 @@ class SurvivalSpec(EventTimeSpec):
     landmarks: list[HeaderText] = Field(default=[])
 
 
-class SurvivalFields(TaskFields):
+class SurvivalFields(PooledFields):
     """Fields of a survival task in the plan; `tasks/survival.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"hazards": "bins"}
@@ -180,6 +181,7 @@ class SurvivalKind:
         return {
             "kind": self.name,
             "level": task.level,
+            "applies_when": dict(task.applies_when),
             "loss": "cox",
             "unit": task.unit,
             "horizons": horizons,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from polytask.kinds.header_words import HeaderText, StrictModel
+from polytask.kinds.header_words import HeaderName, HeaderText, StrictModel
 
 WordList = Annotated[list[HeaderText], Field(min_length=1)]
 
@@ -87,11 +87,13 @@ class PooledSpec(TaskSpec):
     """A task with an answer per visit or per subject; `visits` are those whose cells are read.
 
     With `history` the answer at a visit rests on that visit and all earlier ones, never on a later one.
+    `applies_when: {diagnosis: [malignant]}`: there is an answer only where another task has one of these classes.
     """
 
     level: Literal["visit", "subject"] = "visit"
     visits: WordList | None = None
     history: bool = False
+    applies_when: dict[HeaderName, WordList] = Field(default={})
 
     @property
     def reads_history(self) -> bool:

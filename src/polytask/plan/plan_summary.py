@@ -9,6 +9,7 @@ from typing import Any
 
 from polytask.cohort.splits import Splits
 from polytask.kinds import KINDS
+from polytask.kinds.applicability import describe_condition
 from polytask.kinds.plan_reasons import format_sizes
 from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
 from polytask.plan.roi_plan import compute_crop_size
@@ -163,6 +164,11 @@ def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
         fields = fold.tasks[name]
         kind = KINDS[fields["kind"]]
         words = fold.why.get(f"tasks.{name}.{kind.summary_field}", "")
+        words += (
+            f"; applies where {condition}"
+            if (condition := describe_condition(fields.get("applies_when", {})))
+            else ""
+        )
         rows.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
     return rows
 

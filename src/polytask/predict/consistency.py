@@ -83,10 +83,17 @@ def find_task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> s
         return f"other {field} than in the header"
     if isinstance(spec, of.MaskSpec) and bool(fields.get("exclusive")) != spec.exclusive:
         return "`exclusive` differs from the header"
+    if isinstance(spec, of.PooledSpec) and list_conditions(fields) != list_conditions(vars(spec)):
+        return "`applies_when` differs from the header"
     bins = list(fields.get("bins", []))
     if any(b <= a for a, b in pairwise(bins)):
         return "bins: expected increasing edges"
     return ""
+
+
+def list_conditions(fields: Mapping[str, Any]) -> dict[str, list[str]]:
+    """List when a task applies, see `TaskSpec`; models of earlier versions say nothing, and all their tasks apply."""
+    return {task: list(words) for task, words in fields.get("applies_when", {}).items()}
 
 
 def find_member_problem(plan: Plan, header: Header, entry: Any, first: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from polytask.kinds.applicability import NOT_APPLICABLE, describe_condition
 from polytask.predict.decision_columns import describe_decisions
 from polytask.training.decisions import Decisions
 
@@ -30,7 +31,7 @@ def make_model_card(model: Mapping[str, Any]) -> str:
         "",
         "## Answers",
         "",
-        *(f"- `{n}`: {t['kind']}, one per {t['level']}" for n, t in members[0]["tasks"].items()),
+        *(_format_task_line(n, t) for n, t in members[0]["tasks"].items()),
         "",
         "## Run it",
         "",
@@ -65,6 +66,12 @@ def _format_input_line(name: str, spec: Mapping[str, Any]) -> str:
         else ""
     )
     return f"- table `{name}`: " + ", ".join(columns[:MAX_CARD_COLUMNS]) + more
+
+
+def _format_task_line(name: str, fields: Mapping[str, Any]) -> str:
+    condition = describe_condition(fields.get("applies_when", {}))
+    given = f"; {NOT_APPLICABLE} unless {condition}, its probabilities are given that" if condition else ""
+    return f"- `{name}`: {fields['kind']}, one per {fields['level']}{given}"
 
 
 def _format_decision_lines(member: Mapping[str, Any]) -> list[str]:

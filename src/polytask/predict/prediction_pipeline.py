@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
+from polytask.predict.applicable_answers import describe_conditions
 from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.image_checks import refuse_unfamiliar_images
 from polytask.predict.input_preflight import ensure_inputs_readable
@@ -115,7 +116,7 @@ def predict_cases(
     notes = [
         line for what, missing in rows.items() for line in describe_missing_inputs(predictor, missing, what)
     ]
-    notes += describe_undefined_horizons(predictor)
+    notes += [*describe_undefined_horizons(predictor), *describe_conditions(predictor.tasks)]
     return PredictionSummary(
         out,
         total,

@@ -13,6 +13,7 @@ from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.formula_cells import escape_cells
 from polytask.errors import PolytaskError
 from polytask.images.safe_files import write_atomically
+from polytask.predict.applicable_answers import mark_not_applicable
 from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.decision_columns import make_decision_columns
 from polytask.predict.missing_inputs import format_missing_inputs
@@ -72,6 +73,8 @@ def write_predictions(
         rows_by_case.setdefault((answer.subject, answer.visit), {}).update(row)
         if on_answer:
             on_answer(answer)
+    # Only here: the answer that decides may be about the subject, and promises may have calibrated it.
+    mark_not_applicable(rows_by_case, predictor.tasks)
     rows = list(rows_by_case.values())
     columns = list(dict.fromkeys(c for row in rows for c in row))
     with write_atomically(out / PREDICTIONS_TABLE) as stream:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from polytask.evaluation.end_to_end import Applicability
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form, find_voxel_kind
+from polytask.kinds.applicability import NOT_APPLICABLE
 from polytask.report.metric_tables import format_number
 from polytask.report.report_material import ReportMaterial
 from polytask.tasks.task import PooledTask, Task
@@ -118,6 +120,17 @@ def write_pooled_line(
     truth = names.word(task.name, words[int(value)]) if known else NOT_KNOWN
     right = words[int(value)] == answer if known else None
     return AnswerLine(question, names.word(task.name, answer), probabilities, truth, right)
+
+
+def write_applicable_line(line: AnswerLine, applies: Applicability, index: int) -> AnswerLine:
+    """Write in a line of item `index` that the task does not apply, by the answer or by the truth."""
+    answered, truth = bool(applies.answered[index]), int(applies.truth[index])
+    if not answered:
+        given = f"if it applied: {line.answer}" + (f" ({line.more})" if line.more else "")
+        line = replace(line, answer=NOT_APPLICABLE, more=given, right=None if truth < 0 else truth == 0)
+    if truth == 0:
+        line = replace(line, truth=NOT_APPLICABLE, right=not answered)
+    return line
 
 
 def _write_survival_line(question: str, task: Any, items: PooledAnswers, index: int) -> AnswerLine:

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from polytask.array_types import NAN
+from polytask.evaluation.end_to_end import END_TO_END
 from polytask.evaluation.evaluation_result import Estimate
 from polytask.kinds import find_answer_form
 from polytask.kinds.kind import AnswerForm
@@ -161,7 +162,7 @@ def build_detail_tables(material: ReportMaterial, name: str) -> list[ReportTable
         )
     ]
     grid: dict[str, dict[str, str]] = {}
-    for metric in (m for m in metrics if "." in m):
+    for metric in (m for m in metrics if "." in m and not m.endswith(f".{END_TO_END}")):
         row, column = split_metric_name(metric, task["names"])
         grid.setdefault(row, {})[column] = metric
     if grid:
@@ -292,6 +293,8 @@ def describe_known_counts(
         empty = [f"{names.word(name, s)} {n}" for s, n in counts.get(key, {}).items() if n]
         if empty:
             parts.append(f"{what} in {', '.join(empty)}")
+    if counts.get("not_applicable"):
+        parts.append(f"not applicable to {counts['not_applicable']}")
     if counts["unanswered"]:
         parts.append(f"{counts['unanswered']} known answers without a prediction")
     return "; ".join(parts)

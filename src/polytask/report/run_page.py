@@ -16,6 +16,7 @@ from polytask.report import (
     training_plots,
 )
 from polytask.report.characteristics import build_table_one
+from polytask.report.end_to_end_table import build_end_to_end_tables
 from polytask.report.hidden_input_table import build_hidden_inputs_table, describe_needed_inputs
 from polytask.report.pictures_by_form import PICTURES_BY_ANSWER_FORM, build_extra_tables
 from polytask.report.reference_tables import build_reference_tables
@@ -46,6 +47,7 @@ def render_run_page(material: ReportMaterial) -> str:
             "known": metric_tables.describe_known_counts(evaluation.counts[name], name, material.names),
             "tables": [
                 *metric_tables.build_detail_tables(material, name),
+                *build_end_to_end_tables(material, name),
                 *build_extra_tables(material, name),
                 *build_reference_tables(evaluation, name),
             ],

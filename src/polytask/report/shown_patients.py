@@ -10,10 +10,16 @@ import numpy as np
 from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case
 from polytask.cohort.header import MaskSpec
+from polytask.evaluation.end_to_end import find_applicability
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.voxel_truth import VoxelTruth
 from polytask.inference.pooled_answers import CaseId
-from polytask.report.answer_lines import AnswerLine, write_pooled_line, write_voxel_lines
+from polytask.report.answer_lines import (
+    AnswerLine,
+    write_applicable_line,
+    write_pooled_line,
+    write_voxel_lines,
+)
 from polytask.report.drawing import LegendEntry, Picture, pick_palette_color
 from polytask.report.overlay_plots import (
     StructurePair,
@@ -69,7 +75,10 @@ def build_patient(material: ReportMaterial, subject: str) -> ShownPatient:
         elif name in material.answers.pooled:
             items = material.answers.pooled[name]
             places = [k for k, (s, _) in enumerate(items.ids) if s == subject]
-            lines += [write_pooled_line(material, expect_pooled_task(task), items, k) for k in places]
+            own = [write_pooled_line(material, expect_pooled_task(task), items, k) for k in places]
+            if (applies := find_applicability(name, material.tasks, material.answers)) is not None:
+                own = [write_applicable_line(x, applies, k) for x, k in zip(own, places, strict=True)]
+            lines += own
     pictures, keys = _make_patient_pictures(material, subject)
     return ShownPatient(subject, pictures, keys, lines)
 

@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polytask.cohort.cell_values import column_value, image_paths, pooled_value, slide_path, voxel_source
+from polytask.cohort.cell_values import (
+    column_value,
+    does_task_apply,
+    image_paths,
+    pooled_value,
+    slide_path,
+    voxel_source,
+)
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import Task, VoxelSpec
 from polytask.kinds import find_answer_form, find_voxel_kind
+from polytask.kinds.applicability import NOT_APPLICABLE
 from polytask.kinds.class_words import list_answers as words_of
 from polytask.report.metric_tables import ReportTable, TableCell
 from polytask.report.report_material import ReportMaterial
@@ -130,7 +138,11 @@ def _build_known_answers_cell(material: ReportMaterial, name: str, subjects: Seq
     values = [v for v in (pooled_value(cohort, c, name) for c in of) if v is not None]
     what = "subject" if spec.level == "subject" else "visit" if cohort.header.visits else "case"
     unit = pluralize_count(len(values), what).split()[1]
-    return TableCell(str(len(values)), unit, _describe_known_values(material, name, spec, values))
+    outside = sum(does_task_apply(cohort, c, name) is False for c in of)
+    described = _describe_known_values(material, name, spec, values)
+    if outside:
+        described = ", ".join(filter(None, [described, f"{NOT_APPLICABLE} {outside}"]))
+    return TableCell(str(len(values)), unit, described)
 
 
 def _describe_known_values(material: ReportMaterial, name: str, spec: Task, values: Sequence[object]) -> str:

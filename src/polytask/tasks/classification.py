@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from polytask.tasks.confusion import (
 )
 from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head, weigh_classes
 from polytask.tasks.ranking import compute_auc
-from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 
 def compute_item_cross_entropy(output: Tensor, value: Tensor) -> Tensor:
@@ -52,6 +52,7 @@ class Classification:
     balanced: bool = False
     drawn_shares: tuple[float, ...] = ()
     constant: float = 1.0
+    applies_when: Conditions = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from polytask.array_types import NAN
 from polytask.kinds.count import compute_deviance
 from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
-from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 MAX_LOG_RATIO = 5.0
 """Up to exp(5) ≈ 148 times the training mean the expected count is exp(output); beyond, it grows as a straight line."""
@@ -41,6 +41,7 @@ class Count:
     unit: str = ""
     deviation: float = 1.0
     constant: float = 1.0
+    applies_when: Conditions = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +31,7 @@ from polytask.tasks.heads_and_losses import (
 )
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.target import Target
-from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 
 class LabelCriterion(nn.Module):
@@ -85,6 +85,7 @@ class Multilabel:
     frequencies: tuple[float, ...] = ()
     balanced: bool = False
     constant: float = 1.0
+    applies_when: Conditions = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:

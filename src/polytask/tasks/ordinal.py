@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from polytask.kinds.ordinal import find_median_grades
 from polytask.tasks.confusion import build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
 from polytask.tasks.heads_and_losses import CumulativeHead, ItemCriterion, weigh_classes
 from polytask.tasks.ranking import compute_auc
-from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 MIN_THRESHOLD_GAP = 1e-6
 """Smallest distance of two neighboring log-odds in the loss, so that its logarithm stays finite."""
@@ -68,6 +68,7 @@ class Ordinal:
     balanced: bool = False
     drawn_shares: tuple[float, ...] = ()
     constant: float = 1.0
+    applies_when: Conditions = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from polytask.array_types import NAN
 from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
-from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 
 def _bound_rounding_error(x: npt.NDArray[np.float64]) -> float:
@@ -45,6 +45,7 @@ class Regression:
     unit: str = ""
     deviation: float = 1.0
     constant: float = 1.0
+    applies_when: Conditions = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:

@@ -17,7 +17,7 @@ from polytask.tasks.cox_criterion import CoxCriterion
 from polytask.tasks.hazard_criterion import HazardCriterion, compute_expected_time, interpolate_survival
 from polytask.tasks.heads_and_losses import ScoreHead, make_linear_head
 from polytask.tasks.survival_metrics import compute_concordance, compute_horizon_auc, compute_horizon_brier
-from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 MAX_RISK_SCORE = 50.0
 """Log hazard ratios are limited to ± this before the exponential, so that it cannot overflow."""
@@ -55,6 +55,7 @@ class Survival:
     baseline: TimeCurve = field(default_factory=dict)
     landmarks: Mapping[str, TimeCurve] = field(default_factory=dict)
     constant: float = 1.0
+    applies_when: Conditions = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:

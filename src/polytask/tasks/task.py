@@ -23,6 +23,8 @@ survival: `risk [N]` (log hazard ratio or minus expected time), `p [N, horizons]
 segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *space]` · dose: `value [N, *space]`.
 """
 Arrays = dict[str, npt.NDArray[Any]]
+Conditions = Mapping[str, tuple[str, ...]]
+"""The task that decides whether another one applies → its classes with which it does; empty: it always applies."""
 PATCH_KEY_PREFIXES = ("patches.", "places.", "slices.")
 """Prefixes of keys that a network adds to a prediction and whose length differs from case to case: the attention on the
 patches of a slide `[N, P]` (`[N, V, P]` for a subject task) and their positions, and that on the slices of a volume.

@@ -87,8 +87,9 @@ def plan_hash(plan: Plan, fold: int) -> str:
             fields.pop("drawn_shares", None)
         if form == "grade" and not fields.get("balanced"):
             fields.pop("balanced", None)
-        if not fields.get("landmarks"):
-            fields.pop("landmarks", None)
+        for key in ("landmarks", "applies_when"):
+            if not fields.get(key):
+                fields.pop(key, None)
     # Under the former names, so that runs and bundles of earlier versions keep their hash.
     hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(fold_values)]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()

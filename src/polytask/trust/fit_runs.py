@@ -13,6 +13,7 @@ from polytask.evaluation.cohort_check import ensure_cohort_unchanged
 from polytask.evaluation.run_comparison import EvaluatedRun
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
+from polytask.kinds.applicability import describe_condition
 from polytask.predict.load_runs import load_runs
 from polytask.trust.answer_forms import FORMS
 from polytask.trust.conformal import find_worst_case_coverage
@@ -45,6 +46,7 @@ class RunsTrust:
         words: task → its classes or labels; empty for numbers.
         without: task → why nothing is promised.
         tta: whether the answers are means over mirror images.
+        given: task that follows another → when it applies; its sets hold the truth of these cases.
     """
 
     level: float
@@ -53,6 +55,7 @@ class RunsTrust:
     words: dict[str, tuple[str, ...]]
     without: dict[str, str] = field(default_factory=dict)
     tta: bool = False
+    given: dict[str, str] = field(default_factory=dict)
 
     def count_known(self, task: str) -> list[int]:
         """Count the known answers of each member."""
@@ -117,7 +120,10 @@ def fit_runs(
             continue
         tasks[name] = tuple(fit_task(form, name, own, 1 - level, seed) for own in answers)
         words[name] = tuple(getattr(task, "classes", getattr(task, "labels", ())))
-    return RunsTrust(level, members, tasks, words, without, runs[0].evaluation.tta)
+    # Only known answers are fitted on, and a task that follows another is known only where it applies.
+    given = {n: describe_condition(getattr(described[n], "applies_when", {})) for n in tasks}
+    tta = runs[0].evaluation.tta
+    return RunsTrust(level, members, tasks, words, without, tta, {n: g for n, g in given.items() if g})
 
 
 def refuse_shared_subjects(by_fold: Mapping[int, Sequence[EvaluatedRun]]) -> None:

@@ -32,6 +32,7 @@ def describe_trust(trust: RunsTrust) -> dict[str, Any]:
             },
             "without": trust.without,
             "tta": trust.tta,
+            "given": trust.given,
         }
     )
     return content | {SEAL_KEY: compute_seal(content)}
@@ -61,7 +62,8 @@ def parse_trust(content: Mapping[str, Any], place: Path) -> RunsTrust:
         }
         words = {str(name): tuple(entry["words"]) for name, entry in content["tasks"].items()}
         level, without, tta = float(content["level"]), dict(content["without"]), bool(content["tta"])
-        return RunsTrust(level, members, tasks, words, without, tta)
+        # Files of earlier versions do not say it: their tasks always applied.
+        return RunsTrust(level, members, tasks, words, without, tta, dict(content.get("given", {})))
 
 
 def _describe_task(own: TaskTrust) -> dict[str, Any]:

@@ -16,6 +16,9 @@ def list_trust_remarks(fitted: RunsTrust) -> list[str]:
     ]
     for name, members in fitted.tasks.items():
         remarks += list_task_remarks(fitted, name, members)
+    remarks += [
+        f"{name}: on the cases to which it applies only: {given}" for name, given in fitted.given.items()
+    ]
     return remarks + [f"{name}: {why}" for name, why in fitted.without.items()]
 
 

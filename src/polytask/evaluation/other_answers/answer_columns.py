@@ -80,6 +80,9 @@ def _split_task_name(column: str, tasks: Mapping[str, Task]) -> tuple[str | None
 
 
 def _is_non_answer(suffix: str, task: Task) -> bool:
+    # The column of a time says only where the task is not applicable.
+    if not suffix and find_answer_form(task.kind) == "time" and getattr(task, "applies_when", {}):
+        return True
     # A label or structure may be called like a suffix, for instance `low`: then the column is an answer.
     named = find_answer_form(task.kind) in ("labels", "masks") and suffix in list_class_names(task)
     return not named and (suffix in TRUST_SUFFIXES or suffix.startswith(NON_ANSWER_SUFFIXES))

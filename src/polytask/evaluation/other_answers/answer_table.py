@@ -12,6 +12,7 @@ from polytask.cohort.text_table import TextRow, read_text_table
 from polytask.errors import PolytaskError
 from polytask.evaluation.other_answers.answer_columns import TaskAnswerColumns, assign_columns
 from polytask.inference.pooled_answers import CaseId
+from polytask.kinds.applicability import NOT_APPLICABLE
 from polytask.kinds.class_words import read_class
 from polytask.tasks.task import Task
 
@@ -66,11 +67,15 @@ def _translate_class_words(
     rows: tuple[TextRow, ...], columns: Mapping[str, TaskAnswerColumns], header: Header
 ) -> tuple[TextRow, ...]:
     """Return the rows with classes as the header reads them: its `merge` and `unknown` hold for other people's words
-    too."""
+    too. Where a task is not applicable, nothing is answered."""
+    answered = [c.answer for c in columns.values() if c.answer]
     read = {c.answer: header.tasks[name] for name, c in columns.items() if c.answer and name in header.tasks}
     merged = []
     for row in rows:
-        changed = {c: read_class(task, row.cells[c]) for c, task in read.items() if c in row.cells}
+        cells = {
+            c: "" if row.cells[c] == NOT_APPLICABLE else row.cells[c] for c in answered if c in row.cells
+        }
+        changed = {c: read_class(read.get(c), cell) for c, cell in cells.items()}
         merged.append(TextRow(row.line, {**row.cells, **changed}))
     return tuple(merged)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from polytask.cohort.cell_values import does_task_apply
 from polytask.cohort.header import EventTimeSpec, MaskSpec, PooledSpec, VoxelSpec
 from polytask.kinds import find_pooled_kind, find_voxel_kind
+from polytask.kinds.applicability import describe_condition
 from polytask.kinds.kind import MissingInTrain, TrainVoxels
 from polytask.kinds.landmarks import decide_landmarks
 from polytask.kinds.plan_reasons import PlanReasons
@@ -26,6 +28,7 @@ def plan_task(basis: FoldFacts, name: str, why: PlanReasons) -> dict[str, Any]:
             return find_voxel_kind(task.kind).decide_fields(task, gather_train_voxels(basis, name, task), why)
         assert isinstance(task, PooledSpec)
         kind = find_pooled_kind(task.kind)
+        explain_condition(basis, name, task, why)
         if not isinstance(task, EventTimeSpec) or not task.landmarks:
             return kind.decide_fields(task, basis.values(name), why)
         # Before the other fields: where nobody is at risk this says at which landmark.
@@ -34,6 +37,17 @@ def plan_task(basis: FoldFacts, name: str, why: PlanReasons) -> dict[str, Any]:
         return {**kind.decide_fields(task, basis.values(name), why), "landmarks": curves}
     except MissingInTrain as lack:
         raise basis.missing(name, str(lack)) from None
+
+
+def explain_condition(basis: FoldFacts, name: str, task: PooledSpec, why: PlanReasons) -> None:
+    """Give the reason of `applies_when`, with the number of training items that the task does not apply to: their
+    answers are not missing."""
+    if task.applies_when:
+        applies = [does_task_apply(basis.cohort, cases, name) for cases in basis.items(task.level)]
+        why["applies_when"] = (
+            f"as in the header: {describe_condition(task.applies_when)}; of {len(applies)} {task.level}s in train it "
+            f"applies to {applies.count(True)} and does not to {applies.count(False)}, whose answers are not missing"
+        )
 
 
 def gather_train_voxels(basis: FoldFacts, name: str, task: VoxelSpec) -> TrainVoxels:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from polytask.model.building_blocks import no_cut
 from polytask.model.network import Network
 from polytask.model.order.channel import ChannelLink
 from polytask.model.order.monte_carlo import KEPT_SHARE, ChannelDropout
@@ -82,6 +83,39 @@ def test_one_second_network_serves_the_tasks_that_read_the_same_maps() -> None:
     private = cascade(second_network="")
     assert private.seconds.names() == ["grade scan", "type scan"], "as plans without the value have it"
     assert not any(role == JOINT for name, role in private.roles().items() if name.startswith("seconds."))
+
+
+def test_a_second_network_per_map_serves_all_tasks_that_read_the_map() -> None:
+    tasks = {
+        name: task for name, task in tasks_of("all").items() if name in ("mask", "dose", "grade", "type")
+    }
+    after = {"grade": ["mask", "dose"], "type": ["mask"]}
+    network = network_of(
+        tasks, 2, **{**CASCADE, "after": after, "second_network": "map", "uncertainty": "variance"}
+    ).eval()
+    assert sorted(network.seconds.names()) == ["dose scan", "mask scan"]
+    roles = network.roles()
+    assert {roles[name] for name in roles if name.startswith("seconds.members.@mask scan.")} == {JOINT}
+    assert {roles[name] for name in roles if name.startswith("seconds.members.@dose scan.")} == {
+        "private:grade"
+    }
+    read, pyramids = [], {}
+    for name, module in network.seconds.items():
+        module.register_forward_hook(lambda module, given, made, name=name: pyramids.update({name: made}))
+        module.register_forward_pre_hook(lambda module, given: read.append(len(given[1])))
+    seen = network.run_view(
+        "scan",
+        torch.randn(2, *inputs_of(2).whole["scan"].shape[2:]),
+        ["mask", "dose"],
+        ["grade", "type"],
+        None,
+        no_cut,
+    )
+    assert read == [1, 1], "each network runs once, and reads one map"
+    for level, maps in enumerate(seen.pyramids["grade"]):
+        mean = (pyramids["mask scan"][level] + pyramids["dose scan"][level]) / 2
+        torch.testing.assert_close(maps, mean)
+    assert torch.equal(seen.pyramids["type"][-1], pyramids["mask scan"][-1])
 
 
 def test_passes_differ_in_training_and_are_fixed_in_prediction() -> None:

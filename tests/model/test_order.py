@@ -63,6 +63,11 @@ CHAINS: dict[str, dict[str, Any]] = {
         "link": {"grade": "channel", "response": "channel"},
         "second_network": "shared",
     },
+    "a second network per map": {
+        "after": {"grade": ["mask", "dose"], "response": ["dose"], "type": ["mask"]},
+        "link": {"grade": "channel", "response": "channel", "type": "channel"},
+        "second_network": "map",
+    },
     "passes into a second network": {
         "after": {"grade": ["mask"], "type": ["mask"]},
         "link": {"grade": "channel", "type": "channel"},

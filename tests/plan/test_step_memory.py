@@ -72,6 +72,21 @@ def test_tasks_that_read_one_map_through_a_shared_network_count_it_once_and_its_
     assert find_view_readers(both, "scan", chain.model_copy(update=changes), "patch").repeats == 0
 
 
+def test_a_second_network_per_map_is_counted_once_for_all_its_readers() -> None:
+    masks = {**MASKS, "organ": {**MASKS["tumour"]}}
+    every = {**masks, **GRADE, "state": {"kind": "classification", "classes": ["no", "yes"]}}
+    after = {"grade": ["tumour", "organ"], "state": ["tumour"]}
+    chain = ModelPlan(after=after, link={"grade": "channel", "state": "channel"})
+    by_set, by_map = (
+        find_view_readers(
+            header(tasks=every), "scan", chain.model_copy(update={"second_network": value}), "whole"
+        )
+        for value in ("shared", "map")
+    )
+    assert (by_set.seconds, by_set.averaged) == ((2, 1), 0)
+    assert (by_map.seconds, by_map.averaged) == ((1, 1), 1)
+
+
 def test_a_chain_and_its_passes_are_in_the_announced_time() -> None:
     world = cohort_of(header(tasks={**MASKS, **GRADE}), graded(12))
     found = prints([(32, 32, 32)] * 12, [(1.0, 1.0, 1.0)] * 12)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from polytask.model.order.answer_maps import make_handed_down_map
+from polytask.model.order.channel import average_pyramids
 from polytask.model.source_encoders import LateView, TaskOutput
 from polytask.model.task_branches import Token
 
@@ -68,9 +69,9 @@ def answer_late_tasks(network: Network, view: LateView, answers: VisitAnswers) -
     for task in (t for t in network.order if t in network.late and network.spec.voxel_image[t] == image):
         pyramid = view.pyramids.get(task)
         if pyramid is None:
-            name, upstream = chain.second_networks[task, image]
-            pyramid = network.seconds[name](x, [maps[up] for up in upstream])
-            pyramid = network.apply_tables(task, image, pyramid, view.condition, {})
+            second = chain.second_networks[task, image]
+            read = [network.seconds[name](x, [maps[up] for up in upstream]) for name, upstream in second]
+            pyramid = network.apply_tables(task, image, average_pyramids(read), view.condition, {})
         if task in network.modulations:
             ups = chain.conditioning_tasks[task]
             own, known = [answers.outputs[up] for up in ups], [answers.known[up] for up in ups]

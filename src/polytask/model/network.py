@@ -29,6 +29,7 @@ from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import order_tasks
 from polytask.model.order.answer_maps import make_handed_down_map
 from polytask.model.order.chain import Chain
+from polytask.model.order.channel import average_pyramids
 from polytask.model.order.logits import make_coarse_logits
 from polytask.model.readable_visits import find_partly_read_slots, find_unread_slots, find_visit_slots
 from polytask.model.roles import ParameterRoles
@@ -244,11 +245,12 @@ class Network(nn.Module):
         for task in self.order:
             second, mine = self.chain.second_networks.get((task, image)), rows.get(task)
             if second is not None and task in (*now, *pooled):
-                network, upstream = second
-                if network not in seconds:
-                    handed_down = [take_rows(maps[u], mine) for u in upstream]
-                    seconds[network] = self.seconds[network](take_rows(x, mine), handed_down)
-                pyramids[task] = self.apply_tables(task, image, seconds[network], condition, rows)
+                for network, upstream in second:
+                    if network not in seconds:
+                        handed_down = [take_rows(maps[u], mine) for u in upstream]
+                        seconds[network] = self.seconds[network](take_rows(x, mine), handed_down)
+                read = average_pyramids([seconds[network] for network, _ in second])
+                pyramids[task] = self.apply_tables(task, image, read, condition, rows)
                 if task in now:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in handing:

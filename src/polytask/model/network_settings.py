@@ -29,7 +29,8 @@ class NetworkSpec:
         source_dropout: share of samples of which one source is hidden in training.
         after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
         second_level: "" = class answers are sources; `private` or `shared`: they join the sources in a second level.
-        second_network: "" = a second network for each task that reads maps; `shared` by those that read the same ones.
+        second_network: "" = a second network for each task that reads maps; `shared` by those that read the same ones;
+            `map` = one for each map, of which a task that reads several takes the mean.
         uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
         passes: Monte-Carlo passes from which an upstream map comes; 0 = from one, with all channels.
         stop_gradient: whether the loss of a task stops at the upstream answer.

@@ -47,8 +47,9 @@ class ModelPlan(BaseModel):
     passes: int | None = None
     """Number of Monte-Carlo passes through the decoder of a map that is read, from which it and its uncertainty come;
     null = one, with all channels."""
-    second_network: Literal["shared"] | None = None
-    """Whether tasks that read the same maps through a second network (`channel`) share it; null = one for each task."""
+    second_network: Literal["shared", "map"] | None = None
+    """Which second networks (`channel`) there are: null = one for each task that reads maps, `shared` = one for all
+    that read the same maps, `map` = one for each map, of which a task that reads several takes the mean."""
     stop_gradient: bool = False
     """Whether the gradient of a downstream loss stops at the upstream answer."""
     decoder: Literal["private", "shared", "attention", "mtan", "padnet"] = "private"

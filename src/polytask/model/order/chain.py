@@ -20,6 +20,9 @@ from polytask.task_chains import find_upstream_tasks
 from polytask.tasks.task import Task
 from polytask.tasks.task_registry import find_task_form
 
+SecondNetwork = tuple[str, list[str]]
+"""The name of a second network, and the upstream tasks whose maps it reads."""
+
 
 class Chain:
     """The links of all tasks of a network, by task.
@@ -91,10 +94,14 @@ class Chain:
         }
         """(task, image) → the upstream tasks on the image that the task reads through a second network."""
         self.second_networks = self._assign_second_networks()
-        """(task, image) → the second network that the task reads there, by its name, `TASK IMAGE` with its first
-        reader, and the upstream tasks whose maps that network reads."""
-        names = [name for name, _ in self.second_networks.values()]
-        self.joined = [t for (t, _), (name, _) in self.second_networks.items() if names.count(name) > 1]
+        """(task, image) → the second networks that the task reads there: the name of each, `TASK IMAGE` with its first
+        reader or `UPSTREAM IMAGE`, and the upstream tasks whose maps that network reads."""
+        names = [name for read in self.second_networks.values() for name, _ in read]
+        self.joined = [
+            task
+            for (task, _), read in self.second_networks.items()
+            if any(names.count(name) > 1 for name, _ in read)
+        ]
         """Tasks that share a second network with others."""
         self.read_maps = {
             task: [up for up in spec.after.get(task, ()) if up in self.upstream] for task in tasks
@@ -153,23 +160,29 @@ class Chain:
         return [t for t in on_image if t in upstream]
 
     def seconds(self) -> dict[str, nn.Module]:
-        """Make the second networks: one for each task that reads maps, or one for all that read the same maps."""
-        return {
-            name: ChannelLink(sum(map(self._count_upstream_planes, ups)), self.spec.images[image])
-            for (_, image), (name, ups) in self.second_networks.items()
-        }
+        """Make the second networks: one for each task that reads maps, one for all that read the same maps, or one for
+        each map that is read."""
+        made: dict[str, nn.Module] = {}
+        for (_, image), read in self.second_networks.items():
+            for name, ups in read:
+                if name not in made:
+                    planes = sum(map(self._count_upstream_planes, ups))
+                    made[name] = ChannelLink(planes, self.spec.images[image])
+        return made
 
     def list_second_readers(self, name: str) -> list[str]:
         """List the tasks that read a second network."""
-        return [task for (task, _), (own, _) in self.second_networks.items() if own == name]
+        return [task for (task, _), read in self.second_networks.items() if name in dict(read)]
 
-    def _assign_second_networks(self) -> dict[tuple[str, str], tuple[str, list[str]]]:
-        assigned: dict[tuple[str, str], tuple[str, list[str]]] = {}
-        first: dict[object, tuple[str, list[str]]] = {}
+    def _assign_second_networks(self) -> dict[tuple[str, str], list[SecondNetwork]]:
+        assigned: dict[tuple[str, str], list[SecondNetwork]] = {}
+        first: dict[object, SecondNetwork] = {}
         for (task, image), ups in self.mapped_tasks.items():
-            if ups:
+            if ups and self.spec.second_network == "map":
+                assigned[task, image] = [(f"{up} {image}", [up]) for up in ups]
+            elif ups:
                 alike = (image, frozenset(ups)) if self.spec.second_network == "shared" else (image, task)
-                assigned[task, image] = first.setdefault(alike, (f"{task} {image}", ups))
+                assigned[task, image] = [first.setdefault(alike, (f"{task} {image}", ups))]
         return assigned
 
     def gates(self) -> dict[str, nn.Module]:

@@ -23,3 +23,10 @@ class ChannelLink(nn.Module):
         joined = torch.cat([image, *[m.to(image.dtype) for m in maps]], 1)
         pyramid: list[Tensor] = self.encoder(joined)
         return pyramid
+
+
+def average_pyramids(pyramids: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Average pyramids of equal shapes level by level; of a single one nothing is copied."""
+    if len(pyramids) == 1:
+        return list(pyramids[0])
+    return [torch.stack(level).mean(0) for level in zip(*pyramids, strict=True)]

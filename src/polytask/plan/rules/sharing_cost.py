@@ -66,6 +66,7 @@ def count_view_bytes(topology: Topology, size: Sequence[int], readers: ViewReade
     maps, widths = topology.maps(size), topology.widths
     for planes in readers.seconds:
         kept += count_kept_bytes(replace(topology, planes=topology.planes + planes), size, 0, precision)
+    kept += number * readers.averaged * sum(v * w for v, w in zip(maps, widths, strict=True))
     # Of changed maps a decoder keeps the deepest; the others it joins with its own at once.
     kept += number * readers.copied * maps[-1] * widths[-1]
     kept += FLOAT32_BYTES * prod(size) * sum(readers.handed)

@@ -52,6 +52,7 @@ class ViewReaders:
             messages.
         masks: number of structures whose losses keep maps of this view; a task without structures counts as one.
         seconds: for each second network, the planes of answers that it reads beside the image.
+        averaged: number of tasks that read the mean of several second networks.
         copied: number of tasks whose decoder reads changed copies of the maps: without some channels in passes, or
             scaled and shifted by an answer.
         repeats: number of further passes through decoders, without a gradient.
@@ -72,6 +73,7 @@ class ViewReaders:
     decoder: str = "private"
     masks: int = 0
     seconds: tuple[int, ...] = ()
+    averaged: int = 0
     copied: int = 0
     repeats: int = 0
     handed: tuple[int, ...] = ()
@@ -93,6 +95,7 @@ class ViewReaders:
             attending=0,
             masks=0,
             seconds=(),
+            averaged=0,
             copied=0,
             repeats=0,
             handed=(),
@@ -120,9 +123,12 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
     # With passes every upstream mask lacks channels while it trains; only those that are read here are repeated.
     handing = [u for t in every for u in maps.get(t, ()) if t in on_image or model.link.get(t) != "logits"]
     thinned = {u for u in handing if u in voxel} if model.passes else set[str]()
-    second = [t for t in (*voxel, *pooled) if t in mapped]
+    second = [maps[t] for t in (*voxel, *pooled) if t in mapped]
+    averaged = sum(len(read) > 1 for read in second) if model.second_network == "map" else 0
     if model.second_network == "shared":
-        second = list({frozenset(maps[t]): t for t in second}.values())
+        second = list({frozenset(read): read for read in second}.values())
+    elif model.second_network == "map":
+        second = [[u] for u in dict.fromkeys(u for read in second for u in read)]
     trunk = [t for t in voxel if t not in mapped]
     listening = [t for t in pooled if t not in mapped]
     computed = [t for t in maps if t not in mapped]
@@ -144,7 +150,8 @@ def find_view_readers(header: Header, image: str, model: ModelPlan, part: ViewPa
         attending=len(meeting) if model.decoder in MEETING_DECODERS else 0,
         decoder=model.decoder,
         masks=sum(_count_structures(header, t) for t in voxel) if part != "view" else 0,
-        seconds=tuple(sum(planes[u] for u in maps[t]) for t in second),
+        seconds=tuple(sum(planes[u] for u in read) for read in second),
+        averaged=averaged,
         copied=len(thinned | answered & set(voxel)),
         repeats=((model.passes or 1) - 1) * len(thinned & set(planes)),
         handed=tuple(_count_handed_values(header, u, model) for u in planes),

@@ -25,8 +25,9 @@ class ChannelLink(nn.Module):
         return pyramid
 
 
-def average_pyramids(pyramids: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+def average_pyramids(pyramids: Sequence[Sequence[Tensor | None]]) -> list[Tensor | None]:
     """Average pyramids of equal shapes level by level; of a single one nothing is copied."""
     if len(pyramids) == 1:
         return list(pyramids[0])
-    return [torch.stack(level).mean(0) for level in zip(*pyramids, strict=True)]
+    levels = [[maps for maps in level if maps is not None] for level in zip(*pyramids, strict=True)]
+    return [torch.stack(level).mean(0) if level else None for level in levels]

@@ -66,6 +66,11 @@ REGISTRIES: dict[str, Registry] = {
         "RULES",
         "how the losses or gradients of the tasks are combined: `train --balance`",
     ),
+    "spread": Registry(
+        "polytask.tasks.spread",
+        "SPREADS",
+        "how far the truth may lie from a number: `plan --set 'folds.*.tasks.TASK.spread=NAME'`",
+    ),
     "doctor": Registry("polytask.evaluation.doctor", "FINDINGS", "what `polytask doctor` looks for"),
     "presets": Registry("polytask.plan.presets", "PRESETS", "published systems: `train --preset`"),
 }

@@ -48,6 +48,7 @@ def test_a_dose_is_scaled_by_its_99th_percentile() -> None:
         "dvh": 0.0,
         "deviation": 15.0,
         "median": 12.346,
+        "spread": "none",
         "constant": 0.25,
     }
     assert why.reasons["scale"].startswith("99th percentile of 3 training doses")

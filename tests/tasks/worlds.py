@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from polytask import kinds
 from polytask.kinds import constant_losses as c
 from polytask.kinds.count import compute_deviance
 from polytask.kinds.step_curves import discretize_follow_up, estimate_censoring
-from polytask.tasks import make_task
+from polytask.tasks import dump_task_fields, make_task
 from polytask.tasks.target import Target
 
 ITEMS = 48
@@ -238,6 +240,25 @@ def voxel_map() -> World:
     return World(make_task("t", fields), target, (truth[:, None] - center) / scale, 3)
 
 
+def tell_spread(make: Callable[[], World], spread: str) -> World:
+    """The same world, whose task also tells how far the truth may lie from its answer."""
+    world = make()
+    constant = kinds.find_constant(dump_task_fields(world.task) | {"spread": spread})
+    task = replace(world.task, spread=spread, constant=constant or world.task.constant)
+    # With outputs far below 0 the spread is as small as can be told.
+    shape = (len(world.perfect), task.outputs - 1, *world.perfect.shape[2:])
+    return replace(world, task=task, perfect=torch.cat([world.perfect, torch.full(shape, -STRONG)], 1))
+
+
+TELLING: list[tuple[str, Callable[[], World], str]] = [
+    ("regression", regression, "gaussian"),
+    ("regression", regression, "quantile"),
+    ("count", count, "gaussian"),
+    ("count", count, "quantile"),
+    ("dose", lambda: dose(0.0), "gaussian"),
+    ("dose", lambda: dose(0.0), "quantile"),
+    ("map", voxel_map, "gaussian"),
+]
 WORLDS: dict[str, Callable[[], World]] = {
     "classification": lambda: classification(2, False),
     "classification, balanced": lambda: classification(4, True),
@@ -255,6 +276,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "dose": lambda: dose(0.0),
     "dose, histograms": lambda: dose(0.5),
     "map": voxel_map,
+    **{f"{name}, {spread}": partial(tell_spread, make, spread) for name, make, spread in TELLING},
 }
 
 

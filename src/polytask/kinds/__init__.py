@@ -55,6 +55,11 @@ def find_voxel_kind(name: str) -> VoxelKind:
     return kind
 
 
+def list_kinds_with_field(field: str) -> list[str]:
+    """List the kinds whose tasks have a field of this name in the plan."""
+    return [name for name, kind in KINDS.items() if field in kind.fields.model_fields]
+
+
 def find_constant(fields: Mapping[str, Any]) -> float | None:
     """Compute the loss of a constant predictor for a task whose fields were changed by hand.
 
@@ -77,4 +82,5 @@ __all__ = [
     "find_constant",
     "find_pooled_kind",
     "find_voxel_kind",
+    "list_kinds_with_field",
 ]

@@ -25,6 +25,7 @@ from polytask.kinds.kind import (
 )
 from polytask.kinds.number_cells import list_band_strata, list_value_needs, make_number_arrays
 from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
+from polytask.kinds.spread import NO_SPREAD, SPREAD_FIELD, SPREAD_REASON, SpreadName
 from polytask.kinds.task_spec import PooledSpec, TaskSpec
 
 
@@ -43,6 +44,7 @@ class CountFields(PooledFields):
     mean: PositiveNumber
     unit: str
     deviation: NonNegativeNumber
+    spread: SpreadName = "none"
 
 
 def read_count(cell: str) -> float:
@@ -118,6 +120,7 @@ class CountKind:
         why["."] = "unit and level as in the header; primary metric: d2"
         why["mean"] = f"of {known.size} known training counts ({known.min():g} to {known.max():g})"
         why["deviation"] = f"mean absolute error of their median {np.median(known):g}"
+        why[SPREAD_FIELD] = SPREAD_REASON
         why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
@@ -126,6 +129,7 @@ class CountKind:
             "mean": mean,
             "unit": task.unit,
             "deviation": deviation,
+            SPREAD_FIELD: NO_SPREAD,
             "constant": round_number(constant, 5),
         }
 

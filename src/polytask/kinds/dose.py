@@ -22,6 +22,7 @@ from polytask.kinds.kind import (
 )
 from polytask.kinds.number_cells import list_value_needs
 from polytask.kinds.plan_reasons import PlanReasons, round_number
+from polytask.kinds.spread import NO_SPREAD, SPREAD_FIELD, SPREAD_REASON, SpreadName
 from polytask.kinds.task_spec import MaskSpec, TaskSpec, VoxelSpec
 
 DOSE_SCALE_QUANTILE = 0.99
@@ -54,6 +55,7 @@ class DoseFields(TaskFields):
     dvh: NonNegativeNumber
     deviation: NonNegativeNumber
     median: float
+    spread: SpreadName = "none"
 
 
 class DoseKind:
@@ -131,6 +133,7 @@ class DoseKind:
         why["dvh"] = (
             "off: set it to 0.1 or more to add the dose-volume histograms of the structures to the loss"
         )
+        why[SPREAD_FIELD] = SPREAD_REASON
         why["constant"] = "loss of the constant answer: the loss is divided by it and so starts near 1"
         return {
             "kind": self.name,
@@ -141,6 +144,7 @@ class DoseKind:
             "dvh": 0.0,
             "deviation": deviation,
             "median": median,
+            SPREAD_FIELD: NO_SPREAD,
             "constant": round_number(find_dose_constant(deviation, scale), 5),
         }
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from polytask.kinds.cell_readers import read_number
-from polytask.kinds.constant_losses import find_regression_constant
+from polytask.kinds.constant_losses import MIN_CONSTANT_LOSS, find_regression_constant
 from polytask.kinds.field_limits import NonNegativeNumber, PooledLevel, PositiveNumber
 from polytask.kinds.kind import (
     AnswerForm,
@@ -25,6 +25,7 @@ from polytask.kinds.kind import (
 )
 from polytask.kinds.number_cells import list_band_strata, list_value_needs, make_number_arrays
 from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
+from polytask.kinds.spread import NO_SPREAD, SPREAD_FIELD, SPREAD_REASON, SpreadName
 from polytask.kinds.task_spec import PooledSpec, TaskSpec
 
 
@@ -45,6 +46,7 @@ class RegressionFields(PooledFields):
     sd: PositiveNumber
     unit: str
     deviation: NonNegativeNumber
+    spread: SpreadName = "none"
 
 
 class RegressionKind:
@@ -105,6 +107,7 @@ class RegressionKind:
         why["mean"] = f"of {known.size} known training values ({known.min():g} to {known.max():g})"
         why["sd"] = f"of {known.size} known training values" + ("; all alike, so 1" if sd == 0 else "")
         why["deviation"] = f"mean absolute error of their median {np.median(known):g}"
+        why[SPREAD_FIELD] = SPREAD_REASON
         why["constant"] = CONSTANT_LOSS_REASON
         sd = sd or 1.0
         return {
@@ -115,9 +118,13 @@ class RegressionKind:
             "sd": sd,
             "unit": task.unit,
             "deviation": deviation,
+            SPREAD_FIELD: NO_SPREAD,
             "constant": round_number(find_regression_constant(known.tolist(), mean, sd), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        # The constant needs all training values, and the fields have only their mean and deviation.
-        return None
+        # With quantiles the answer learns by its absolute error. Else the constant needs all training values, and the
+        # fields have only their mean and deviation.
+        if fields[SPREAD_FIELD] != "quantile":
+            return None
+        return max(float(fields["deviation"] / fields["sd"]), MIN_CONSTANT_LOSS)

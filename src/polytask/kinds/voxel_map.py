@@ -21,6 +21,7 @@ from polytask.kinds.kind import (
 )
 from polytask.kinds.number_cells import list_value_needs
 from polytask.kinds.plan_reasons import PlanReasons, round_number
+from polytask.kinds.spread import NO_SPREAD, SPREAD_FIELD, SPREAD_REASON, SpreadName
 from polytask.kinds.task_spec import TaskSpec, VoxelSpec
 
 MAP_SCALE_QUANTILE = 0.99
@@ -45,6 +46,7 @@ class VoxelMapFields(TaskFields):
     center: float
     scale: PositiveNumber
     deviation: NonNegativeNumber
+    spread: SpreadName = "none"
 
 
 class VoxelMapKind:
@@ -110,6 +112,7 @@ class VoxelMapKind:
         why["deviation"] = (
             f"mean absolute error of the median as a constant answer; skill is measured against it (n {values.cases})"
         )
+        why[SPREAD_FIELD] = SPREAD_REASON
         why["constant"] = "loss of the constant answer: the loss is divided by it and so starts near 1"
         return {
             "kind": self.name,
@@ -118,6 +121,7 @@ class VoxelMapKind:
             "center": center,
             "scale": scale,
             "deviation": deviation,
+            SPREAD_FIELD: NO_SPREAD,
             "constant": round_number(find_dose_constant(deviation, scale), 5),
         }
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from polytask.documents.document_errors import DocumentError
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, suggest_word
+from polytask.kinds import list_kinds_with_field
 from polytask.plan.old_names import translate_old_path, warn_of_old_name
 
 UNSETTABLE_KEYS = ("polytask", "cohort", "digest", "seed")
@@ -179,6 +180,10 @@ def _match_key(
     if inner:
         raise PolytaskError(
             f"--set {text}: {left[0]!r} is not in {where}; did you mean {' or '.join(inner)}?"
+        )
+    if list(keys[0:1]) == ["folds"] and len(keys) == 4 and (kinds := list_kinds_with_field(left[0])):
+        raise PolytaskError(
+            f"--set {text}: {left[0]!r} is not in {where}, whose kind is {node.get('kind')}; {', '.join(kinds)} have it"
         )
     raise PolytaskError(f"--set {text}: {left[0]!r} is not in {where}; {suggest_word(left[0], list(names))}")
 

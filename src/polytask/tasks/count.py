@@ -14,11 +14,20 @@ from torch import Tensor, nn
 
 from polytask.array_types import NAN
 from polytask.kinds.count import compute_deviance
+from polytask.kinds.spread import NO_SPREAD, find_first_size
 from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
+from polytask.tasks.spread import (
+    find_spread_form,
+    make_linear_spread_head,
+    measure_spread_loss,
+    read_number_spread,
+)
 from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 MAX_LOG_RATIO = 5.0
 """Up to exp(5) ≈ 148 times the training mean the expected count is exp(output); beyond, it grows as a straight line."""
+SMALLEST_VARIANCE = 1e-2
+"""Expected counts below have the spread of this one, so that an error is not divided by nearly nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Count:
         mean: mean of the training counts; the head starts there.
         unit: what is counted, e.g. lesions.
         deviation: mean absolute error of the training median.
+        spread: `none`, or key of `SPREADS`; told in units of √μ, the standard deviation of a Poisson count.
     """
 
     kind: ClassVar[str] = "count"
@@ -42,15 +52,23 @@ class Count:
     deviation: float = 1.0
     constant: float = 1.0
     applies_when: Conditions = field(default_factory=dict)
+    spread: str = NO_SPREAD
 
     @property
     def outputs(self) -> int:
-        """Number of channels: one, the logarithm of the expected count."""
-        return 1
+        """Number of channels: the logarithm of the expected count, and what tells its spread."""
+        form = find_spread_form(self.spread)
+        return 1 if form is None else 1 + form.outputs
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Make the head `[N, features] → [N, 1]`; it starts at the log of the training mean."""
-        return make_linear_head(features, [math.log(self.mean)])
+        """Make the head `[N, features] → [N, outputs]`; it starts at the log of the training mean."""
+        form, start = find_spread_form(self.spread), math.log(self.mean)
+        if form is None:
+            return make_linear_head(features, [start])
+        return make_linear_spread_head(form, features, start, self._find_first_size())
+
+    def _find_first_size(self) -> float:
+        return find_first_size(self.deviation, math.sqrt(self.mean))
 
     def _find_log_mean(self, output: Tensor) -> Tensor:
         """Compute the log of the expected count: the output, flattened above a limit.
@@ -63,20 +81,31 @@ class Count:
         return low + torch.log1p(output - low)
 
     def criterion(self) -> Criterion:
-        """Make the loss: the Poisson deviance 2 (y log(y / μ) − y + μ) of each item, where 0 log 0 = 0."""
+        """Make the loss: the Poisson deviance 2 (y log(y / μ) − y + μ) of each item, where 0 log 0 = 0; and that of the
+        spread."""
+        form, size = find_spread_form(self.spread), self._find_first_size()
 
         def loss(output: Tensor, value: Tensor) -> Tensor:
-            y, log_mean = value.float(), self._find_log_mean(output.squeeze(1))
+            y, log_mean = value.float(), self._find_log_mean(output[:, 0])
             # y (exp(d) − 1 − d) with d = log(μ / y) is the same, and does not cancel near the optimum.
             gap = log_mean - torch.where(y > 0, y, 1.0).log()
             terms = torch.where(y > 0, y * (torch.expm1(gap) - gap), log_mean.exp())
-            return 2 * terms.clamp_min(0.0)
+            own = 2 * terms.clamp_min(0.0)
+            if form is None:
+                return own
+            mean = log_mean.detach().exp()
+            error = (y - mean) / mean.clamp_min(SMALLEST_VARIANCE).sqrt()
+            return own + self.constant * measure_spread_loss(form, output[:, 1:], error, size)
 
         return ItemCriterion(loss, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """Turn the output `[N, 1]` into `value [N]`, the expected count."""
-        return {"value": self._find_log_mean(output.float().squeeze(1)).exp()}
+        """Turn the output `[N, outputs]` into `value [N]`, the expected count, and what `read_number_spread` adds."""
+        output = output.float()
+        value = self._find_log_mean(output[:, 0]).exp()
+        unit = value.clamp_min(SMALLEST_VARIANCE).sqrt()
+        told = read_number_spread(find_spread_form(self.spread), output, value, unit)
+        return {"value": value} | {key: numbers.clamp_min(0) for key, numbers in told.items()}
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
         """Make the cell of one row: the expected count, which need not be a whole number."""

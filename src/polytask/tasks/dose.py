@@ -11,9 +11,11 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from polytask.array_types import NAN
+from polytask.kinds.spread import NO_SPREAD, find_first_size
 from polytask.tasks.dvh import compute_dvh_statistics
 from polytask.tasks.field_criterion import FieldCriterion
 from polytask.tasks.heads_and_losses import make_voxel_head
+from polytask.tasks.spread import find_spread_form, make_voxel_spread_head
 from polytask.tasks.task import Criterion, Prediction, TaskLevel
 
 
@@ -27,6 +29,7 @@ class Dose:
         structures: names of the structures whose DVH statistics are computed.
         dvh: weight of the histogram part of the loss; 0 leaves it out.
         deviation: mean absolute error of that median in train.
+        spread: `none`, or key of `SPREADS`.
     """
 
     kind: ClassVar[str] = "dose"
@@ -42,23 +45,35 @@ class Dose:
     deviation: float = 1.0
     median: float = 0.0
     constant: float = 1.0
+    spread: str = NO_SPREAD
 
     @property
     def outputs(self) -> int:
-        """Number of channels: one, the dose in units of `scale`."""
-        return 1
+        """Number of channels: the dose in units of `scale`, and what tells its spread."""
+        form = find_spread_form(self.spread)
+        return 1 if form is None else 1 + form.outputs
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Make the head `[N, features, *space] → [N, 1, *space]`; it starts at the training median."""
-        return make_voxel_head(features, dims, [self.median / self.scale])
+        """Make the head `[N, features, *space] → [N, outputs, *space]`; it starts at the training median."""
+        form, start = find_spread_form(self.spread), self.median / self.scale
+        if form is None:
+            return make_voxel_head(features, dims, [start])
+        return make_voxel_spread_head(
+            form, features, dims, start, find_first_size(self.deviation, self.scale)
+        )
 
     def criterion(self) -> Criterion:
         """Make the loss: masked L1 with an optional histogram part, see `field_criterion.py`."""
-        return FieldCriterion(self.scale, self.dvh, self.constant)
+        size = find_first_size(self.deviation, self.scale)
+        return FieldCriterion(
+            self.scale, self.dvh, self.constant, spread=find_spread_form(self.spread), size=size
+        )
 
     def decode(self, output: Tensor) -> Prediction:
-        """Turn the output into `value [N, *space]` in the unit of the task, not below 0."""
-        return {"value": (output.float()[:, 0] * self.scale).clamp_min(0)}
+        """Turn the output into `value [N, *space]` in the unit of the task, not below 0, and its `spread` if told."""
+        output, form = output.float(), find_spread_form(self.spread)
+        told = {} if form is None else {"spread": form.read(output[:, 1:]).sd * self.scale}
+        return {"value": (output[:, 0] * self.scale).clamp_min(0)} | told
 
     def answer(self, prediction: Prediction) -> Tensor:
         """Return the predicted value per voxel, `[N, *space]`."""

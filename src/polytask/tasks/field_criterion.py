@@ -18,6 +18,7 @@ from polytask.tasks.heads_and_losses import (
     make_absent_loss,
     shrink_to_grid,
 )
+from polytask.tasks.spread import SpreadForm, measure_spread_loss
 from polytask.tasks.target import Target
 
 
@@ -34,12 +35,22 @@ class FieldCriterion(nn.Module):
     """The mean over images of the L1 error inside the region, in units of `scale`, plus `dvh` times the histogram
     distance, averaged over the structures that occur inside the region (finest level only).
 
-    The output stands for `center + scale · output`.
+    The first output stands for `center + scale · output`. Others tell its `spread`, at first `size` in units of
+    `scale`; their loss is added.
     """
 
-    def __init__(self, scale: float, dvh: float, constant: float, center: float = 0.0) -> None:
+    def __init__(
+        self,
+        scale: float,
+        dvh: float,
+        constant: float,
+        center: float = 0.0,
+        spread: SpreadForm | None = None,
+        size: float = 1.0,
+    ) -> None:
         super().__init__()
         self.scale, self.dvh, self.constant, self.center = scale, dvh, constant, center
+        self.spread, self.size = spread, size
 
     def _find_counted_images(self, target: Target) -> Tensor:
         is_counted = target.known.bool().flatten(1).any(1)
@@ -50,7 +61,7 @@ class FieldCriterion(nn.Module):
         return self._find_counted_images(target).sum().float()
 
     def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Compute (sum, count) of the loss from `output [N, 1, *space]`, or from a list of them, finest first."""
+        """Compute (sum, count) of the loss from `output [N, outputs, *space]`, or from a list of them, finest first."""
         outputs = list_output_levels(output)
         host, device = get_host_target(target), find_output_device(outputs)
         is_counted = self._find_counted_images(host)
@@ -70,14 +81,19 @@ class FieldCriterion(nn.Module):
             for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):
                 space = level.shape[2:]
                 inside = shrink_to_grid(region, space).flatten(1)
-                error = (level[rows].float()[:, 0] - shrink_to_grid(value, space)).flatten(1).abs()
-                total = total + weight * ((error * inside).sum(1) / inside.sum(1).clamp_min(1)).sum()
+                drawn = level[rows].float().flatten(2)
+                error = shrink_to_grid(value, space).flatten(1) - drawn[:, 0]
+                terms = error.abs()
+                if self.spread is not None:
+                    own = measure_spread_loss(self.spread, drawn[:, 1:], error, self.size)
+                    terms = terms + self.constant * own
+                total = total + weight * ((terms * inside).sum(1) / inside.sum(1).clamp_min(1)).sum()
             if self.dvh > 0 and host.structures is not None:
-                drawn = outputs[0][rows].float()[:, 0]
+                finest = outputs[0][rows].float()[:, 0]
                 masks = host.structures[is_counted].bool()
                 if host.region is not None:
                     masks = masks & host.region[is_counted].bool()[:, None]
-                total = total + self.dvh * self._histograms(drawn, value, masks)
+                total = total + self.dvh * self._histograms(finest, value, masks)
             return total / self.constant, is_counted.sum().float()
 
     def _histograms(self, drawn: Tensor, value: Tensor, masks: Tensor) -> Tensor:

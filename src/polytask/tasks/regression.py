@@ -9,10 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
-from torch.nn.functional import smooth_l1_loss
+from torch.nn.functional import l1_loss, smooth_l1_loss
 
 from polytask.array_types import NAN
+from polytask.kinds.spread import NO_SPREAD
 from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
+from polytask.tasks.spread import (
+    find_spread_form,
+    make_linear_spread_head,
+    measure_spread_loss,
+    read_number_spread,
+)
 from polytask.tasks.task import Arrays, Conditions, Criterion, Prediction, TaskLevel
 
 
@@ -27,11 +34,12 @@ class Regression:
     """A number: smooth L1 on the z-score.
 
     The loss is quadratic within one standard deviation and linear beyond, so that one mistyped cell does not dominate
-    the gradient of the trunk.
+    the gradient of the trunk. With the spread `quantile` the answer is the median: the absolute error of the z-score.
 
     Args:
         mean, sd: mean and standard deviation of the training values; the head starts at the mean.
         deviation: mean absolute error of the training median.
+        spread: `none`, or key of `SPREADS`.
     """
 
     kind: ClassVar[str] = "regression"
@@ -46,29 +54,44 @@ class Regression:
     deviation: float = 1.0
     constant: float = 1.0
     applies_when: Conditions = field(default_factory=dict)
+    spread: str = NO_SPREAD
 
     @property
     def outputs(self) -> int:
-        """Number of channels: one, the z-score."""
-        return 1
+        """Number of channels: the z-score, and what tells its spread."""
+        form = find_spread_form(self.spread)
+        return 1 if form is None else 1 + form.outputs
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Make the head `[N, features] → [N, 1]`; it starts at the training mean, which is the z-score 0."""
-        return make_linear_head(features, [0.0])
+        """Make the head `[N, features] → [N, outputs]`; it starts at the training mean, which is the z-score 0."""
+        form = find_spread_form(self.spread)
+        return (
+            make_linear_head(features, [0.0])
+            if form is None
+            else make_linear_spread_head(form, features, 0.0)
+        )
 
     def criterion(self) -> Criterion:
-        """Make the loss: smooth L1 on the z-score."""
+        """Make the loss: smooth L1 on the z-score, and that of its spread."""
+        form = find_spread_form(self.spread)
+        measure = l1_loss if self.spread == "quantile" else smooth_l1_loss
 
         def loss(output: Tensor, value: Tensor) -> Tensor:
             # In float64, since float32 would lose digits where the mean is much larger than sd. MPS has no float64.
             z = ((value.double() if value.device.type != "mps" else value) - self.mean) / self.sd
-            return smooth_l1_loss(output.squeeze(1), z.float(), reduction="none")
+            z = z.float()
+            own = measure(output[:, 0], z, reduction="none")
+            if form is None:
+                return own
+            return own + self.constant * measure_spread_loss(form, output[:, 1:], z - output[:, 0])
 
         return ItemCriterion(loss, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """Turn z-scores `[N, 1]` into `value [N]` in the unit of the task."""
-        return {"value": output.float().squeeze(1) * self.sd + self.mean}
+        """Turn z-scores `[N, outputs]` into `value [N]` in the unit of the task, and what `read_number_spread` adds."""
+        output = output.float()
+        value = output[:, 0] * self.sd + self.mean
+        return {"value": value} | read_number_spread(find_spread_form(self.spread), output, value, self.sd)
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
         """Make the cell of one row: the predicted number."""

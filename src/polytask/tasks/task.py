@@ -18,9 +18,11 @@ TaskLevel = Literal["voxel", "visit", "subject"]
 Prediction = dict[str, Tensor]
 """Decoded outputs with first axis N; ensembles average these. The keys depend on the kind:
 
-classification, ordinal: `p [N, classes]` · multilabel: `p [N, labels]` · regression: `value [N]` (in its unit) ·
+classification, ordinal: `p [N, classes]` · multilabel: `p [N, labels]` · regression: `value [N]` (in its unit), with
+`spread` also `spread [N]`, a standard deviation, and of quantiles `low [N]`, `high [N]` ·
 survival: `risk [N]` (log hazard ratio or minus expected time), `p [N, horizons]` (probability of the event by then) ·
-segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *space]` · dose: `value [N, *space]`.
+segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *space]` · dose: `value [N, *space]`,
+`spread [N, *space]`.
 """
 Arrays = dict[str, npt.NDArray[Any]]
 Conditions = Mapping[str, tuple[str, ...]]

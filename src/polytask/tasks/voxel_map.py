@@ -11,8 +11,10 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from polytask.array_types import NAN
+from polytask.kinds.spread import NO_SPREAD, find_first_size
 from polytask.tasks.field_criterion import FieldCriterion
 from polytask.tasks.heads_and_losses import make_voxel_head
+from polytask.tasks.spread import find_spread_form, make_voxel_spread_head
 from polytask.tasks.task import Criterion, Prediction, TaskLevel
 
 
@@ -24,6 +26,7 @@ class VoxelMap:
         center: median of the training values inside the region, at which a new head starts.
         scale: the distance from the center that the network sees as 1.
         deviation: mean absolute error of the center in train.
+        spread: `none`, or key of `SPREADS`.
     """
 
     kind: ClassVar[str] = "map"
@@ -37,23 +40,33 @@ class VoxelMap:
     scale: float = 1.0
     deviation: float = 1.0
     constant: float = 1.0
+    spread: str = NO_SPREAD
 
     @property
     def outputs(self) -> int:
-        """Number of channels: one, the distance from `center` in units of `scale`."""
-        return 1
+        """Number of channels: the distance from `center` in units of `scale`, and what tells its spread."""
+        form = find_spread_form(self.spread)
+        return 1 if form is None else 1 + form.outputs
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Make the head `[N, features, *space] → [N, 1, *space]`; it starts at the center."""
-        return make_voxel_head(features, dims, [0.0])
+        """Make the head `[N, features, *space] → [N, outputs, *space]`; it starts at the center."""
+        form, start = find_spread_form(self.spread), 0.0
+        if form is None:
+            return make_voxel_head(features, dims, [start])
+        return make_voxel_spread_head(
+            form, features, dims, start, find_first_size(self.deviation, self.scale)
+        )
 
     def criterion(self) -> Criterion:
         """Make the loss: masked L1 in units of `scale`, see `field_criterion.py`."""
-        return FieldCriterion(self.scale, 0.0, self.constant, self.center)
+        form, size = find_spread_form(self.spread), find_first_size(self.deviation, self.scale)
+        return FieldCriterion(self.scale, 0.0, self.constant, self.center, spread=form, size=size)
 
     def decode(self, output: Tensor) -> Prediction:
-        """Turn the output into `value [N, *space]` in the unit of the task."""
-        return {"value": output.float()[:, 0] * self.scale + self.center}
+        """Turn the output into `value [N, *space]` in the unit of the task, and its `spread` if it tells one."""
+        output, form = output.float(), find_spread_form(self.spread)
+        told = {} if form is None else {"spread": form.read(output[:, 1:]).sd * self.scale}
+        return {"value": output[:, 0] * self.scale + self.center} | told
 
     def answer(self, prediction: Prediction) -> Tensor:
         """Return the predicted value per voxel, `[N, *space]`."""

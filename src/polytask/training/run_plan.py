@@ -14,6 +14,7 @@ from typing import Any
 from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import find_answer_form
+from polytask.kinds.spread import SPREAD_FIELD, tells_spread
 from polytask.model.sharing_names import LIGHT_NAMES, find_block_and_form
 from polytask.plan.old_names import restore_old_fold_keys, restore_old_shared_keys
 from polytask.plan.plan_schema import Plan
@@ -90,6 +91,8 @@ def plan_hash(plan: Plan, fold: int) -> str:
         for key in ("landmarks", "applies_when"):
             if not fields.get(key):
                 fields.pop(key, None)
+        if not tells_spread(fields):
+            fields.pop(SPREAD_FIELD, None)
     # Under the former names, so that runs and bundles of earlier versions keep their hash.
     hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(fold_values)]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()

@@ -18,11 +18,18 @@ from polytask.trust.class_sets import (
     score_classes,
     score_grades,
 )
-from polytask.trust.number_intervals import make_intervals, score_numbers
+from polytask.trust.number_intervals import (
+    make_intervals,
+    make_quantile_intervals,
+    score_numbers,
+    score_quantiles,
+)
 
 Scores = dict[str, Floats]
 """Stratum → scores of its known answers: a class, `LABEL=yes` and `LABEL=no` of a label, "" of a number."""
 YES, NO = "=yes", "=no"
+QUANTILES = frozenset({"low", "high"})
+"""Keys of a prediction with the quantiles that a network tells of a number."""
 
 
 @dataclass(frozen=True)
@@ -153,12 +160,16 @@ class LabelTrust:
 
 
 class NumberTrust:
-    """Numbers and counts: an interval around the answer, wider where the answer has a larger spread."""
+    """Numbers and counts: an interval around the answer, wider where the answer has a larger spread; where a network
+    tells quantiles, an interval around these."""
 
     calibrator: str | None = None
 
     def list_scores(self, prediction: Arrays, truth: Floats, known: Mask, draws: Floats) -> Scores:
         """List the scores of the known answers; they have one stratum."""
+        if prediction.keys() >= QUANTILES:
+            low, high = (prediction[key][known] for key in ("low", "high"))
+            return {"": np.sort(score_quantiles(low, high, truth[known]))}
         value, spread = prediction["value"][known], find_spread(prediction)[known]
         return {"": np.sort(score_numbers(value, truth[known], spread))}
 
@@ -166,8 +177,13 @@ class NumberTrust:
         self, predictions: Sequence[Arrays], known: Sequence[Scores], alpha: float, draws: Floats
     ) -> Sets:
         """Make the intervals of N answers."""
+        scores = [own[""] for own in known]
+        if all(own.keys() >= QUANTILES for own in predictions):
+            lows, highs = ([own[key] for own in predictions] for key in ("low", "high"))
+            low, high = make_quantile_intervals(lows, highs, scores, alpha)
+            return Sets(low=low, high=high)
         values, spreads = [own["value"] for own in predictions], [find_spread(own) for own in predictions]
-        low, high = make_intervals(values, spreads, [own[""] for own in known], alpha)
+        low, high = make_intervals(values, spreads, scores, alpha)
         return Sets(low=low, high=high)
 
     def find_covered(self, sets: Sets, truth: Floats) -> Floats:

@@ -24,7 +24,8 @@ UNCERTAINTIES = {
 
 def count_map_planes(task: Task, uncertainty: str) -> int:
     """Count the planes of `make_answer_map` and of the uncertainty."""
-    return task.outputs - int(getattr(task, "exclusive", False)) + int(uncertainty != "none")
+    values = task.outputs - int(getattr(task, "exclusive", False)) if find_task_form(task) == "masks" else 1
+    return values + int(uncertainty != "none")
 
 
 def make_answer_map(task: Task, output: Tensor) -> Tensor:
@@ -88,8 +89,8 @@ def make_handed_down_map(
 
 
 def _read_values(task: Task, output: Tensor) -> Tensor:
-    """Read a head's output: the probabilities of all classes, with the background, or the value itself."""
-    return task.decode(output)["p"] if find_task_form(task) == "masks" else output
+    """Read a head's output: the probabilities of all classes, with the background, or the value without its spread."""
+    return task.decode(output)["p"] if find_task_form(task) == "masks" else output[:, :1]
 
 
 def _drop_background(task: Task, values: Tensor) -> Tensor:

@@ -130,6 +130,7 @@ def change(path: str, value: Any) -> dict[str, Any]:
         ("tasks/grade/column", "age", ["'age' is both input (of 'clinic') and target"]),
         ("tasks/age", {"kind": "regression"}, ["'age' is both input"]),
         ("tasks/site", {"kind": "regression"}, ["fixed meaning"]),
+        ("tasks/input", {"kind": "regression"}, ["'input'", "fixed meaning", "input.ood_p"]),
         ("tasks/pcr/classes", ["NA", "yes"], ["a word of `unknown`"]),
         ("tasks/a.b", {"kind": "regression"}, ["'a.b'", "letters, digits"]),
         ("inputs/clinic/columns/age/values", ["1"], ["a number has no `values`"]),

@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
 from polytask.plan.work_folder import plan_into
+from polytask.predict.predictor import Predictor
+from polytask.predict.promise_tensors import TENSORS_FILE
 from polytask.predict.promises import POINTER_FILE, TRUST_FILE, find_promises, name_run_set
 from polytask.prepare.store_builder import prepare
 from polytask.training import train
 from polytask.training.folder import Run
+from polytask.trust.apply_trust import TrustedColumns
 from polytask.trust.fit_runs import fit_runs
+from polytask.trust.inputs.input_trust import measure_strangeness
 from polytask.trust.trust_file import describe_trust, read_trust, write_trust
 from tests.journeys.run_cli import polytask, run_successfully
 from tests.trust.threshold import find_score_threshold
@@ -55,6 +62,17 @@ def test_one_run_is_fitted_and_shown(runs: Path, tmp_path: Path) -> None:
     assert sum(map(len, grade.scores.values())) == sum(answers["known"])
     (member,) = trust.members
     assert (member.fold, member.runs) == (0, ("a",))
+    assert "strange inputs, 5% of ordinary ones flagged" in said.out
+    assert "19 are needed to flag 5%: nothing is ever flagged" in said.out
+    assert trust.inputs is not None
+    (inputs,) = trust.inputs.members
+    fold = json.loads((runs.parent / "splits.json").read_text())["folds"][0]
+    assert (len(inputs.held_out), inputs.trained) == (len(fold["held_out"]), len(fold["train"]))
+    assert trust.inputs.measures == (
+        ("clinic", "range"),
+        *(("scan", word) for word in ("mahalanobis", "neighbors", "range")),
+    )
+    assert np.isfinite(inputs.held_out[:, :, 1:]).all()
 
 
 def test_what_is_written_is_read_again(runs: Path, tmp_path: Path) -> None:
@@ -86,6 +104,7 @@ def test_what_cannot_be_fitted_is_one_line(runs: Path, tmp_path: Path) -> None:
         ([runs / "d"], "not evaluated on held_out"),
         ([runs / "a", runs / "a"], "a run is named twice"),
         ([runs / "a", "--level", 1], "expected a share between 0 and 1"),
+        ([runs / "a", "--false-alarms", 0], "--false-alarms 0: expected a share between 0 and 1"),
         ([runs], "not a run"),
     ):
         said = polytask("trust", *words)
@@ -111,7 +130,7 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
     shutil.copytree(runs.parent.parent, tmp_path / "copy")
     run = tmp_path / "copy" / "work" / "runs" / "a"
     polytask("predict", run, cohort, "-o", tmp_path / "before")
-    run_successfully("trust", run, "--level", 0.8)
+    run_successfully("trust", run, "--level", 0.8, "--false-alarms", 0.1)
     run_successfully("predict", run, cohort, "-o", tmp_path / "after")
     run_successfully("predict", run, cohort, "--raw", "-o", tmp_path / "raw")
     run_successfully("export", run, "-o", tmp_path / "model")
@@ -130,6 +149,57 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
             [float(row["diameter"]) - reach, float(row["diameter"]) + reach], rel=1e-4
         )
         assert set(row["grade.set"].split(";")) <= {"G1", "G2", "G3"}
+        assert 0 < float(row["input.ood_p"]) <= 1
+    assert "input.ood_p" not in read_rows(tmp_path / "raw")[0]
+    # Ordinary cases are not all alike, and hardly any of them is as strange as none of the held-out ones.
+    assert np.mean([float(row["input.ood_p"]) for row in rows]) > 0.2
+    (run / TENSORS_FILE).write_bytes((run / TENSORS_FILE).read_bytes() + b" ")
+    for words in (["predict", run, cohort], ["export", run]):
+        refused = polytask(*words, "-o", tmp_path / "refused")
+        assert (refused.code, "not the file that trust.json was written with" in refused.err) == (2, True)
+
+
+def test_a_strange_image_is_flagged_in_words_and_a_missing_one_has_no_p(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    run, cohort = tmp_path / "copy" / "work" / "runs" / "a", tmp_path / "copy" / "cohort"
+    run_successfully("trust", run, "--false-alarms", 0.2, "-o", run)
+    predictor = Predictor.load(run, device="cpu")
+    assert predictor.promises is not None
+    trusted = TrustedColumns(predictor, predictor.promises, run)
+    patients = Cohort.read(cohort)
+    first = next(s for s in patients.samples() if s.cases[0].cells.get("scan.xr"))
+    cells = first.cases[0].cells
+    # Without the size of its pixels.
+    Image.fromarray(np.tile(np.arange(96, dtype=np.uint8), (96, 1))).save(tmp_path / "bare.png")
+    odd = {**cells, "scan.xr": str(tmp_path / "bare.png"), "scan.mr": str(tmp_path / "bare.png")}
+    bare = {k: v for k, v in cells.items() if not k.startswith("scan.")}
+    told = []
+    for own in (odd, bare, {}):
+        case = replace(first.cases[0], cells=own)
+        cohort_of_one = replace(patients, cases=(case,))
+        (answer,) = predictor.answers(cohort_of_one)
+        told.append((answer, trusted.make_cells(answer)))
+    assert float(told[0][1]["input.ood_p"]) <= 0.2
+    assert "scan: finest spacing 1 mm, training 8 mm" in told[0][1]["input.ood_reason"]
+    assert (told[1][0].measures[0].features, set(told[1][0].measures[0].quantities)) == (({},), {"clinic"})
+    assert trusted.inputs is not None
+    alone = trusted.inputs.trust
+    columns = alone.find_columns(["clinic"])
+    member = alone.members[0]
+    clinic = measure_strangeness(told[1][0].measures[0], [{}], member.seeds, member.ranges, alone.measures)
+    assert float(told[1][1]["input.ood_p"]) == pytest.approx(
+        alone.compare([clinic[None]], columns, [""]), rel=1e-3
+    )
+    assert (told[2][1]["input.ood_p"], told[2][1]["input.ood_reason"]) == ("", "")
+
+
+def test_without_the_cohort_all_but_strange_inputs_is_fitted(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent.parent / "work", tmp_path / "work")
+    said = run_successfully("trust", tmp_path / "work" / "runs" / "a", "--level", 0.8)
+    assert "input: strange inputs are not told" in said.out
+    assert "the cohort of the plan is not there" in said.out
+    trust = read_trust(tmp_path / "work" / "runs" / "a" / TRUST_FILE)
+    assert (trust.inputs, set(trust.tasks)) == (None, {"grade", "diameter"})
 
 
 def test_promises_of_other_weights_are_not_used(runs: Path, tmp_path: Path) -> None:
@@ -175,14 +245,14 @@ def test_each_set_of_runs_has_a_folder_of_its_own_and_each_run_points_there(
     run_successfully("trust", folders["a"], folders["c"], "--level", 0.8)
     run_successfully("trust", folders["c"], folders["b"], folders["a"], "--level", 0.7)
     run_successfully("trust", folders["c"], folders["a"], "--level", 0.8)
-    assert sorted(p.parent.name for p in (work / "trust").glob("*/*")) == ["a+b+c", "a+c"]
+    assert sorted(p.parent.name for p in (work / "trust").glob(f"*/{TRUST_FILE}")) == ["a+b+c", "a+c"]
     told = (folders["a"] / POINTER_FILE).read_text().splitlines()
     assert [json.loads(line)["set"] for line in told] == ["a+c", "a+b+c"], "asked twice, it is one line"
     assert len((folders["b"] / POINTER_FILE).read_text().splitlines()) == 1
     for names, level in (("ca", 0.8), ("bca", 0.7)):
-        content, notices = find_promises([Run.read(folders[name]) for name in names])
+        content, _, notices = find_promises([Run.read(folders[name]) for name in names])
         assert (content and content["level"], notices) == (level, [])
-    assert find_promises([Run.read(folders["b"]), Run.read(folders["c"])]) == (None, [])
+    assert find_promises([Run.read(folders["b"]), Run.read(folders["c"])]) == (None, None, [])
     # Another name of the folder is followed by the line in the run; so is the place of earlier versions.
     (work / "trust" / "a+c").rename(work / "trust" / "ours")
     (folders["c"] / POINTER_FILE).write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,13 @@ def trust(
             help="Folder for trust.json; default: RUN, of several runs WORK/trust/NAME.",
         ),
     ] = None,
+    false_alarms: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of ordinary cases that may be flagged as strange inputs; default 0.05.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the content of trust.json.")] = False,
 ) -> None:
     """Fit calibration and sets with a promise on held-out answers, check both on subjects that fitted nothing, and
@@ -50,11 +58,18 @@ def trust(
 
     stored = locate_stored_promises(sources[0])
     if stored is None or len(sources) > 1:
-        show_fitted_runs(sources, 0.9 if level is None else level, out, as_json)
+        show_fitted_runs(
+            sources,
+            0.9 if level is None else level,
+            0.05 if false_alarms is None else false_alarms,
+            out,
+            as_json,
+        )
         return
-    if level is not None or out is not None:
+    if level is not None or false_alarms is not None or out is not None:
         raise PolytaskError(
-            f"{sources[0]}: what a model promises is fixed; --level and -o go with runs, which are fitted anew"
+            f"{sources[0]}: what a model promises is fixed; --level, --false-alarms and -o go with runs, which are "
+            "fitted anew"
         )
     show_stored_promises(stored, as_json)
 
@@ -76,7 +91,9 @@ def show_stored_promises(place: Path, as_json: bool) -> None:
         show_promises(parse_trust(content, place))
 
 
-def show_fitted_runs(runs: Sequence[Path], level: float, out: Path | None, as_json: bool) -> None:
+def show_fitted_runs(
+    runs: Sequence[Path], level: float, false_alarms: float, out: Path | None, as_json: bool
+) -> None:
     """Fit what runs promise, write it, and print it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
@@ -86,11 +103,13 @@ def show_fitted_runs(runs: Sequence[Path], level: float, out: Path | None, as_js
     from polytask.predict.promises import locate_trust_file, point_to_run_set
     from polytask.training.folder import Run
     from polytask.trust.fit_runs import fit_runs
+    from polytask.trust.inputs.fit_inputs import ensure_share, try_inputs
     from polytask.trust.trust_file import describe_trust, write_trust
 
     bar = make_transient_bar(
         TextColumn("trust"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
     )
+    ensure_share(false_alarms)
     with bar:
         line = bar.add_task("", total=None)
         fitted = fit_runs(
@@ -100,6 +119,15 @@ def show_fitted_runs(runs: Sequence[Path], level: float, out: Path | None, as_js
                 line, completed=done, total=total, description=task
             ),
         )
+        inputs, why = try_inputs(
+            runs,
+            false_alarms,
+            progress=lambda done, total, what: bar.update(
+                line, completed=done, total=total, description=what
+            ),
+        )
+    without = fitted.without if inputs else {**fitted.without, "input": why}
+    fitted = replace(fitted, inputs=inputs, without=without)
     together = [Run.read(run) for run in runs]
     folder = out or locate_trust_file(together).parent
     try:
@@ -120,10 +148,14 @@ def show_promises(fitted: RunsTrust) -> None:
     """Print the table of what is promised, and what a reader needs to understand it."""
     from rich.console import Console
 
+    from polytask.cli.input_table import list_input_remarks, make_input_table
     from polytask.trust.trust_remarks import list_trust_remarks
 
-    Console().print(make_trust_table(fitted))
-    for text in list_trust_remarks(fitted):
+    console = Console()
+    console.print(make_trust_table(fitted))
+    if fitted.inputs is not None:
+        console.print(make_input_table(fitted.inputs))
+    for text in (*list_trust_remarks(fitted), *(list_input_remarks(fitted.inputs) if fitted.inputs else ())):
         print(text)
 
 

@@ -26,6 +26,7 @@ from polytask.kinds.classification import ClassificationSpec
 from polytask.kinds.dose import DoseSpec
 from polytask.kinds.header_words import (
     RESERVED_COLUMNS,
+    RESERVED_TASKS,
     HeaderName,
     HeaderText,
     StrictModel,
@@ -160,6 +161,10 @@ def _list_name_violations(header: Header) -> Iterator[tuple[str, str]]:
         for name in names:
             if name in RESERVED_COLUMNS:
                 yield f"{kind}.{name}", f"{name!r} is a column with a fixed meaning: choose another name"
+    for name in header.tasks:
+        if name in RESERVED_TASKS:
+            message = f"{name!r} would write columns with a fixed meaning, such as {name}.ood_p: choose another name"
+            yield f"tasks.{name}", message
     if header.visits and (twice := find_repeated_words(header.visits)):
         yield "visits", f"visit {twice[0]!r} is named twice: name it once"
 

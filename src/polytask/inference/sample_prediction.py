@@ -28,7 +28,9 @@ from polytask.inference.window_batch import choose_window_batch
 from polytask.inference.window_blending import blend_windows
 from polytask.model.late_decoding import VisitAnswers
 from polytask.model.network import Network
+from polytask.model.network_inputs import choose_encoded_rows
 from polytask.model.source_encoders import Condition
+from polytask.model.trunk_listener import TrunkListener
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample
@@ -58,11 +60,13 @@ def predict_sample(
     pooled_only: bool = False,
     restore_sides: RestoreSides | None = None,
     find_channel_order: FindChannelOrder | None = None,
+    listener: TrunkListener | None = None,
 ) -> Predictions:
     """Decode the predictions of one sample, averaged over `flips` (each is a set of array axes to mirror).
 
     `pooled_only` leaves out the sliding windows. `restore_sides` corrects what a mirrored pass calls left and right;
-    `find_channel_order` says which channels of a mirrored image change places.
+    `find_channel_order` says which channels of a mirrored image change places. `listener` hears the trunk in the pass
+    that mirrors nothing.
     """
     network.eval()
 
@@ -74,6 +78,7 @@ def predict_sample(
         ordered = sample
         if find_channel_order is not None and axes:
             ordered = reorder_channels(sample, plan, axes, find_channel_order)
+        network.listener = None if axes else listener
         with torch.inference_mode(), make_autocast(plan.shared.training.precision, device):
             predictions = _predict_mirrored(network, ordered, plan, device, overlap, axes, pooled_only)
             if restore_sides is None:
@@ -86,7 +91,10 @@ def predict_sample(
                 for task, by_slot in predictions.items()
             }
 
-    return average_predictions(map(predict_once, flips), len(flips))
+    try:
+        return average_predictions(map(predict_once, flips), len(flips))
+    finally:
+        network.listener = None
 
 
 def average_predictions(passes: Iterable[Predictions], count: int) -> Predictions:
@@ -182,6 +190,8 @@ def _compute_in_windows(
         if array is None:
             continue
         here = torch.tensor([slot], device=device)
+        if network.listener is not None:
+            network.listener.begin([slot], in_windows=True)
         row = None if condition is None else condition.take(here)
         read = None if answers is None else answers.take(here)
         outputs = blend_windows(
@@ -230,6 +240,8 @@ def _predict_from_views(
     """
     if not network.pooled and set(windowed) == set(sample.images):
         return {}, None
+    if network.listener is not None:
+        network.listener.begin(choose_encoded_rows(batch, network.unread).nonzero()[:, 0].tolist(), False)
     computed = network.compute_with_side_outputs(batch, elsewhere=windowed)
     located = locate_patches(network, sample, computed.side_outputs)
     side_outputs = restore_slice_weights(network, sample, plan, axes, located)

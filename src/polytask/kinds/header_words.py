@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 
 RESERVED_COLUMNS = ("subject", "visit", "day", "site", "split", "fold", "seed", "member", "inputs_missing")
 """Columns of the table and of `predictions.csv`, whose names no input and no task may have."""
+RESERVED_TASKS = ("input",)
+"""Words with which columns of `predictions.csv` begin that belong to no task, such as `input.ood_p`."""
 
 
 class StrictModel(BaseModel):

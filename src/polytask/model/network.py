@@ -54,6 +54,7 @@ from polytask.model.source_encoders import (
     make_image_tokens,
 )
 from polytask.model.task_branches import VoxelBranch
+from polytask.model.trunk_listener import TrunkListener
 from polytask.tasks.task import Task
 
 
@@ -74,6 +75,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.tasks = dict(tasks)
+        self.listener: TrunkListener | None = None
         self.voxel = [t for t in tasks if tasks[t].level == "voxel"]
         self.pooled = [t for t in tasks if tasks[t].level != "voxel"]
         self.order = order_tasks(tasks, spec.after)
@@ -235,6 +237,9 @@ class Network(nn.Module):
         rows = select_separate_tasks(rows or {}, mapped, separate or branched, together)
         trunk = [t for t in (*voxel, *pooled) if t not in mapped]
         pyramids, shared = read_trunk(self, image, x, trunk, cut, rows)
+        if self.listener is not None:
+            every = {t: restore_pyramid_rows(own, rows.get(t), x.shape[0]) for t, own in pyramids.items()}
+            self.listener.note(image, every)
         for read_maps in (pyramids, shared):
             read_maps |= {t: self.apply_tables(t, image, p, condition, rows) for t, p in read_maps.items()}
         now = [t for t in voxel if t not in self.late]

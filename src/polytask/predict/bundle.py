@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from polytask.plain import write_plain_json
 from polytask.predict.held_out import read_evaluation
 from polytask.predict.load_runs import load_runs
 from polytask.predict.model_card import make_model_card
+from polytask.predict.promise_tensors import TENSORS_FILE, find_promised_tensors
 from polytask.predict.promises import PROMISES_KEY
 from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.predict.training_digests import TRAINING_DIGESTS_KEY, Progress, collect_training_digests
@@ -41,6 +43,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
     model = load_runs(folders)
     weights: dict[str, Tensor] = {}
     members = []
+    tensors = find_promised_tensors(model.promises or {}, model.promise_folder or out)
     for number, (member, folder) in enumerate(zip(model.members, folders, strict=True)):
         record = Run.read(folder).record
         for index, network in enumerate(member.networks):
@@ -69,6 +72,8 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
 
     def fill(new: Path) -> None:
         save_tensors(new / WEIGHTS_FILE, weights)
+        if tensors is not None:
+            shutil.copyfile(tensors, new / TENSORS_FILE)
         description = {
             "polytask": 1,
             "name": model.header.name,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from polytask.cohort.cohort import Case
 from polytask.images.volume import Volume
+from polytask.predict.input_measures import VisitMeasures
 from polytask.tasks.task import Arrays
 
 
@@ -20,6 +21,7 @@ class CaseAnswer:
         probabilities: segmentation task → probabilities on the source grid, where they were asked for.
         not_finite: tasks whose answer is no finite number; it is left out everywhere else.
         members: of each member task → decoded arrays with a leading axis of 1, as in `pooled`.
+        measures: of the inputs at this visit (about the subject: at all visits), where `Predictor.watches_inputs`.
     """
 
     subject: str
@@ -30,3 +32,4 @@ class CaseAnswer:
     probabilities: dict[str, Volume]
     not_finite: tuple[str, ...] = ()
     members: tuple[dict[str, Arrays], ...] = ()
+    measures: tuple[VisitMeasures, ...] = ()

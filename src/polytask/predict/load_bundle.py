@@ -68,7 +68,7 @@ def load_bundle(folder: Path) -> LoadedModel:
     promises = described.get(PROMISES_KEY)
     if promises is not None and not isinstance(promises, dict):
         raise PolytaskError(f"{place}: {PROMISES_KEY}: expected a mapping; export it again")
-    return LoadedModel(header, plan, members, notices, folder, promises)
+    return LoadedModel(header, plan, members, notices, folder, promises, folder)
 
 
 def _read_weights(path: Path, seal: Any) -> dict[str, Tensor]:

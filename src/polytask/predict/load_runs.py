@@ -64,8 +64,8 @@ def load_runs(folders: Sequence[Path]) -> LoadedModel:
                 f"{run.folder / RUN_FILE_NAME}: does not fit its plan.yaml: {problem}; {restore}"
             )
     members = [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)]
-    promises, notices = find_promises(runs)
-    return LoadedModel(header, plans[0], members, notices, promises=promises)
+    promises, place, notices = find_promises(runs)
+    return LoadedModel(header, plans[0], members, notices, promises=promises, promise_folder=place)
 
 
 def _get_model_settings(plan: Plan) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class LoadedModel:
         members: one for each run.
         notices: what a person must know about the model itself, e.g. that it has no seal.
         origin: folder of an exported model, None for runs.
-        promises: content of `trust.json`, if there is one.
+        promises: content of `trust.json`, if there is one. promise_folder: where it and its tensors were read.
     """
 
     header: Header
@@ -31,3 +31,4 @@ class LoadedModel:
     notices: Sequence[str] = ()
     origin: Path | None = None
     promises: Mapping[str, Any] | None = None
+    promise_folder: Path | None = None

@@ -1,10 +1,16 @@
-"""What each member of an ensemble says about a sample, beside the mean of all."""
+"""What each member of an ensemble says about a sample, beside the mean of all, and sees of its inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from polytask.cohort.cohort import Case, Cohort
 from polytask.inference.sample_prediction import Predictions
+from polytask.inference.trunk_features import TrunkFeatures
+from polytask.model.network import Network
+from polytask.plan.plan_schema import Plan
+from polytask.predict.input_measures import InputWatch, VisitMeasures
+from polytask.prepare.evaluation_sample import CaseSource, FullSample
 from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays
 
 
@@ -12,10 +18,14 @@ class MemberAnswers:
     """Collects the answers of the members to visit and subject tasks while their mean is made.
 
     Answers per voxel are left out: kept for every member, they would not fit into memory.
+
+    Args:
+        watch: of the inputs; None where nobody asked for it.
     """
 
-    def __init__(self, tasks: Collection[str]):
-        self.tasks = tasks
+    def __init__(self, tasks: Collection[str], watch: InputWatch | None = None):
+        self.tasks, self.watch = tasks, watch
+        self.measures: list[VisitMeasures] = []
         self.members: list[dict[str, dict[int, Arrays]]] = []
 
     def add(self, member: int, predictions: Predictions) -> Predictions:
@@ -34,3 +44,15 @@ class MemberAnswers:
         return tuple(
             {task: by_slot[slot] for task, by_slot in own.items() if slot in by_slot} for own in self.members
         )
+
+    def listen(self, member: int, sample: FullSample, network: Network) -> TrunkFeatures | None:
+        """Return a listener for a network of a member; None where nobody asked for it."""
+        return self.watch.listen(member, sample, network) if self.watch else None
+
+    def measure_inputs(self, cohort: Cohort, cases: Iterable[Case], source: CaseSource, plan: Plan) -> None:
+        """Measure the inputs of the sample, after all networks have predicted it."""
+        self.measures = self.watch.measure(cohort, cases, source, plan) if self.watch else []
+
+    def select_measures(self, visit: str | None) -> tuple[VisitMeasures, ...]:
+        """Select what was measured at one visit; None: at all visits of the sample."""
+        return tuple(own for own in self.measures if visit is None or own.visit == visit)

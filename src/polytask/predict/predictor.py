@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,13 @@ from polytask.inference.sample_prediction import (
 from polytask.plan.plan_schema import Plan
 from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.in_memory_store import InMemoryStore
+from polytask.predict.input_measures import InputWatch
 from polytask.predict.load_bundle import load_bundle
 from polytask.predict.load_runs import load_runs
 from polytask.predict.member import Member
 from polytask.predict.member_answers import MemberAnswers
 from polytask.predict.missing_inputs import ModelInputs
+from polytask.predict.model_errors import attribute_errors_to_model
 from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
 from polytask.prepare.evaluation_sample import CaseSource, full_sample
 from polytask.prepare.geometry_draw import find_flips
@@ -61,11 +62,14 @@ class Predictor:
         notices: Sequence[str] = (),
         origin: Path | None = None,
         promises: Mapping[str, Any] | None = None,
+        promise_folder: Path | None = None,
     ):
         self.header, self.plan, self.members, self.device = header, plan, tuple(members), device
-        self.origin, self.promises = origin, promises
+        self.origin, self.promises, self.promise_folder = origin, promises, promise_folder
         self.notices = tuple(notices)
         """What a person must know about the model itself, e.g. that it has no seal."""
+        self.watches_inputs = False
+        """Whether answers also hold what is measured of the inputs; see `CaseAnswer.measures`."""
         for member in members:
             for network in member.networks:
                 network.to(device).eval()
@@ -85,7 +89,7 @@ class Predictor:
                         f"RUN|MODEL first and the input last{list_nearby_runs(folder)}"
                     )
             model = load_runs(folders)
-        about = (model.notices, model.origin, model.promises)
+        about = (model.notices, model.origin, model.promises, model.promise_folder)
         return cls(model.header, model.plan, model.members, place, *about)
 
     @property
@@ -160,8 +164,10 @@ class Predictor:
         with attribute_errors_to_model(self.origin):
             slots = assign_visit_slots(cohort, sample, self.plan.shared.max_visits)
             keys = tuple(None if case is None else case.key for case in slots.cases)
-            told = MemberAnswers({name for name, task in self.tasks.items() if task.level != "voxel"})
+            pooled = {name for name, task in self.tasks.items() if task.level != "voxel"}
+            told = MemberAnswers(pooled, InputWatch() if self.watches_inputs else None)
             means = self._average_predictions(cohort, sample, source, keys, flips, overlap, not voxel, told)
+            told.measure_inputs(cohort, sample.cases, source, self.plan)
             wanted = {task: by_slot for task, by_slot in means.items() if task in tasks}
             answers = list(self._make_case_answers(sample, keys, wanted, source, probabilities, told))
         yield from answers
@@ -220,7 +226,9 @@ class Predictor:
                 full = full_sample(source, cohort, sample, self.plan, member.plan, self.tasks)
                 options = (overlap, flips, pooled_only, restore_sides, find_channel_order)
                 for network in member.networks:
-                    yield told.add(number, predict_sample(network, full, self.plan, self.device, *options))
+                    hears = told.listen(number, full, network)
+                    said = predict_sample(network, full, self.plan, self.device, *options, listener=hears)
+                    yield told.add(number, said)
 
         # Every member has each task once, in one of its networks.
         return average_predictions(predict_members(), len(self.members))
@@ -273,24 +281,8 @@ class Predictor:
                     voxel_probabilities,
                     not_finite,
                     told.select_slot(slot),
+                    told.select_measures(visit if key else None),
                 )
-
-
-@contextmanager
-def attribute_errors_to_model(origin: Path | None) -> Iterator[None]:
-    """Turn an error inside an exported model into one line that names its folder; errors of own runs pass."""
-    try:
-        yield
-    # Too little memory is the fault of the machine, not of the model; it is a RuntimeError and would be caught below.
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AssertionError) as error:
-        if origin is None:
-            raise
-        line = " ".join(str(error).split())[:160] or type(error).__name__
-        raise PolytaskError(
-            f"{origin}: cannot answer ({line}); its description does not fit its weights; export the model again"
-        ) from error
 
 
 def is_finite(prediction: Prediction) -> bool:

@@ -101,14 +101,18 @@ def list_promised_weights(content: dict[str, Any]) -> dict[str, dict[str, str]]:
     return {name: own for m in content.get("members", []) for name, own in m.get("weights", {}).items()}
 
 
-def find_promises(runs: Sequence[Run]) -> tuple[dict[str, Any] | None, list[str]]:
-    """Find what these runs promise → (content or None, notices). Promises of other weights or other runs are left out,
-    with a notice where the file lies in the place of these."""
+def find_promises(runs: Sequence[Run]) -> tuple[dict[str, Any] | None, Path | None, list[str]]:
+    """Find what these runs promise → (content, its folder, notices), None where there is none. Promises of other
+    weights or other runs are left out, with a notice where the file lies in the place of these."""
     weights = {run.folder.name: run.weights for run in runs}
     places = list_trust_files(runs)
     for path in places:
         content = read_promises(path)
         if list_promised_weights(content) == weights:
-            return content, []
+            return content, path.parent, []
     again = f"run `polytask trust {' '.join(str(run.folder) for run in runs)}` again"
-    return None, [f"{path} belongs to other weights or runs and is not used: {again}" for path in places[:1]]
+    return (
+        None,
+        None,
+        [f"{path} belongs to other weights or runs and is not used: {again}" for path in places[:1]],
+    )

@@ -13,6 +13,7 @@ from polytask.kinds import find_answer_form
 from polytask.tasks.task import Arrays, Task, expect_pooled_task
 from polytask.trust.answer_forms import FORMS, Sets
 from polytask.trust.class_sets import draw_shares
+from polytask.trust.inputs.input_columns import InputColumns
 from polytask.trust.trust_file import parse_trust
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class TrustedColumns:
     """
 
     def __init__(self, predictor: Predictor, content: Mapping[str, Any], place: Path):
-        self.trust = parse_trust(content, place)
+        self.trust = parse_trust(content, place, predictor.promise_folder)
+        self.inputs = self.trust.inputs and InputColumns(self.trust.inputs, predictor.members, str(place))
+        predictor.watches_inputs = self.inputs is not None
         self.tasks = {name: predictor.tasks[name] for name in self.trust.tasks if name in predictor.tasks}
         folds = [m.fold for m in predictor.members]
         # Of each fold the numbers of its members: their answers are averaged first.
@@ -57,8 +60,8 @@ class TrustedColumns:
 
     def make_cells(self, answer: CaseAnswer) -> dict[str, str]:
         """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, and where answers are
-        calibrated the answer and its probabilities anew."""
-        cells: dict[str, str] = {}
+        calibrated the answer and its probabilities anew; and `input.ood_p` and `input.ood_reason`."""
+        cells = self.inputs.make_cells(answer.measures) if self.inputs else {}
         for name, task in self.tasks.items():
             if name in answer.pooled:
                 own = [self._average_members(answer, name, numbers) for numbers in self.numbers]

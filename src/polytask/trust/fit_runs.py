@@ -18,6 +18,7 @@ from polytask.predict.load_runs import load_runs
 from polytask.trust.answer_forms import FORMS
 from polytask.trust.conformal import find_worst_case_coverage
 from polytask.trust.fit_task import Spread, TaskTrust, fit_task
+from polytask.trust.inputs.input_trust import InputTrust
 
 TrustProgress = Callable[[int, int, str], None]
 """Called with (tasks done, tasks in all, task that comes next)."""
@@ -47,6 +48,7 @@ class RunsTrust:
         without: task → why nothing is promised.
         tta: whether the answers are means over mirror images.
         given: task that follows another → when it applies; its sets hold the truth of these cases.
+        inputs: what is known about ordinary inputs; None where nothing was fitted.
     """
 
     level: float
@@ -56,6 +58,7 @@ class RunsTrust:
     without: dict[str, str] = field(default_factory=dict)
     tta: bool = False
     given: dict[str, str] = field(default_factory=dict)
+    inputs: InputTrust | None = None
 
     def count_known(self, task: str) -> list[int]:
         """Count the known answers of each member."""

@@ -12,11 +12,20 @@ import numpy as np
 from polytask.array_types import NAN
 from polytask.documents.document_errors import convert_content_errors
 from polytask.plain import make_plain, write_plain_json
+from polytask.predict.promise_tensors import (
+    INPUTS_KEY,
+    TENSORS_KEY,
+    digest_tensors,
+    read_promised_tensors,
+    write_promised_tensors,
+)
 from polytask.predict.promises import TRUST_FILE, read_promises
 from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.trust.calibrators import CALIBRATORS, Calibrator
 from polytask.trust.fit_runs import RunsTrust, TrustMember
 from polytask.trust.fit_task import Spread, TaskCheck, TaskTrust
+from polytask.trust.inputs.input_trust import InputTrust
+from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
 
 
 def describe_trust(trust: RunsTrust) -> dict[str, Any]:
@@ -33,14 +42,17 @@ def describe_trust(trust: RunsTrust) -> dict[str, Any]:
             "without": trust.without,
             "tta": trust.tta,
             "given": trust.given,
+            INPUTS_KEY: trust.inputs and _describe_inputs(trust.inputs),
         }
     )
     return content | {SEAL_KEY: compute_seal(content)}
 
 
 def write_trust(trust: RunsTrust, folder: Path) -> Path:
-    """Write `trust.json` into a folder, whole or not at all."""
+    """Write `trust.json` into a folder, whole or not at all; before it, `trust.safetensors` where it has tensors."""
     path = folder / TRUST_FILE
+    if trust.inputs is not None:
+        write_promised_tensors(list_input_tensors(trust.inputs), folder)
     write_plain_json(path, describe_trust(trust))
     return path
 
@@ -50,8 +62,9 @@ def read_trust(path: Path) -> RunsTrust:
     return parse_trust(read_promises(path), path)
 
 
-def parse_trust(content: Mapping[str, Any], place: Path) -> RunsTrust:
-    """Parse the content of `trust.json`; `place` is where it was read, for messages."""
+def parse_trust(content: Mapping[str, Any], place: Path, folder: Path | None = None) -> RunsTrust:
+    """Parse the content of `trust.json`; `place` is where it was read, for messages. Its tensors lie in `folder`,
+    by default beside it."""
     with convert_content_errors(place, "what runs promise", "run `polytask trust` again"):
         members = tuple(
             TrustMember(int(m["fold"]), tuple(m["runs"]), dict(m["weights"])) for m in content["members"]
@@ -63,7 +76,16 @@ def parse_trust(content: Mapping[str, Any], place: Path) -> RunsTrust:
         words = {str(name): tuple(entry["words"]) for name, entry in content["tasks"].items()}
         level, without, tta = float(content["level"]), dict(content["without"]), bool(content["tta"])
         # Files of earlier versions do not say it: their tasks always applied.
-        return RunsTrust(level, members, tasks, words, without, tta, dict(content.get("given", {})))
+        given = dict(content.get("given", {}))
+    # Files of earlier versions know nothing about inputs.
+    own = content.get(INPUTS_KEY)
+    beside = folder or place.parent
+    inputs = own and parse_inputs(own, read_promised_tensors(content, beside), beside)
+    return RunsTrust(level, members, tasks, words, without, tta, given, inputs)
+
+
+def _describe_inputs(inputs: InputTrust) -> dict[str, Any]:
+    return describe_inputs(inputs) | {TENSORS_KEY: digest_tensors(list_input_tensors(inputs))}
 
 
 def _describe_task(own: TaskTrust) -> dict[str, Any]:

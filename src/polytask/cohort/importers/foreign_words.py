@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from polytask.cohort.input_specs import Modality
-from polytask.kinds.header_words import RESERVED_COLUMNS, parse_cell_number
+from polytask.kinds.header_words import RESERVED_COLUMNS, RESERVED_TASKS, parse_cell_number
 
 EMPTY_CELL_WORDS = (
     "NA",
@@ -85,7 +85,7 @@ def make_clean_name(name: str) -> str:
     """Turn any text into a valid name: letters, digits, `-` and `_`, not starting with `-`."""
     # The header allows no name that starts with "-", and reserved names have a meaning of their own.
     clean = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_").lstrip("-") or "x"
-    return f"{clean}_" if clean in RESERVED_COLUMNS else clean
+    return f"{clean}_" if clean in (*RESERVED_COLUMNS, *RESERVED_TASKS) else clean
 
 
 def guess_modality(name: str) -> Modality:

@@ -106,6 +106,9 @@ def test_what_cannot_be_fitted_is_one_line(runs: Path, tmp_path: Path) -> None:
         ([runs / "a", "--level", 1], "expected a share between 0 and 1"),
         ([runs / "a", "--false-alarms", 0], "--false-alarms 0: expected a share between 0 and 1"),
         ([runs], "not a run"),
+        ([runs / "a", "--refer", "stage=0.1"], "no task 'stage'"),
+        ([runs / "a", "--refer", "lesion=0.1"], "no single answer"),
+        ([runs / "a", "--refer", "2"], "expected a share between 0 and 1"),
     ):
         said = polytask("trust", *words)
         assert (said.code, told in said.err) == (2, True), said.err
@@ -130,7 +133,9 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
     shutil.copytree(runs.parent.parent, tmp_path / "copy")
     run = tmp_path / "copy" / "work" / "runs" / "a"
     polytask("predict", run, cohort, "-o", tmp_path / "before")
-    run_successfully("trust", run, "--level", 0.8, "--false-alarms", 0.1)
+    refers = ("--refer", 0.9, "--refer", "diameter=1000", "--refer", "grade=0.99")
+    said = run_successfully("trust", run, "--level", 0.8, "--false-alarms", 0.1, *refers)
+    assert "asked: 0.99" in said.out
     run_successfully("predict", run, cohort, "-o", tmp_path / "after")
     run_successfully("predict", run, cohort, "--raw", "-o", tmp_path / "raw")
     run_successfully("export", run, "-o", tmp_path / "model")
@@ -141,6 +146,7 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
     rows = read_rows(tmp_path / "after")
     assert rows == read_rows(tmp_path / "exported")
     (own,) = read_trust(run / TRUST_FILE).tasks["diameter"]
+    measures = read_trust(run / TRUST_FILE).measures
     reach = find_score_threshold(own.scores[""], 0.2)
     assert np.isfinite(reach)
     for row in rows:
@@ -149,6 +155,12 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
             [float(row["diameter"]) - reach, float(row["diameter"]) + reach], rel=1e-4
         )
         assert set(row["grade.set"].split(";")) <= {"G1", "G2", "G3"}
+        rule = measures["grade"].answering[""].refer
+        assert rule is not None
+        p = {grade: float(row[f"grade.p.{grade}"]) for grade in ("G1", "G2", "G3")}
+        is_sure = p[row["grade"]] >= (rule.threshold or 2)
+        assert row["grade.refer"] == ("answered" if is_sure else "refer")
+        assert row["diameter.refer"] == "answered"
         assert 0 < float(row["input.ood_p"]) <= 1
     assert "input.ood_p" not in read_rows(tmp_path / "raw")[0]
     # Ordinary cases are not all alike, and hardly any of them is as strange as none of the held-out ones.

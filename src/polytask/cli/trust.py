@@ -33,6 +33,14 @@ def trust(
             show_default=False,
         ),
     ] = None,
+    refer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TASK=]ERROR",
+            help="Find from which confidence on to answer, so that at most this share of the answered is wrong (of "
+            "numbers: TASK=mean absolute error); the rest is referred to people. May be repeated.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -62,14 +70,15 @@ def trust(
             sources,
             0.9 if level is None else level,
             0.05 if false_alarms is None else false_alarms,
+            refer or (),
             out,
             as_json,
         )
         return
-    if level is not None or false_alarms is not None or out is not None:
+    if level is not None or false_alarms is not None or out is not None or refer:
         raise PolytaskError(
-            f"{sources[0]}: what a model promises is fixed; --level, --false-alarms and -o go with runs, which are "
-            "fitted anew"
+            f"{sources[0]}: what a model promises is fixed; --level, --false-alarms, --refer and -o go with "
+            "runs, which are fitted anew"
         )
     show_stored_promises(stored, as_json)
 
@@ -92,7 +101,12 @@ def show_stored_promises(place: Path, as_json: bool) -> None:
 
 
 def show_fitted_runs(
-    runs: Sequence[Path], level: float, false_alarms: float, out: Path | None, as_json: bool
+    runs: Sequence[Path],
+    level: float,
+    false_alarms: float,
+    refer: Sequence[str],
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Fit what runs promise, write it, and print it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -115,6 +129,7 @@ def show_fitted_runs(
         fitted = fit_runs(
             runs,
             level,
+            refer=refer,
             progress=lambda done, total, task: bar.update(
                 line, completed=done, total=total, description=task
             ),
@@ -160,18 +175,19 @@ def show_promises(fitted: RunsTrust) -> None:
 
 
 def make_trust_table(fitted: RunsTrust) -> Table:
-    """Make a table of task, known answers, coverage and size of the sets, and calibration error before and after."""
+    """Make a table of task, known answers, coverage and size of the sets, and calibration error before and after, and
+    error of all answers with the area under its curve."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    from polytask.trust.trust_remarks import describe_errors
+    from polytask.trust.trust_remarks import describe_answering, describe_errors
 
     shown = Table(
         title=Text(f"sets that shall hold the truth in {fitted.level:.0%}"), box=SIMPLE, padding=(0, 1, 0, 0)
     )
     shown.add_column("task")
-    for column in ("n", "held", "size", "calibration error"):
+    for column in ("n", "held", "size", "calibration error", "error", "AUGRC"):
         shown.add_column(column, justify="right")
     for name, members in fitted.tasks.items():
         checks = [own.check for own in members if own.check is not None]
@@ -182,5 +198,6 @@ def make_trust_table(fitted: RunsTrust) -> Table:
             f"{held.mean:.0%} ± {held.sd:.0%}" if held else "not checked",
             " · ".join(f"{c.size.mean:.3g}" for c in checks),
             " · ".join(describe_errors(own) for own in members),
+            *describe_answering(fitted.measures.get(name)),
         )
     return shown

@@ -14,6 +14,7 @@ from polytask.tasks.task import Arrays, Task, expect_pooled_task
 from polytask.trust.answer_forms import FORMS, Sets
 from polytask.trust.class_sets import draw_shares
 from polytask.trust.inputs.input_columns import InputColumns
+from polytask.trust.measures.questions import FIND_CONFIDENCE
 from polytask.trust.trust_file import parse_trust
 
 if TYPE_CHECKING:
@@ -59,13 +60,16 @@ class TrustedColumns:
                 raise PolytaskError(f"{place}: {name}: promises of another task; run `polytask trust` again")
 
     def make_cells(self, answer: CaseAnswer) -> dict[str, str]:
-        """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, and where answers are
-        calibrated the answer and its probabilities anew; and `input.ood_p` and `input.ood_reason`."""
+        """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, `TASK.refer`,
+        `TASK.refer.LABEL`, and where answers are calibrated the answer and its probabilities anew; and `input.ood_p`
+        and `input.ood_reason`."""
         cells = self.inputs.make_cells(answer.measures) if self.inputs else {}
         for name, task in self.tasks.items():
             if name in answer.pooled:
                 own = [self._average_members(answer, name, numbers) for numbers in self.numbers]
-                cells |= self._calibrate_cells(task, own, answer.pooled[name])
+                given = self._calibrate_answer(task, own, answer.pooled[name])
+                cells |= self._calibrate_cells(task, given)
+                cells |= self._list_refer_cells(task, given)
                 cells |= self._list_set_cells(task, own, (answer.subject, answer.visit))
         return cells
 
@@ -73,16 +77,33 @@ class TrustedColumns:
         told = [answer.members[k][task] for k in numbers]
         return {key: np.mean([own[key] for own in told], axis=0) for key in told[0]}
 
-    def _calibrate_cells(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> dict[str, str]:
+    def _calibrate_answer(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> Arrays:
         members = self.trust.tasks[task.name]
         if all(m.calibrator is None for m in members):
-            return {}
+            return mean
         # Every member is calibrated on its own fold, then the calibrated answers are averaged, fold by fold.
         p = [
             told["p"] if m.calibrator is None else m.calibrator.apply(np.asarray(told["p"], np.float64))
             for told, m in zip(own, members, strict=True)
         ]
-        columns = expect_pooled_task(task).columns({**mean, "p": np.mean(p, axis=0)}, 0)
+        return {**mean, "p": np.mean(p, axis=0)}
+
+    def _list_refer_cells(self, task: Task, given: Arrays) -> dict[str, str]:
+        measures, words = self.trust.measures.get(task.name), self.trust.words[task.name]
+        rules = {name: own.refer for name, own in measures.answering.items()} if measures else {}
+        confidences = FIND_CONFIDENCE[find_answer_form(task.kind)](given) if any(rules.values()) else {}
+        return {
+            f"{task.name}.refer{f'.{words[int(name)]}' if name else ''}": "answered"
+            if rule.is_answered(confidences[name])[0]
+            else "refer"
+            for name, rule in rules.items()
+            if rule is not None
+        }
+
+    def _calibrate_cells(self, task: Task, given: Arrays) -> dict[str, str]:
+        if all(m.calibrator is None for m in self.trust.tasks[task.name]):
+            return {}
+        columns = expect_pooled_task(task).columns(given, 0)
         return {f"{task.name}{k}": v if isinstance(v, str) else f"{v:.6g}" for k, v in columns.items()}
 
     def _list_set_cells(self, task: Task, own: Sequence[Arrays], who: tuple[str, str]) -> dict[str, str]:

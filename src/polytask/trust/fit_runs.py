@@ -14,11 +14,16 @@ from polytask.evaluation.run_comparison import EvaluatedRun
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.kinds.applicability import describe_condition
+from polytask.kinds.kind import AnswerForm
 from polytask.predict.load_runs import load_runs
 from polytask.trust.answer_forms import FORMS
 from polytask.trust.conformal import find_worst_case_coverage
 from polytask.trust.fit_task import Spread, TaskTrust, fit_task
 from polytask.trust.inputs.input_trust import InputTrust
+from polytask.trust.measures.cross_fitted import stack_cross_fitted
+from polytask.trust.measures.questions import FIND_CONFIDENCE
+from polytask.trust.measures.refer_targets import parse_refer_targets
+from polytask.trust.measures.task_measures import TaskMeasures, measure_task
 
 TrustProgress = Callable[[int, int, str], None]
 """Called with (tasks done, tasks in all, task that comes next)."""
@@ -49,6 +54,7 @@ class RunsTrust:
         tta: whether the answers are means over mirror images.
         given: task that follows another → when it applies; its sets hold the truth of these cases.
         inputs: what is known about ordinary inputs; None where nothing was fitted.
+        measures: task → whether its probabilities come true, and when not to answer; of all members together.
     """
 
     level: float
@@ -59,6 +65,7 @@ class RunsTrust:
     tta: bool = False
     given: dict[str, str] = field(default_factory=dict)
     inputs: InputTrust | None = None
+    measures: dict[str, TaskMeasures] = field(default_factory=dict)
 
     def count_known(self, task: str) -> list[int]:
         """Count the known answers of each member."""
@@ -75,7 +82,11 @@ class RunsTrust:
 
 
 def fit_runs(
-    folders: Sequence[Path | str], level: float = 0.9, seed: int = 0, progress: TrustProgress | None = None
+    folders: Sequence[Path | str],
+    level: float = 0.9,
+    seed: int = 0,
+    progress: TrustProgress | None = None,
+    refer: Sequence[str] = (),
 ) -> RunsTrust:
     """Fit what one run promises, or several of one plan (folds, seeds) together.
 
@@ -84,6 +95,7 @@ def fit_runs(
     Args:
         folders: folders of evaluated runs. level: share of the sets that shall hold the truth, above 0 and below 1.
         seed: of the splits of the check.
+        refer: errors that are allowed among the answered, see `parse_refer_targets`.
     """
     if not 0 < level < 1:
         raise PolytaskError(f"--level {level:g}: expected a share between 0 and 1, e.g. 0.9")
@@ -108,8 +120,9 @@ def fit_runs(
         )
         for fold, own in sorted(by_fold.items())
     )
-    tasks, words, without = {}, {}, {}
+    tasks, words, without, measures = {}, {}, {}, {}
     described = runs[0].tasks
+    targets = parse_refer_targets(refer, {n: find_answer_form(t.kind) for n, t in described.items()})
     for k, (name, task) in enumerate(described.items()):
         if progress is not None:
             progress(k, len(described), name)
@@ -123,10 +136,27 @@ def fit_runs(
             continue
         tasks[name] = tuple(fit_task(form, name, own, 1 - level, seed) for own in answers)
         words[name] = tuple(getattr(task, "classes", getattr(task, "labels", ())))
+        measured = measure_members(find_answer_form(task.kind), tasks[name], targets.get(name), seed)
+        if measured is not None:
+            measures[name] = measured
     # Only known answers are fitted on, and a task that follows another is known only where it applies.
     given = {n: describe_condition(getattr(described[n], "applies_when", {})) for n in tasks}
     tta = runs[0].evaluation.tta
-    return RunsTrust(level, members, tasks, words, without, tta, {n: g for n, g in given.items() if g})
+    given = {n: g for n, g in given.items() if g}
+    return RunsTrust(level, members, tasks, words, without, tta, given, measures=measures)
+
+
+def measure_members(
+    form: AnswerForm, members: Sequence[TaskTrust], refer: float | None = None, seed: int = 0
+) -> TaskMeasures | None:
+    """Measure a task on the checked answers of all members; None where too few subjects were checked."""
+    checked = [(m, m.check.answers) for m in members if m.check is not None and m.check.answers is not None]
+    if not checked or form not in FIND_CONFIDENCE:
+        return None
+    given = [own.uncalibrated if m.calibrator is None else own for m, own in checked]
+    return measure_task(
+        form, stack_cross_fitted([own for _, own in checked]), stack_cross_fitted(given), refer, seed
+    )
 
 
 def refuse_shared_subjects(by_fold: Mapping[int, Sequence[EvaluatedRun]]) -> None:

@@ -15,6 +15,7 @@ from polytask.trust.calibration_measures import compute_debiased_error, compute_
 from polytask.trust.calibrators import Calibrator, fit_calibrator, measure_log_loss
 from polytask.trust.class_sets import draw_shares
 from polytask.trust.conformal import find_smallest_count
+from polytask.trust.measures.cross_fitted import CrossFitted, cross_fit
 
 CHECK_SPLITS = 50
 """How many times the subjects are split in two halves: one fits, the other checks."""
@@ -40,6 +41,7 @@ class TaskCheck:
         strata: stratum → coverage there. n: known answers, subjects: their subjects.
         log_loss: (raw, calibrated) on the checking halves; None without probabilities.
         errors: (debiased, smooth) calibration errors of (raw, calibrated) answers; None without probabilities.
+        answers: the answers that were checked, from which measures are computed; they are not written.
     """
 
     coverage: Spread
@@ -50,6 +52,7 @@ class TaskCheck:
     subjects: int = 0
     log_loss: tuple[Spread, Spread] | None = None
     errors: tuple[tuple[float, float], tuple[float, float]] | None = None
+    answers: CrossFitted | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def check_task(
     ]
     strata = sorted({stratum for row in rows for stratum in row.strata})
     losses = [row.losses for row in rows if row.losses is not None]
+    judged = cross_fit(answers, [row.checked for row in rows], [row.calibrated for row in rows])
     return TaskCheck(
         _summarize([row.coverage for row in rows]),
         _summarize(
@@ -114,7 +118,8 @@ def check_task(
         int(answers.known.sum()),
         len(names),
         (_summarize([raw for raw, _ in losses]), _summarize([own for _, own in losses])) if losses else None,
-        _measure_errors(form, answers, rows) if form.calibrator else None,
+        _measure_errors(judged) if form.calibrator else None,
+        judged,
     )
 
 
@@ -162,24 +167,13 @@ def _check_half(
     return _HalfCheck(checked, calibrated, float(covered[known].mean()), sizes, strata, losses)
 
 
-def _measure_errors(
-    form: FormTrust, answers: PooledAnswers, rows: Sequence[_HalfCheck]
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Measure the calibration errors of raw answers and of answers calibrated by the halves they were not in.
-
-    A case was checked in about half of the splits; its calibrated probability is the mean over them.
-    """
-    raw = answers.prediction["p"]
-    total, count = np.zeros_like(raw), np.zeros(len(raw))
-    for row in rows:
-        assert row.calibrated is not None
-        total[row.checked] += row.calibrated
-        count[row.checked] += 1
-    calibrated = total / np.maximum(count, 1)[:, None]
-    known = _as_questions(answers.known) & (count > 0)[:, None]
-    happened = answers.value if answers.value.ndim == 2 else np.eye(raw.shape[1])[answers.value.astype(int)]
-    chosen = np.broadcast_to(known, raw.shape)
-    pairs = [(p[chosen], happened[chosen]) for p in (raw, calibrated)]
+def _measure_errors(judged: CrossFitted) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Measure the calibration errors of raw answers and of answers calibrated by other subjects."""
+    raw, calibrated = judged.raw["p"], judged.calibrated["p"]
+    truth = judged.truth
+    happened = truth if truth.ndim == 2 else np.eye(raw.shape[1])[truth.astype(np.int64)]
+    chosen = np.broadcast_to(_as_questions(judged.known), raw.shape)
+    pairs = [(p[chosen], happened[chosen].astype(np.float64)) for p in (raw, calibrated)]
     before, after = ((compute_debiased_error(*pair), compute_smooth_error(*pair)) for pair in pairs)
     return before, after
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ from polytask.trust.fit_runs import RunsTrust, TrustMember
 from polytask.trust.fit_task import Spread, TaskCheck, TaskTrust
 from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
+from polytask.trust.measures.task_measures import describe_measures, parse_measures
+
+MEASURES_KEY = "measures"
+"""Key of a task; files of earlier versions lack it."""
 
 
 def describe_trust(trust: RunsTrust) -> dict[str, Any]:
@@ -37,6 +41,7 @@ def describe_trust(trust: RunsTrust) -> dict[str, Any]:
             "members": [asdict(m) for m in trust.members],
             "tasks": {
                 name: {"words": trust.words[name], "members": [_describe_task(own) for own in by_member]}
+                | _describe_measures(trust, name)
                 for name, by_member in trust.tasks.items()
             },
             "without": trust.without,
@@ -75,21 +80,34 @@ def parse_trust(content: Mapping[str, Any], place: Path, folder: Path | None = N
         }
         words = {str(name): tuple(entry["words"]) for name, entry in content["tasks"].items()}
         level, without, tta = float(content["level"]), dict(content["without"]), bool(content["tta"])
+        measured = {
+            str(n): parse_measures(e[MEASURES_KEY]) for n, e in content["tasks"].items() if MEASURES_KEY in e
+        }
         # Files of earlier versions do not say it: their tasks always applied.
         given = dict(content.get("given", {}))
     # Files of earlier versions know nothing about inputs.
     own = content.get(INPUTS_KEY)
     beside = folder or place.parent
     inputs = own and parse_inputs(own, read_promised_tensors(content, beside), beside)
-    return RunsTrust(level, members, tasks, words, without, tta, given, inputs)
+    return RunsTrust(level, members, tasks, words, without, tta, given, inputs, measured)
 
 
 def _describe_inputs(inputs: InputTrust) -> dict[str, Any]:
     return describe_inputs(inputs) | {TENSORS_KEY: digest_tensors(list_input_tensors(inputs))}
 
 
+def _describe_measures(trust: RunsTrust, task: str) -> dict[str, Any]:
+    own = trust.measures.get(task)
+    return {} if own is None else {MEASURES_KEY: describe_measures(own)}
+
+
 def _describe_task(own: TaskTrust) -> dict[str, Any]:
-    return asdict(own) | {"scores": {stratum: scores.tolist() for stratum, scores in own.scores.items()}}
+    if own.check is not None:
+        own = replace(own, check=replace(own.check, answers=None))
+    content = asdict(own) | {"scores": {stratum: scores.tolist() for stratum, scores in own.scores.items()}}
+    if content["check"] is not None:
+        del content["check"]["answers"]
+    return content
 
 
 def _parse_task(entry: Mapping[str, Any]) -> TaskTrust:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from polytask.trust.fit_runs import RunsTrust
 from polytask.trust.fit_task import CHECK_SPLITS, TaskTrust
+from polytask.trust.measures.refer import ReferRule
+from polytask.trust.measures.task_measures import TaskMeasures
 
 
 def list_trust_remarks(fitted: RunsTrust) -> list[str]:
@@ -16,6 +18,8 @@ def list_trust_remarks(fitted: RunsTrust) -> list[str]:
     ]
     for name, members in fitted.tasks.items():
         remarks += list_task_remarks(fitted, name, members)
+        if name in fitted.measures:
+            remarks += list_refer_remarks(name, fitted.words[name], fitted.measures[name])
     remarks += [
         f"{name}: on the cases to which it applies only: {given}" for name, given in fitted.given.items()
     ]
@@ -46,6 +50,40 @@ def describe_errors(own: TaskTrust) -> str:
         return "–"
     (before, _), (after, _) = own.check.errors
     return f"{before:.3f}, raw" if own.calibrator is None else f"{before:.3f} → {after:.3f}"
+
+
+def describe_answering(measures: TaskMeasures | None) -> tuple[str, str]:
+    """Describe the error of all answers and the area under the generalized risk–coverage curve, means over labels."""
+    if measures is None or not measures.answering:
+        return "–", "–"
+    asked = measures.answering.values()
+    error, area = sum(a.error for a in asked) / len(asked), sum(a.augrc for a in asked) / len(asked)
+    return f"{error:.3g}", f"{area:.3g}"
+
+
+def list_refer_remarks(name: str, words: tuple[str, ...], measures: TaskMeasures) -> Iterator[str]:
+    """Say which share is answered at the stated error, how wrong it was on others, or why there is no threshold."""
+    for label, own in measures.answering.items():
+        rule, what = own.refer, f"{name}, {words[int(label)]}" if label else name
+        if rule is None:
+            continue
+        if rule.refused:
+            yield f"{what}: no threshold for an error of {rule.target:g}, every case is referred: {rule.refused}"
+            continue
+        share, error = rule.answered[0], rule.error[0]
+        yield (
+            f"{what}: {describe_threshold(rule)} is answered: {share:.0%} of other subjects, with an error of "
+            f"{error:.3g} (asked: {rule.target:g}; n {own.n}); the rest is referred"
+        )
+
+
+def describe_threshold(rule: ReferRule) -> str:
+    """Describe which answers are given: by their probability, of numbers (whose confidence is negative) by the spread
+    that is expected."""
+    at = rule.threshold or 0.0
+    return (
+        f"what has a probability of {at:.3g} or more" if at > 0 else f"what has a spread of {-at:.3g} or less"
+    )
 
 
 def describe_stratum(stratum: str, words: tuple[str, ...]) -> str:

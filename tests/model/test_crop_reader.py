@@ -229,3 +229,89 @@ def test_choosing_places_takes_no_gradient_away_in_bf16() -> None:
 def test_a_network_with_crops_has_no_fixed_graph() -> None:
     with pytest.raises(PolytaskError, match="roi"):
         Exportable(crop_network())
+
+
+def split_reader(flags: int = 0) -> CropReader:
+    torch.manual_seed(0)
+    spec = CropSpec(3, "mask", surroundings=True, flags=flags)
+    return CropReader(spec, (1, 1), 4, ["type"], make_task("mask", FIELDS["mask"])).eval()
+
+
+def draw_left_half(x: Tensor, count: int) -> Tensor:
+    """Logits of a mask that covers the left half of every crop, for sure."""
+    logits = torch.zeros(len(x), make_task("mask", FIELDS["mask"]).outputs, *x.shape[2:])
+    logits[:, 1, :, : x.shape[-1] // 2] = 200.0
+    logits[:, 0, :, x.shape[-1] // 2 :] = 200.0
+    return logits
+
+
+def test_the_finding_and_its_surroundings_become_two_vectors() -> None:
+    """Each voxel of a crop reaches one of the two: that of the finding where the mask is, the other one elsewhere."""
+    crops, known = places(3)
+    net, crops = split_reader(), crops.requires_grad_()
+    vectors = net(stages, draw_left_half, crops, known, no_cut)
+    assert list(vectors) == ["type", "type surroundings"]
+    reached = [
+        torch.autograd.grad(vector.square().sum(), crops, retain_graph=True)[0].abs().sum((0, 1, 2)) > 0
+        for vector in vectors.values()
+    ]
+    assert reached[0][:, :2].any()
+    assert reached[1][:, 2:].any()
+    assert not reached[0][:, 2:].any()
+    assert not reached[1][:, :2].any()
+
+
+def test_the_two_vectors_are_those_of_the_masked_crops_and_have_their_own_layers() -> None:
+    crops, known = places(3)
+    net = split_reader()
+    vectors = net(stages, draw_left_half, crops, known, no_cut)
+    for key, columns in (("type", slice(0, 2)), ("type surroundings", slice(2, 4))):
+        hidden = torch.zeros_like(crops)
+        hidden[..., columns] = crops[..., columns]
+        deep = hidden[0, :, 1:, ::2, ::2]
+        features = net.projections[key](torch.cat([mean_of(deep), max_of(deep)], 1))
+        torch.testing.assert_close(vectors[key], net.pools[key](features[None], known))
+    assert {role for name, role in net.roles().items() if "surroundings" in name} == {"private:type"}
+
+
+def test_flags_of_channels_are_not_hidden_and_the_mask_gets_no_gradient() -> None:
+    crops, known = places(3)
+    logits = torch.zeros(3, 3, 4, 4, requires_grad=True)
+    net = split_reader(flags=1)
+    vectors = net(stages, lambda x, count: logits * 1.0, crops, known, no_cut)
+    assert not any(
+        v.requires_grad and torch.autograd.grad(v.sum(), logits, allow_unused=True)[0] is not None
+        for v in vectors.values()
+    )
+    # Only the second plane is read by the deepest stage, and it is the flag: both halves see it as it is.
+    deep = crops[0, :, 1:, ::2, ::2]
+    seen = net.projections["type"](torch.cat([mean_of(deep), max_of(deep)], 1))
+    torch.testing.assert_close(vectors["type"], net.pools["type"](seen[None], known))
+
+
+def test_a_network_fuses_findings_and_surroundings_as_two_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = {"scan": CropSpec(2, "mask", surroundings=True)}
+    network, given = network_of(tasks_of("all"), 2, crops=crops), crop_inputs(5)
+    seen: list[dict[str, Any]] = []
+    branch = type(network.branches["grade"])
+    fuse = branch.fuse_sources
+
+    def note_tokens(self: Any, tokens: Any, day: Tensor) -> Any:
+        seen.append(dict(tokens))
+        return fuse(self, tokens, day)
+
+    monkeypatch.setattr(branch, "fuse_sources", note_tokens)
+    network.train()
+    output = network(given)
+    both = {"findings of scan", "surroundings of scan"}
+    assert [both & set(tokens) for tokens in seen] == [both] * 3, "grade, type and response"
+    first, second = (seen[0][name].maps[0] for name in sorted(both))
+    assert first.shape == second.shape == (3, 2, 8)
+    assert not torch.equal(first, second)
+    roles = {n: r for n, r in network.roles().items() if n.startswith("crops.")}
+    network.zero_grad(set_to_none=True)
+    total(output["grade"]).backward()
+    reached = {n for n, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert {n for n in reached if n.startswith("crops.")} == {
+        n for n, r in roles.items() if r == "private:grade"
+    }

@@ -170,6 +170,27 @@ def test_crops_of_an_earlier_plan_are_read_by_the_deepest_stage_as_before(
     assert hashed[0][0]["images"]["scan"]["roi"] == {"attention": 8, **dict.fromkeys(names)}
 
 
+def test_findings_and_their_surroundings_are_asked_for_and_cost_twice_the_passes() -> None:
+    head, plain = header(tasks=MASKS | GRADE), plan_of(60, settings=("images.scan.roi={task: tumour}",))
+    both = plan_of(60, settings=("images.scan.roi={task: tumour, surroundings: true}",))
+    flags = len(scan(both).channels) if scan(both).channel_flags else 0
+    assert make_network_spec(both, both.folds[0], head).crops == {
+        "scan": CropSpec(4, "tumour", surroundings=True, flags=flags)
+    }
+    assert plan_hash(both, 0) != plan_hash(plain, 0)
+    again = set_value(both, "images.scan.roi.surroundings=false")
+    assert scan(again) == scan(plain)
+    small = set_value(plan_of(6), "images.scan.roi.surroundings=true")
+    chosen = choose_fold_roi(scan(small), {"tumour": 2.0})
+    assert chosen is not None
+    assert (chosen.task, chosen.surroundings) == ("tumour", True), "each fold says whose masks"
+    assert both.shared.training.batch <= plain.shared.training.batch
+    with pytest.raises(
+        PolytaskError, match=r"roi\.surroundings: only masks tell a finding from its surroundings"
+    ):
+        set_value(plain, "images.scan.roi={attention: 8, surroundings: true}")
+
+
 def test_crops_can_be_asked_for() -> None:
     plan = set_value(plan_of(60), "images.scan.roi={attention: 8}")
     assert scan(plan).roi == RoiPlan(attention=8)

@@ -21,6 +21,8 @@ EXPLORED_SHARE = 0.5
 """Share of the crops that training draws at random from the places that are not among the best."""
 CONTRAST_GAIN = 5.0
 """Factor on how a place differs from the others: pooled values of normed maps differ by a fraction of their size."""
+SURROUNDINGS = " surroundings"
+"""What follows the name of a task in the name of its modules that read the surroundings of findings."""
 MEAN_POOLS = {2: avg_pool2d, 3: avg_pool3d}
 
 StageMaps = Callable[[Tensor, int, TaskCut], dict[str, list[Tensor | None]]]
@@ -38,11 +40,15 @@ class CropSpec:
         count: how many.
         task: the voxel task that chooses them; None: attention.
         every_stage: whether the vector of a crop is pooled from all stages of the encoder, or from the deepest alone.
+        surroundings: whether the finding and what surrounds it are read as two sources; needs `task`.
+        flags: number of planes at the end that say which channels are there; no mask hides them.
     """
 
     count: int
     task: str | None = None
     every_stage: bool = False
+    surroundings: bool = False
+    flags: int = 0
 
 
 class CropPool(nn.Module):
@@ -96,6 +102,10 @@ class CropReader(nn.Module):
     attention chooses, the vector also holds how the place differs from the mean of all places of its image: the maps
     are normed, so that what is pooled from them is nearly the same everywhere, and learning hardly tells it apart.
 
+    With `spec.surroundings` every crop is read twice, as MM-DLS reads lesion and lung (Nature Communications 2026):
+    once multiplied by the predicted probability of the finding, once by that of its absence. The same encoder reads
+    both; each has layers and a pool of its own, so that they become two vectors.
+
     Args:
         channels: of each stage, finest first. width: of the vector.
         tasks: the visit and subject tasks. chooser: the voxel task that `spec` names.
@@ -115,14 +125,21 @@ class CropReader(nn.Module):
         self.contrasts = spec.every_stage and chooser is None
         read = sum(channels[self.first_stage :]) * (2 if self.contrasts else 1)
         self.projections = NamedModules(
-            {t: nn.Sequential(nn.Linear(2 * read, width), nn.LeakyReLU(0.01)) for t in tasks}
+            {
+                key: nn.Sequential(nn.Linear(2 * read, width), nn.LeakyReLU(0.01))
+                for key in self._list_keys(tasks)
+            }
         )
-        self.pools = NamedModules({t: CropPool(width) for t in tasks})
+        self.pools = NamedModules({key: CropPool(width) for key in self._list_keys(tasks)})
+
+    def _list_keys(self, tasks: Sequence[str]) -> list[str]:
+        return [*tasks, *(f"{task}{SURROUNDINGS}" for task in tasks if self.spec.surroundings)]
 
     def forward(
         self, stages: StageMaps, answers: VoxelAnswers, crops: Tensor, known: Tensor, cut: TaskCut
     ) -> dict[str, Tensor]:
-        """Choose and read crops `[N, G, C, *size]`, known `[N, G]` → task → `[N, width]`."""
+        """Choose and read crops `[N, G, C, *size]`, known `[N, G]` → task → `[N, width]`; with `spec.surroundings` also
+        `TASK surroundings` → `[N, width]`."""
         typical: dict[str, Tensor] = {}
         if crops.shape[1] > self.spec.count:
             with torch.no_grad():
@@ -132,7 +149,16 @@ class CropReader(nn.Module):
             chosen = choose_places(scores, known, self.spec.count, EXPLORED_SHARE if self.training else 0.0)
             crops = crops[torch.arange(len(crops), device=crops.device)[:, None], chosen]
             known = known.gather(1, chosen)
+        if self.spec.surroundings:
+            crops = torch.cat(self._separate_findings(answers, crops), 1)
         pooled = self._pool_crops(stages, crops, cut)
+        if self.spec.surroundings:
+            halves = {task: own.chunk(2, 1) for task, own in pooled.items()}
+            pooled = {
+                f"{task}{suffix}": half
+                for task, both in halves.items()
+                for suffix, half in zip(("", SURROUNDINGS), both, strict=True)
+            }
         typical = typical or {task: average_places(own.detach(), known) for task, own in pooled.items()}
         return {
             task: self.pools[task](self._embed_crops(task, own, typical[task]), known)
@@ -178,6 +204,21 @@ class CropReader(nn.Module):
         ranks = [rank_places(own.masked_fill(~known, -torch.inf)) for own in shares]
         return -torch.stack(ranks).amin(0), typical
 
+    def _separate_findings(self, answers: VoxelAnswers, crops: Tensor) -> list[Tensor]:
+        """Return crops `[N, P, C, *size]` weighed by the predicted probability of a finding, and by that of none.
+
+        After normalization 0 is an ordinary value: a voxel that is hidden says nothing.
+        """
+        assert self.chooser is not None, "only a task with masks tells a finding from its surroundings"
+        shape, kept = crops.shape[:2], crops.shape[2] - self.spec.flags
+        with torch.no_grad():
+            output = answers(crops.flatten(0, 1), shape[1])
+            found = make_answer_map(self.chooser, output).amax(1, keepdim=True).unflatten(0, shape)
+        # As after the scores: weights that were cast without a gradient are not used again.
+        torch.clear_autocast_cache()
+        image, flags = crops[:, :, :kept], crops[:, :, kept:]
+        return [torch.cat([image * part.to(image.dtype), flags], 2) for part in (found, 1 - found)]
+
     def _score_by_masks(self, answers: VoxelAnswers, crops: Tensor) -> Tensor:
         """Score crops by the largest probability of any structure, averaged over 3 voxels along each axis."""
         assert self.chooser is not None
@@ -189,15 +230,16 @@ class CropReader(nn.Module):
         return highest
 
     def roles(self) -> ParameterRoles:
-        """Return the roles: every parameter belongs to its task."""
+        """Return the roles: every parameter belongs to its task, whatever part of a crop it reads."""
         roles: ParameterRoles = {}
         parts: Mapping[str, NamedModules[nn.Sequential] | NamedModules[CropPool]] = {
             "projections": self.projections,
             "pools": self.pools,
         }
         for part, members in parts.items():
-            for task, module in members.items():
-                roles |= assign_role(module, f"{part}.members.@{task}.", private_role(task))
+            for key, module in members.items():
+                owner = private_role(key.removesuffix(SURROUNDINGS))
+                roles |= assign_role(module, f"{part}.members.@{key}.", owner)
         return roles
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from polytask.model.building_blocks import TaskCut
-from polytask.model.crop_reader import CropReader
+from polytask.model.crop_reader import SURROUNDINGS, CropReader, CropSpec
 from polytask.model.network_inputs import (
     NetworkInputs,
     mark_partly_read_rows,
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from polytask.model.network import Network
 
 
-def crop_source(image: str) -> str:
-    """Name the source through which a task reads the crops of an image."""
-    return f"crops of {image}"
+def list_crop_sources(image: str, crops: CropSpec) -> tuple[str, ...]:
+    """List the sources through which a task reads the crops of an image: one, or findings and their surroundings."""
+    if crops.surroundings:
+        return f"findings of {image}", f"surroundings of {image}"
+    return (f"crops of {image}",)
 
 
 def make_crop_readers(
@@ -73,13 +75,17 @@ def make_crop_tokens(
     vectors: dict[str, Tensor] = network.crops[image](
         find_stage_maps, answer_voxel_task, crops, crop_known, cut
     )
+    tokens = {
+        key: Token((restore_visits(restore_rows(vector, rows, count), present, known.shape),), known)
+        for key, vector in vectors.items()
+    }
+    names = list_crop_sources(image, network.spec.crops[image])
     return {
         task: {
-            crop_source(image): Token(
-                (restore_visits(restore_rows(vector, rows, count), present, known.shape),), known
-            )
+            source: tokens[f"{task}{suffix}"]
+            for source, suffix in zip(names, ("", SURROUNDINGS), strict=False)
         }
-        for task, vector in vectors.items()
+        for task in network.pooled
     }
 
 

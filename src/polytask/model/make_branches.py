@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from polytask.model.crop_tokens import crop_source
+from polytask.model.crop_tokens import list_crop_sources
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order.chain import Chain
 from polytask.model.slice_reader import list_sliced_images
@@ -36,7 +36,7 @@ def make_pooled_branches(
                 *list_sliced_images(spec),
                 *spec.tables,
                 *spec.slides,
-                *map(crop_source, crops),
+                *(source for image in crops for source in list_crop_sources(image, spec.crops[image])),
                 *map(upstream_source, chain.tokens(name, bool(spec.second_level))),
             ],
             slots.get(name, []),

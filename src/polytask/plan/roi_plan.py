@@ -50,6 +50,10 @@ class RoiPlan(BaseModel):
     """The stages of the encoder that the vector of a crop is pooled from: every one with `attention`, unless the plan
     says otherwise."""
 
+    surroundings: bool = False
+    """Whether tasks read the finding and what surrounds it as two sources: the crop is weighed by the mask that the
+    task of `task` or `below` predicts there, and by the rest."""
+
     @model_validator(mode="before")
     @classmethod
     def _choose_stages(cls, content: Any) -> Any:
@@ -119,6 +123,11 @@ def list_roi_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
         yield "roi.below", f"{roi.below:g} voxels; expected a size above 0"
     if roi.attention is not None and roi.crops is not None:
         yield "roi.crops", "attention already says how many crops are read; remove one of them"
+    if roi.surroundings and roi.task is None and roi.below is None:
+        yield (
+            "roi.surroundings",
+            "only masks tell a finding from its surroundings; name a task with masks (`task`), or use `below`",
+        )
     if roi.places is not None and (roi.column is not None or roi.places < roi.count):
         yield "roi.places", f"{roi.places} places; expected at least {roi.count}, and no column"
     if image.field != "both":

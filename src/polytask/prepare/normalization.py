@@ -25,8 +25,12 @@ def map_channel_planes(plan: ImagePlan) -> dict[str, slice]:
 
 def count_input_planes(plan: ImagePlan) -> int:
     """Count the planes that the encoder reads: those of all channels, and one flag per channel if the plan wants it."""
-    planes = sum(count_modality_planes(m) for m in plan.channels.values())
-    return planes + (len(plan.channels) if plan.channel_flags else 0)
+    return sum(count_modality_planes(m) for m in plan.channels.values()) + count_flag_planes(plan)
+
+
+def count_flag_planes(plan: ImagePlan) -> int:
+    """Count the planes, behind those of the channels, that say which channels are there."""
+    return len(plan.channels) if plan.channel_flags else 0
 
 
 def normalize_planes(

@@ -20,7 +20,7 @@ from polytask.model.visit_fusion import MIN_FUSION_VISITS
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, Plan
 from polytask.plan.roi_plan import choose_fold_roi
 from polytask.plan.slice_trunk import drop_axis, find_slice_axis
-from polytask.prepare.normalization import count_input_planes
+from polytask.prepare.normalization import count_flag_planes, count_input_planes
 from polytask.prepare.slot_assignment import count_visit_slots
 from polytask.prepare.table_encoding import count_group_features
 from polytask.tasks import make_task
@@ -113,7 +113,9 @@ def _make_crop_specs(plan: Plan, fold: FoldPlan, header: Header) -> dict[str, Cr
                 f"images.{name}.roi.task: the masks of {roi.task!r} lie on image {chooser.image!r}; choose a "
                 f"task with masks on {name!r}, or attention"
             )
-        crops[name] = CropSpec(roi.count, roi.task, roi.stages == "every")
+        crops[name] = CropSpec(
+            roi.count, roi.task, roi.stages == "every", roi.surroundings, count_flag_planes(image)
+        )
     return crops
 
 
@@ -138,7 +140,9 @@ def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Net
     task would choose are chosen by attention.
     """
     after = {t: [u for u in upstream if u in tasks] for t, upstream in spec.after.items() if t in tasks}
-    crops = {n: c if c.task in tasks else replace(c, task=None) for n, c in spec.crops.items()}
+    crops = {
+        n: c if c.task in tasks else replace(c, task=None, surroundings=False) for n, c in spec.crops.items()
+    }
     # The global generator is restored, so that building a network changes nobody else's random numbers.
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)

@@ -71,6 +71,8 @@ def plan_hash(plan: Plan, fold: int) -> str:
             del section["roi"]["below"]
         if (section.get("roi") or {}).get("stages") == "deepest":
             del section["roi"]["stages"]
+        if (section.get("roi") or {}).get("surroundings", True) is False:
+            del section["roi"]["surroundings"]
     if not shared["training"]["compile"]:
         del shared["training"]["compile"]
     fold_values = plan.folds[fold].model_dump(mode="json", exclude={"why", "untrained"})

@@ -177,11 +177,11 @@ def _add_crops(basis: SharedFacts, name: str, image: ImagePlan, step: StepCost) 
     encoder = count_encoder_flops(topology, size)
     masked = roi.task is not None or roi.below is not None
     looked = encoder + (count_decoder_flops(topology, size) if masked else 0.0)
-    kept = roi.count * count_activation_bytes(
-        topology, size, 0, basis.machine.precision, basis.machine.device
-    )
-    kept += 4 * seen * planes * prod(size)
-    flops = PASSES_PER_STEP * roi.count * encoder + seen * looked
+    # With the surroundings every crop is masked, and read twice.
+    read, masks = (2 * roi.count, roi.count) if roi.surroundings else (roi.count, 0)
+    kept = read * count_activation_bytes(topology, size, 0, basis.machine.precision, basis.machine.device)
+    kept += 4 * (seen + 2 * masks) * planes * prod(size)
+    flops = PASSES_PER_STEP * read * encoder + (seen + masks) * looked
     visits = _count_crop_visits(basis)
     return step.add_cost(StepCost(visits * flops, visits * kept, 0.0))
 

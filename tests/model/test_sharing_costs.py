@@ -167,11 +167,37 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert ctan["time_to_single"]["median"] == pytest.approx(ctan["seconds"][0] / single["seconds"][0])
 
 
+def test_the_verb_measures_with_another_encoder(capsys: pytest.CaptureFixture[str]) -> None:
+    small = (
+        "models",
+        "--dims",
+        "2",
+        "--size",
+        "16",
+        "--device",
+        "cpu",
+        "--sharing",
+        "task_tokens",
+        "--rounds",
+        "0",
+    )
+    words = (*small, "--tasks", "2", "--mix", "one-voxel", "--encoder")
+    code, out, _ = run(capsys, *words, "swin")
+    assert code == 0
+    assert "3 levels, encoder swin" in out
+    plain, swin = (json.loads(run(capsys, *words, name, "--json")[1])[0] for name in ("residual", "swin"))
+    assert (plain["encoder"], swin["encoder"]) == ("residual", "swin")
+    for mine, theirs in zip(plain["costs"], swin["costs"], strict=True):
+        assert mine["parameters"] != theirs["parameters"]
+        assert 0.8 < theirs["predicted_to_memory"] < 1.25, theirs
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
         (("--sharing", "mtn"), "no sharing is called 'mtn': did you mean 'mtan'?"),
         (("--forms", "heavy"), "no form is called 'heavy': choose from light, paper"),
+        (("--encoder", "swan"), "no encoder is called 'swan': did you mean 'swin'?"),
         (("--mix", "voxels"), "mix 'voxels': choose from one-voxel, all-voxel"),
         (("--tasks", "two"), "--tasks 'two': expected numbers of tasks, such as 2,3,5"),
         (("--tasks", "0"), "0 tasks: at least 1"),

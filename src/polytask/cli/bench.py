@@ -94,6 +94,9 @@ def models(
         typer.Option(help="Sharing blocks to measure besides hard and single, e.g. mtan,ctan; default: all."),
     ] = None,
     forms: Annotated[str, typer.Option(help="Forms of blocks that have both: light, paper.")] = "light,paper",
+    encoder: Annotated[
+        str, typer.Option(help="What the stages of every network are made of: residual or swin.")
+    ] = "residual",
     clock: Annotated[
         Literal["wall", "cpu"],
         typer.Option(help="wall, or cpu for a busy machine (then set OMP_NUM_THREADS=1)."),
@@ -117,7 +120,7 @@ def models(
     torch_device = choose_device(device)
     kinds = TASK_MIXES if mix == "both" else (mix,)
     settings = [
-        CostSetting(m, n, size, dims, device=str(torch_device))
+        CostSetting(m, n, size, dims, device=str(torch_device), encoder=encoder)
         for m in kinds
         for n in _parse_task_counts(tasks)
     ]

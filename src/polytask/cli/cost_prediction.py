@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ def predict_cost_memory(setting: CostSetting, sharing: str, form: str) -> float:
     voxel, pooled = count_cost_tasks(setting)
     if sharing == "single":
         with_masks, without = ViewReaders(voxel=1, branches=1, decoders=1), ViewReaders(pooled=1, branches=1)
+        with_masks, without = (replace(readers, encoder=setting.encoder) for readers in (with_masks, without))
         return voxel * _predict_network(setting, with_masks) + pooled * _predict_network(setting, without)
     readers = ViewReaders(sharing, form, voxel=voxel, pooled=pooled, branches=voxel + pooled, decoders=voxel)
+    readers = replace(readers, encoder=setting.encoder)
     return _predict_network(setting, readers)
 
 
@@ -37,6 +40,7 @@ def _predict_network(setting: CostSetting, readers: ViewReaders) -> float:
         setting.widths[:levels],
         (1,) * levels,
         ((1,) * setting.dims, *[(2,) * setting.dims] * (levels - 1)),
+        encoder=setting.encoder,
     )
     size = (setting.size,) * setting.dims
     each = count_view_bytes(topology, size, readers, setting.precision)

@@ -34,6 +34,7 @@ def format_cost_header(setting: CostSetting, rounds: int, clock: str) -> str:
 
     machine = f"{setting.device}, {setting.precision}, {torch.get_num_threads()} threads"
     images = f"{setting.dims}D images of edge {setting.size}, batch {setting.batch}, {setting.levels} levels"
+    images += "" if setting.encoder == "residual" else f", encoder {setting.encoder}"
     return "\n".join([f"{machine}; {images}; {rounds} rounds, {clock} clock", *COST_LEGEND, ""])
 
 

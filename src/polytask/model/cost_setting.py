@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from polytask.errors import PolytaskError
-from polytask.model.building_blocks import EncoderSpec
+from polytask.errors import PolytaskError, suggest_word
+from polytask.model.building_blocks import ENCODERS, EncoderSpec
 from polytask.model.network import Network
 from polytask.model.network_inputs import CompleteInputs
 from polytask.model.network_settings import NetworkSpec
@@ -30,7 +30,8 @@ POOLED_TASK_FIELDS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class CostSetting:
-    """The same setting for every sharing: `tasks` tasks of a `mix` on images of edge `size`, in batches of `batch`."""
+    """The same setting for every sharing: `tasks` tasks of a `mix` on images of edge `size`, in batches of `batch`,
+    read by an `encoder` of the registry."""
 
     mix: str = "one-voxel"
     tasks: int = 3
@@ -40,6 +41,7 @@ class CostSetting:
     widths: tuple[int, ...] = STAGE_WIDTHS
     precision: str = "float32"
     device: str = "cpu"
+    encoder: str = "residual"
 
     def __post_init__(self) -> None:
         wrong = {
@@ -47,6 +49,9 @@ class CostSetting:
             f"{self.tasks} tasks: at least 1": self.tasks < 1,
             f"size {self.size}: at least {MIN_IMAGE_EDGE}": self.size < MIN_IMAGE_EDGE,
             f"dims {self.dims}: choose 2 or 3": self.dims not in (2, 3),
+            f"no encoder is called {self.encoder!r}: {suggest_word(self.encoder, ENCODERS, 'choose from')}": (
+                self.encoder not in ENCODERS
+            ),
         }
         for line in (line for line, is_wrong in wrong.items() if is_wrong):
             raise PolytaskError(line)
@@ -80,7 +85,11 @@ def make_cost_network(
     dims, levels = setting.dims, setting.levels
     strides = ((1,) * dims, *[(2,) * dims] * (levels - 1))
     spec = NetworkSpec(
-        images={"scan": EncoderSpec(dims, 1, setting.widths[:levels], (1,) * levels, strides)},
+        images={
+            "scan": EncoderSpec(
+                dims, 1, setting.widths[:levels], (1,) * levels, strides, (), None, setting.encoder
+            )
+        },
         voxel_image={n: "scan" for n, t in tasks.items() if t.level == "voxel"},
         sharing=sharing,
         form=form,

@@ -44,7 +44,11 @@ SETTINGS = (
     "training.epochs=1",
     "training.steps_per_epoch=2",
 )
-SOURCES = {"attention": "{attention: 3, size: [8, 8]}", "task": "{below: 99, crops: 2, size: [8, 8]}"}
+SOURCES = {
+    "attention": "{attention: 3, size: [8, 8]}",
+    "task": "{below: 99, crops: 2, size: [8, 8]}",
+    "surroundings": "{task: lesion, surroundings: true, crops: 2, size: [8, 8]}",
+}
 
 
 @pytest.fixture(scope="module")

@@ -113,9 +113,8 @@ def _make_crop_specs(plan: Plan, fold: FoldPlan, header: Header) -> dict[str, Cr
                 f"images.{name}.roi.task: the masks of {roi.task!r} lie on image {chooser.image!r}; choose a "
                 f"task with masks on {name!r}, or attention"
             )
-        crops[name] = CropSpec(
-            roi.count, roi.task, roi.stages == "every", roi.surroundings, count_flag_planes(image)
-        )
+        flags = count_flag_planes(image) if roi.surroundings else 0
+        crops[name] = CropSpec(roi.count, roi.task, roi.stages == "every", roi.surroundings, flags)
     return crops
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from polytask.array_types import NAN
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.evaluation.field_errors import find_error_quantiles
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
-from polytask.evaluation.voxel_truth import read_structure_masks, read_voxel_truth
+from polytask.evaluation.structure_curves import StructureCurve, count_structure_curves
+from polytask.evaluation.voxel_truth import VoxelTruth, read_structure_masks, read_voxel_truth
 from polytask.images.volume import Volume
 from polytask.inference.pooled_answers import CaseId, PooledCollector
 from polytask.kinds import find_answer_form
@@ -23,7 +25,8 @@ class AnswerCollector:
     """Joins every predicted case with its truth. Memory holds metrics of voxel tasks, not their volumes.
 
     Args:
-        distances: whether to compute metrics of surfaces, see `VoxelTask.case_metrics`.
+        distances: whether to compute metrics of surfaces, see `VoxelTask.case_metrics`, and to count what promises
+            are fitted on.
     """
 
     def __init__(self, cohort: Cohort, tasks: Mapping[str, Task], distances: bool = True):
@@ -35,6 +38,8 @@ class AnswerCollector:
         self.volumes: dict[str, dict[CaseId, dict[str, float]]] = {
             n: {} for n, t in tasks.items() if find_answer_form(t.kind) == "masks"
         }
+        self.curves: dict[str, dict[CaseId, dict[str, StructureCurve]]] = {}
+        self.errors: dict[str, dict[CaseId, tuple[float, ...]]] = {}
 
     def __call__(self, answer: CaseAnswer) -> None:
         """Judge everything that was predicted for one case or subject."""
@@ -46,9 +51,24 @@ class AnswerCollector:
             task = expect_voxel_task(self.tasks[name])
             if name in self.volumes:
                 self.volumes[name][case_id] = measure_mask_volumes(task, volume)
-            metrics = measure_voxel_case(self.cohort, answer.case, task, volume, self.distances)
-            if metrics is not None:
-                self.voxel[name].append((case_id, metrics))
+            truth = read_voxel_truth(self.cohort, answer.case, name, volume.grid)
+            metrics = measure_voxel_case(self.cohort, answer.case, task, volume, self.distances, truth)
+            if truth is None or metrics is None:
+                continue
+            self.voxel[name].append((case_id, metrics))
+            if self.distances and name in answer.computed:
+                self._count_for_promises(name, answer, truth)
+
+    def _count_for_promises(self, name: str, answer: CaseAnswer, truth: VoxelTruth) -> None:
+        """Count what promises about masks and fields are fitted on, while the probabilities are in memory."""
+        case_id, volume = (answer.subject, answer.visit), answer.voxel[name]
+        if name in self.volumes:
+            (seen,) = (own[name] for own in answer.members)
+            self.curves.setdefault(name, {})[case_id] = count_structure_curves(
+                self.tasks[name], answer.computed[name], volume, seen, truth
+            )
+        elif quantiles := find_error_quantiles(volume, truth):
+            self.errors.setdefault(name, {})[case_id] = quantiles
 
     def answers(self, samples: list[Sample]) -> PartAnswers:
         """Return all answers, and count the known truths of these samples for which nothing was predicted."""
@@ -63,7 +83,9 @@ class AnswerCollector:
             for name, task in self.tasks.items()
         }
         sites = {s.subject: s.cases[0].site for s in samples}
-        return PartAnswers(sites, pooled, voxel, unanswered, self.volumes)
+        return PartAnswers(
+            sites, pooled, voxel, unanswered, self.volumes, curves=self.curves, errors=self.errors
+        )
 
 
 def measure_mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
@@ -82,12 +104,17 @@ def measure_mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
 
 
 def measure_voxel_case(
-    cohort: Cohort, case: Case, task: VoxelTask, answer: Volume, distances: bool = True
+    cohort: Cohort,
+    case: Case,
+    task: VoxelTask,
+    answer: Volume,
+    distances: bool = True,
+    truth: VoxelTruth | None = None,
 ) -> dict[str, float] | None:
     """Compute the metrics of a mask or dose on the source grid; None when the truth is unknown. A dose is also judged
-    by the dose-volume histograms of the structures that the header names."""
+    by the dose-volume histograms of the structures that the header names. The truth is read where it is not given."""
     spec, grid = cohort.header.tasks[task.name], answer.grid
-    truth = read_voxel_truth(cohort, case, task.name, grid)
+    truth = truth or read_voxel_truth(cohort, case, task.name, grid)
     if truth is None:
         return None
     assert isinstance(spec, header.VoxelSpec)

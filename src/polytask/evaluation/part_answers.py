@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from polytask.documents.document_errors import convert_content_errors
 from polytask.documents.json_reader import read_json_object
+from polytask.evaluation.field_errors import ERROR_SHARES
+from polytask.evaluation.structure_curves import StructureCurve, describe_curve, parse_curve
 from polytask.inference.pooled_answers import CaseId, PooledAnswers
 from polytask.plain import write_plain_json
 
@@ -43,6 +45,8 @@ class PartAnswers:
         volumes: segmentation → case → structure → size of the predicted mask (ml, cm² or pixels), whether or not the
             truth is known.
         strata: column under the header's `strata` → subject → stratum ("" where unknown).
+        curves: segmentation → case → known structure → its curve. errors: dose or map → case → its errors at
+            `ERROR_SHARES`. Promises are fitted on both; answers of older versions have none.
     """
 
     sites: dict[str, str]
@@ -51,6 +55,8 @@ class PartAnswers:
     unanswered: dict[str, int]
     volumes: dict[str, dict[CaseId, dict[str, float]]] = field(default_factory=dict)
     strata: dict[str, dict[str, str]] = field(default_factory=dict)
+    curves: dict[str, dict[CaseId, dict[str, StructureCurve]]] = field(default_factory=dict)
+    errors: dict[str, dict[CaseId, tuple[float, ...]]] = field(default_factory=dict)
 
     def ids(self, task: str) -> tuple[CaseId, ...]:
         """List subject and visit of every answer to a task, in the order of its arrays."""
@@ -94,6 +100,19 @@ class PartAnswers:
             name: {"ids": list(by_case), "volumes": list(by_case.values())}
             for name, by_case in self.volumes.items()
         }
+        curves = {
+            name: {
+                "ids": list(by_case),
+                "structures": [
+                    {k: describe_curve(curve) for k, curve in own.items()} for own in by_case.values()
+                ],
+            }
+            for name, by_case in self.curves.items()
+        }
+        errors = {
+            name: {"ids": list(by_case), "quantiles": list(by_case.values())}
+            for name, by_case in self.errors.items()
+        }
         write_plain_json(
             path,
             {
@@ -104,6 +123,8 @@ class PartAnswers:
                 "unanswered": self.unanswered,
                 "volumes": volumes,
                 "strata": self.strata,
+                "curves": curves,
+                "errors": errors,
             },
         )
 
@@ -128,7 +149,9 @@ class PartAnswers:
                 str(column): {str(s): str(stratum) for s, stratum in by_subject.items()}
                 for column, by_subject in content.get("strata", {}).items()
             }
-            return cls(sites, pooled, voxel, unanswered, volumes, strata)
+            curves = {name: _parse_curves(entry) for name, entry in content.get("curves", {}).items()}
+            errors = {name: _parse_errors(entry) for name, entry in content.get("errors", {}).items()}
+            return cls(sites, pooled, voxel, unanswered, volumes, strata, curves, errors)
 
 
 def _parse_pooled_answers(entry: Mapping[str, Any]) -> PooledAnswers:
@@ -150,6 +173,23 @@ def _parse_case_metrics(entry: Mapping[str, Any]) -> CaseMetrics:
     if len(ids) != len(metrics):
         raise ValueError(f"{len(ids)} ids and {len(metrics)} rows of metrics")
     return CaseMetrics(ids, metrics)
+
+
+def _parse_curves(entry: Mapping[str, Any]) -> dict[CaseId, dict[str, StructureCurve]]:
+    return {
+        (str(s), str(v)): {str(name): parse_curve(curve) for name, curve in own.items()}
+        for (s, v), own in zip(entry["ids"], entry["structures"], strict=True)
+    }
+
+
+def _parse_errors(entry: Mapping[str, Any]) -> dict[CaseId, tuple[float, ...]]:
+    errors = {
+        (str(s), str(v)): tuple(map(float, own))
+        for (s, v), own in zip(entry["ids"], entry["quantiles"], strict=True)
+    }
+    if any(len(own) != len(ERROR_SHARES) for own in errors.values()):
+        raise ValueError(f"expected {len(ERROR_SHARES)} errors for each case")
+    return errors
 
 
 def _parse_nullable_float(value: float | None) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from polytask.cohort.cohort import Case
 from polytask.images.volume import Volume
 from polytask.predict.input_measures import VisitMeasures
+from polytask.predict.source_grid import GriddedPrediction
 from polytask.tasks.task import Arrays
 
 
@@ -20,8 +21,10 @@ class CaseAnswer:
         voxel: task → answer on the source grid.
         probabilities: segmentation task → probabilities on the source grid, where they were asked for.
         not_finite: tasks whose answer is no finite number; it is left out everywhere else.
-        members: of each member task → decoded arrays with a leading axis of 1, as in `pooled`.
+        members: of each member task → decoded arrays with a leading axis of 1, as in `pooled`; of masks how much of
+            each structure there is (`measure_presence`).
         measures: of the inputs at this visit (about the subject: at all visits), where `Predictor.watches_inputs`.
+        computed: voxel task → what the model computed, on its own grid.
     """
 
     subject: str
@@ -33,3 +36,4 @@ class CaseAnswer:
     not_finite: tuple[str, ...] = ()
     members: tuple[dict[str, Arrays], ...] = ()
     measures: tuple[VisitMeasures, ...] = ()
+    computed: dict[str, GriddedPrediction] = field(default_factory=dict)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.inference.sample_prediction import Predictions
 from polytask.inference.trunk_features import TrunkFeatures
+from polytask.kinds import find_answer_form
 from polytask.model.network import Network
 from polytask.plan.plan_schema import Plan
 from polytask.predict.input_measures import InputWatch, VisitMeasures
+from polytask.predict.mask_presence import measure_presence
 from polytask.prepare.evaluation_sample import CaseSource, FullSample
-from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays
+from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, Task
 
 
 class MemberAnswers:
-    """Collects the answers of the members to visit and subject tasks while their mean is made.
+    """Collects the answers of the members while their mean is made: to visit and subject tasks as they are, and of
+    masks how much of each structure there is (`measure_presence`).
 
     Answers per voxel are left out: kept for every member, they would not fit into memory.
 
@@ -23,16 +26,22 @@ class MemberAnswers:
         watch: of the inputs; None where nobody asked for it.
     """
 
-    def __init__(self, tasks: Collection[str], watch: InputWatch | None = None):
-        self.tasks, self.watch = tasks, watch
+    def __init__(self, tasks: Mapping[str, Task], watch: InputWatch | None = None):
+        self.watch = watch
         self.measures: list[VisitMeasures] = []
+        self.tasks = {n: t for n, t in tasks.items() if t.level != "voxel"}
+        self.masks = {n: t for n, t in tasks.items() if find_answer_form(t.kind) == "masks"}
         self.members: list[dict[str, dict[int, Arrays]]] = []
 
     def add(self, member: int, predictions: Predictions) -> Predictions:
         """Note what a network of a member predicted, and return it unchanged."""
         while len(self.members) <= member:
             self.members.append({})
-        for task in self.tasks & predictions.keys():
+        for task in self.masks.keys() & predictions.keys():
+            self.members[member][task] = {
+                slot: measure_presence(self.masks[task], p) for slot, p in predictions[task].items()
+            }
+        for task in self.tasks.keys() & predictions.keys():
             self.members[member][task] = {
                 slot: {k: v.numpy() for k, v in p.items() if not k.startswith(PATCH_KEY_PREFIXES)}
                 for slot, p in predictions[task].items()

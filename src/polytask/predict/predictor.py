@@ -14,7 +14,6 @@ from polytask.cohort import header
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
-from polytask.images.volume import Volume
 from polytask.inference.sample_prediction import (
     Predictions,
     average_predictions,
@@ -31,7 +30,7 @@ from polytask.predict.member import Member
 from polytask.predict.member_answers import MemberAnswers
 from polytask.predict.missing_inputs import ModelInputs
 from polytask.predict.model_errors import attribute_errors_to_model
-from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
+from polytask.predict.source_grid import GriddedPrediction, order_after_mirroring
 from polytask.prepare.evaluation_sample import CaseSource, full_sample
 from polytask.prepare.geometry_draw import find_flips
 from polytask.prepare.mirrored_channels import order_mirrored_channels
@@ -164,8 +163,7 @@ class Predictor:
         with attribute_errors_to_model(self.origin):
             slots = assign_visit_slots(cohort, sample, self.plan.shared.max_visits)
             keys = tuple(None if case is None else case.key for case in slots.cases)
-            pooled = {name for name, task in self.tasks.items() if task.level != "voxel"}
-            told = MemberAnswers(pooled, InputWatch() if self.watches_inputs else None)
+            told = MemberAnswers(self.tasks, InputWatch() if self.watches_inputs else None)
             means = self._average_predictions(cohort, sample, source, keys, flips, overlap, not voxel, told)
             told.measure_inputs(cohort, sample.cases, source, self.plan)
             wanted = {task: by_slot for task, by_slot in means.items() if task in tasks}
@@ -256,19 +254,15 @@ class Predictor:
                 for t, p in finite.items()
                 if self.tasks[t].level != "voxel"
             }
-            voxel: dict[str, Volume] = {}
-            voxel_probabilities: dict[str, Volume] = {}
+            computed: dict[str, GriddedPrediction] = {}
             for name in finite:
                 spec = self.header.tasks[name]
                 if key is None or not isinstance(spec, header.VoxelSpec):
                     continue
                 prepared = source.case(key).prepared(spec.image)
                 assert prepared is not None
-                voxel[name] = restore_to_source_grid(spec, finite[name], prepared.grid, prepared.source_grid)
-                if probabilities and isinstance(spec, header.MaskSpec):
-                    voxel_probabilities[name] = restore_probabilities(
-                        spec, finite[name], prepared.grid, prepared.source_grid
-                    )
+                computed[name] = GriddedPrediction(spec, finite[name], prepared.grid, prepared.source_grid)
+            masks = [n for n in computed if probabilities and isinstance(computed[n].spec, header.MaskSpec)]
             if predicted:
                 case = by_key.get(key or "")
                 visit = case.visit if case else ""
@@ -277,11 +271,12 @@ class Predictor:
                     visit,
                     case,
                     pooled,
-                    voxel,
-                    voxel_probabilities,
+                    {name: own.restore_answer() for name, own in computed.items()},
+                    {name: computed[name].restore_probabilities() for name in masks},
                     not_finite,
                     told.select_slot(slot),
                     told.select_measures(visit if key else None),
+                    computed,
                 )
 
 

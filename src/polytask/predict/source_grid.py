@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,46 @@ from polytask.cohort import header
 from polytask.images.geometry import resample_to_labels, resample_volume
 from polytask.images.volume import Grid, Volume
 from polytask.tasks.task import Prediction
+
+
+@dataclass(frozen=True)
+class GriddedPrediction:
+    """What a model computed for the voxels of an image.
+
+    Args:
+        spec: the task's entry in the header. prediction: with a leading axis of 1.
+        grid: where it was computed. source: the grid of the image's own file.
+    """
+
+    spec: header.VoxelSpec
+    prediction: Prediction
+    grid: Grid
+    source: Grid
+
+    @property
+    def source_voxels(self) -> float:
+        """How many voxels of the file one computed voxel is as large as."""
+        return prod(self.grid.spacing) / prod(self.source.with_unit(self.grid.physical).spacing)
+
+    def restore_answer(self) -> Volume:
+        """Bring the answer to the source grid, see `restore_to_source_grid`."""
+        return restore_to_source_grid(self.spec, self.prediction, self.grid, self.source)
+
+    def restore_probabilities(self) -> Volume:
+        """Bring the probabilities of all structures to the source grid, see `restore_probabilities`."""
+        assert isinstance(self.spec, header.MaskSpec)
+        return restore_probabilities(self.spec, self.prediction, self.grid, self.source)
+
+    def restore_structure(self, k: int) -> npt.NDArray[np.float32]:
+        """Bring the probability of one structure to the source grid: float32 `[*space]`, 0 outside the crop.
+
+        One at a time: those of all structures of a large image would take much memory.
+        """
+        assert isinstance(self.spec, header.MaskSpec)
+        plane = k + int(self.spec.exclusive)
+        one = Volume(self.prediction["p"][0, plane : plane + 1].numpy(), self.grid)
+        restored = resample_volume(one, self.source.with_unit(self.grid.physical), 1).array[0]
+        return np.asarray(restored, dtype=np.float32)
 
 
 def restore_to_source_grid(

@@ -16,6 +16,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
+from polytask.images.formats import read_image_file
 from polytask.plan.work_folder import plan_into
 from polytask.predict.predictor import Predictor
 from polytask.predict.promise_tensors import TENSORS_FILE
@@ -53,9 +54,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_run_is_fitted_and_shown(runs: Path, tmp_path: Path) -> None:
     said = run_successfully("trust", runs / "a", "--level", 0.8, "-o", tmp_path)
     assert "sets that shall hold the truth in 80%" in said.out
-    assert "lesion: nothing is promised for segmentation yet" in said.out
+    assert "wider masks that shall hold 80% of a structure" in said.out
+    assert "sizes held in 80%, and structures that are absent (p ≤ 0.2)" in said.out
     trust = read_trust(tmp_path / TRUST_FILE)
-    assert set(trust.tasks) == {"grade", "diameter"}
+    assert (set(trust.tasks), set(trust.voxels)) == ({"grade", "diameter"}, {"lesion"})
     assert trust.words["grade"] == ("G1", "G2", "G3")
     (grade,) = trust.tasks["grade"]
     answers = json.loads((runs / "a" / "answers.json").read_text())["pooled"]["grade"]
@@ -116,6 +118,10 @@ def test_what_cannot_be_fitted_is_one_line(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs.parent.parent, tmp_path / "copy")
     spoiled = tmp_path / "copy" / "work" / "runs" / "b"
     answers = json.loads((spoiled / "answers.json").read_text())
+    del answers["curves"]
+    (spoiled / "answers.json").write_text(json.dumps(answers))
+    older = fit_runs([spoiled]).without["lesion"]
+    assert older == "the evaluation is of an older version; run `polytask evaluate` again"
     answers["pooled"]["grade"]["ids"] = answers["pooled"]["grade"]["ids"][::-1]
     (spoiled / "answers.json").write_text(json.dumps(answers))
     said = polytask("trust", spoiled.parent / "a", spoiled)
@@ -150,6 +156,12 @@ def test_predictions_hold_sets_and_intervals_unless_they_are_to_be_raw(runs: Pat
     reach = find_score_threshold(own.scores[""], 0.2)
     assert np.isfinite(reach)
     for row in rows:
+        plain, mean, patient = (
+            read_image_file(tmp_path / "after" / row[f"lesion{column}"], dims=2).array
+            for column in ("", ".outer.mean.lesion", ".outer.patient.lesion")
+        )
+        assert all((mask >= (plain == 1)).all() for mask in (mean, patient))
+        assert 0 < float(row["lesion.absent_p.node"]) <= 1
         ends = [float(row[f"diameter.{end}"]) for end in ("low", "high")]
         assert ends == pytest.approx(
             [float(row["diameter"]) - reach, float(row["diameter"]) + reach], rel=1e-4

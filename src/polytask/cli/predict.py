@@ -84,6 +84,7 @@ def predict(
                 line, completed=done, total=total, description=what
             ),
             make_cells=trusted.make_cells if trusted else None,
+            make_volumes=trusted.voxels.make_volumes if trusted else None,
         )
     notes = list(summary.notes)
     if trusted and trusted.trust.tta != tta:

@@ -164,10 +164,12 @@ def show_promises(fitted: RunsTrust) -> None:
     from rich.console import Console
 
     from polytask.cli.input_table import list_input_remarks, make_input_table
+    from polytask.cli.voxel_promises import list_voxel_tables
     from polytask.trust.trust_remarks import list_trust_remarks
 
     console = Console()
-    console.print(make_trust_table(fitted))
+    for table in [*([make_trust_table(fitted)] if fitted.tasks else []), *list_voxel_tables(fitted)]:
+        console.print(table)
     if fitted.inputs is not None:
         console.print(make_input_table(fitted.inputs))
     for text in (*list_trust_remarks(fitted), *(list_input_remarks(fitted.inputs) if fitted.inputs else ())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -43,6 +44,30 @@ class AnswerFileWriter:
                 path = self._path(name, answer, ending=".p.nii.gz")
                 write_image(path, answer.probabilities[name])
                 paths[f"{name}.p"] = path
+        return {column: path.relative_to(self.out).as_posix() for column, path in paths.items()}
+
+    def write_more(self, answer: CaseAnswer, made: Iterable[tuple[str, str, Volume]]) -> dict[str, str]:
+        """Write further files of an answer (task, column after the task's name, volume) → column → path below OUT.
+
+        On a picture, masks of several structures get a file each, as those of the answer itself do.
+        """
+        paths: dict[str, Path] = {}
+        for name, column, volume in made:
+            assert answer.case is not None
+            spec = self.cohort.header.tasks[name]
+            assert isinstance(spec, header.VoxelSpec)
+            flat = is_picture_case(self.cohort, answer.case, spec.image)
+            planes = spec.names if flat and isinstance(spec, header.MaskSpec) else ()
+            ending = ".nii.gz" if not flat else ".png" if planes else ".tif"
+            if len(planes) > 1:
+                for k, structure in enumerate(planes):
+                    path = self._path(name, answer, f"{structure}.{column}", ending)
+                    write_image(path, Volume(volume.array[k : k + 1], volume.grid))
+                    paths[f"{name}.{column}.{structure}"] = path
+                continue
+            path = self._path(name, answer, column, ending)
+            write_image(path, volume)
+            paths[f"{name}.{column}"] = path
         return {column: path.relative_to(self.out).as_posix() for column, path in paths.items()}
 
     def _path(self, task: str, who: CaseAnswer | Case, detail: str = "", ending: str = "") -> Path:

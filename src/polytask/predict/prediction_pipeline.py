@@ -21,7 +21,7 @@ from polytask.predict.prediction_notes import (
     describe_missing_inputs,
     describe_undefined_horizons,
 )
-from polytask.predict.write_outputs import write_predictions
+from polytask.predict.write_outputs import MakeVolumes, write_predictions
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import Predictor
@@ -62,6 +62,7 @@ def predict_cases(
     force: bool = False,
     progress: Progress | None = None,
     make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
+    make_volumes: MakeVolumes | None = None,
 ) -> PredictionSummary:
     """Predict a cohort folder, a table or a plain folder of images into `out`.
 
@@ -73,7 +74,7 @@ def predict_cases(
         strict: refuse cases of which an input, a channel or a column is unknown.
         force: accept images whatever their values are.
         progress: called with the cases done, their number and what is done.
-        make_cells: see `write_predictions`.
+        make_cells, make_volumes: see `write_predictions`.
     """
     out = Path(out)
     cohort = read_inputs(Path(source), predictor.header)
@@ -112,6 +113,7 @@ def predict_cases(
             overlap=overlap,
             on_answer=note_answer,
             make_cells=make_cells,
+            make_volumes=make_volumes,
         )
     notes = [
         line for what, missing in rows.items() for line in describe_missing_inputs(predictor, missing, what)

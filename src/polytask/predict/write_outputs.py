@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.formula_cells import escape_cells
 from polytask.errors import PolytaskError
 from polytask.images.safe_files import write_atomically
+from polytask.images.volume import Volume
 from polytask.predict.applicable_answers import mark_not_applicable
 from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.decision_columns import make_decision_columns
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import Predictor
 
 
+MakeVolumes = Callable[[CaseAnswer], Iterable[tuple[str, str, Volume]]]
+"""Makes further files of an answer: task, column after the task's name, volume."""
+
+
 def write_predictions(
     predictor: Predictor,
     cohort: Cohort,
@@ -35,6 +40,7 @@ def write_predictions(
     overlap: float = 0.5,
     on_answer: Callable[[CaseAnswer], None] | None = None,
     make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
+    make_volumes: MakeVolumes | None = None,
 ) -> Path:
     """Predict `samples` (all by default) and write the answers into `out`.
 
@@ -45,6 +51,7 @@ def write_predictions(
     Args:
         on_answer: called with every answer after its files were written.
         make_cells: makes cells that a row gets in addition, or instead of its own.
+        make_volumes: makes files that are written in addition, with a cell for each.
     """
     try:
         (out / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -68,6 +75,7 @@ def write_predictions(
             **_format_answer_cells(predictor, answer),
             **(make_cells(answer) if make_cells else {}),
             **files.write(answer),
+            **files.write_more(answer, make_volumes(answer) if make_volumes else ()),
         }
         # A case and its subject share one row where the case has no visit: the later answer adds its columns.
         rows_by_case.setdefault((answer.subject, answer.visit), {}).update(row)

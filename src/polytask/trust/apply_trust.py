@@ -16,6 +16,7 @@ from polytask.trust.class_sets import draw_shares
 from polytask.trust.inputs.input_columns import InputColumns
 from polytask.trust.measures.questions import FIND_CONFIDENCE
 from polytask.trust.trust_file import parse_trust
+from polytask.trust.voxels.apply_voxels import TrustedVoxels
 
 if TYPE_CHECKING:
     from polytask.predict.case_answer import CaseAnswer
@@ -47,6 +48,7 @@ class TrustedColumns:
             raise PolytaskError(
                 f"{place}: promises of other folds or tasks than the model's; run `polytask trust` again"
             )
+        self.voxels = TrustedVoxels(predictor, self.trust.voxels, 1 - self.trust.level, self.numbers, place)
         for name, task in self.tasks.items():
             own = self.trust.tasks[name]
             fitted = [m.calibrator for m in own if m.calibrator is not None]
@@ -63,7 +65,8 @@ class TrustedColumns:
         """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, `TASK.refer`,
         `TASK.refer.LABEL`, and where answers are calibrated the answer and its probabilities anew; and `input.ood_p`
         and `input.ood_reason`."""
-        cells = self.inputs.make_cells(answer.measures) if self.inputs else {}
+        cells = self.voxels.make_cells(answer)
+        cells |= self.inputs.make_cells(answer.measures) if self.inputs else {}
         for name, task in self.tasks.items():
             if name in answer.pooled:
                 own = [self._average_members(answer, name, numbers) for numbers in self.numbers]

@@ -24,6 +24,7 @@ from polytask.trust.measures.cross_fitted import stack_cross_fitted
 from polytask.trust.measures.questions import FIND_CONFIDENCE
 from polytask.trust.measures.refer_targets import parse_refer_targets
 from polytask.trust.measures.task_measures import TaskMeasures, measure_task
+from polytask.trust.voxels.fit_voxels import VOXEL_FORMS, VoxelTrust, fit_voxels
 
 TrustProgress = Callable[[int, int, str], None]
 """Called with (tasks done, tasks in all, task that comes next)."""
@@ -55,6 +56,7 @@ class RunsTrust:
         given: task that follows another → when it applies; its sets hold the truth of these cases.
         inputs: what is known about ordinary inputs; None where nothing was fitted.
         measures: task → whether its probabilities come true, and when not to answer; of all members together.
+        voxels: voxel task → what the members promise about it.
     """
 
     level: float
@@ -66,6 +68,7 @@ class RunsTrust:
     given: dict[str, str] = field(default_factory=dict)
     inputs: InputTrust | None = None
     measures: dict[str, TaskMeasures] = field(default_factory=dict)
+    voxels: dict[str, VoxelTrust] = field(default_factory=dict)
 
     def count_known(self, task: str) -> list[int]:
         """Count the known answers of each member."""
@@ -121,12 +124,20 @@ def fit_runs(
         for fold, own in sorted(by_fold.items())
     )
     tasks, words, without, measures = {}, {}, {}, {}
+    voxels: dict[str, VoxelTrust] = {}
     described = runs[0].tasks
     targets = parse_refer_targets(refer, {n: find_answer_form(t.kind) for n, t in described.items()})
     for k, (name, task) in enumerate(described.items()):
         if progress is not None:
             progress(k, len(described), name)
         form = FORMS.get(find_answer_form(task.kind))
+        if find_answer_form(task.kind) in VOXEL_FORMS:
+            told = fit_voxels(task, [[r.answers for r in by_fold[m.fold]] for m in members], 1 - level, seed)
+            if isinstance(told, str):
+                without[name] = told
+            else:
+                voxels[name] = told
+            continue
         if form is None:
             without[name] = f"nothing is promised for {task.kind} yet"
             continue
@@ -143,7 +154,7 @@ def fit_runs(
     given = {n: describe_condition(getattr(described[n], "applies_when", {})) for n in tasks}
     tta = runs[0].evaluation.tta
     given = {n: g for n, g in given.items() if g}
-    return RunsTrust(level, members, tasks, words, without, tta, given, measures=measures)
+    return RunsTrust(level, members, tasks, words, without, tta, given, measures=measures, voxels=voxels)
 
 
 def measure_members(

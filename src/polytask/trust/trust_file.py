@@ -27,6 +27,7 @@ from polytask.trust.fit_task import Spread, TaskCheck, TaskTrust
 from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
 from polytask.trust.measures.task_measures import describe_measures, parse_measures
+from polytask.trust.voxels.voxel_file import describe_voxels, parse_voxels
 
 MEASURES_KEY = "measures"
 """Key of a task; files of earlier versions lack it."""
@@ -48,6 +49,7 @@ def describe_trust(trust: RunsTrust) -> dict[str, Any]:
             "tta": trust.tta,
             "given": trust.given,
             INPUTS_KEY: trust.inputs and _describe_inputs(trust.inputs),
+            "voxels": {name: describe_voxels(own, 1 - trust.level) for name, own in trust.voxels.items()},
         }
     )
     return content | {SEAL_KEY: compute_seal(content)}
@@ -85,11 +87,13 @@ def parse_trust(content: Mapping[str, Any], place: Path, folder: Path | None = N
         }
         # Files of earlier versions do not say it: their tasks always applied.
         given = dict(content.get("given", {}))
+        # A file of an older version promises nothing about voxel tasks.
+        voxels = {str(name): parse_voxels(entry) for name, entry in content.get("voxels", {}).items()}
     # Files of earlier versions know nothing about inputs.
     own = content.get(INPUTS_KEY)
     beside = folder or place.parent
     inputs = own and parse_inputs(own, read_promised_tensors(content, beside), beside)
-    return RunsTrust(level, members, tasks, words, without, tta, given, inputs, measured)
+    return RunsTrust(level, members, tasks, words, without, tta, given, inputs, measured, voxels)
 
 
 def _describe_inputs(inputs: InputTrust) -> dict[str, Any]:

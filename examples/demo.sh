@@ -19,6 +19,7 @@ step polytask check "$demo/cohort"
 step polytask plan "$demo/cohort" -o "$work" --folds 3
 step polytask prepare "$work"
 step polytask study "$work" --sharing hard --folds 3 --seeds 2 --minutes-per-run "$minutes" -o "$work/studies/demo"
+step polytask trust "$work"/runs/demo.hard-fold*
 step polytask report "$work/runs/demo.hard-fold0-seed0" --against "$work/runs/demo.single-fold0-seed0"
 step polytask study "$work/studies/demo"
 printf '\nDemo done in %d s.\n' "$SECONDS"

@@ -73,6 +73,7 @@ ROOMS: dict[str, set[str]] = {
         "plan",
         "prepare",
         "images",
+        "trust",
     },
     "study": {
         *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model", "inference", "training"),

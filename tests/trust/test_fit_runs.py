@@ -27,6 +27,7 @@ from polytask.training.folder import Run
 from polytask.trust.apply_trust import TrustedColumns
 from polytask.trust.fit_runs import fit_runs
 from polytask.trust.inputs.input_trust import measure_strangeness
+from polytask.trust.stored_promises import find_promises_about
 from polytask.trust.trust_file import describe_trust, read_trust, write_trust
 from tests.journeys.run_cli import polytask, run_successfully
 from tests.trust.threshold import find_score_threshold
@@ -277,6 +278,11 @@ def test_each_set_of_runs_has_a_folder_of_its_own_and_each_run_points_there(
         content, _, notices = find_promises([Run.read(folders[name]) for name in names])
         assert (content and content["level"], notices) == (level, [])
     assert find_promises([Run.read(folders["b"]), Run.read(folders["c"])]) == (None, None, [])
+    promises, notices = find_promises_about(Run.read(folders["a"]))
+    assert ([len(own.members[0].runs) + 1 for own in promises], notices) == ([2, 3], [])
+    stale = replace(Run.read(folders["a"]), record={**Run.read(folders["a"]).record, "networks": {}})
+    promises, notices = find_promises_about(stale)
+    assert (len(promises), len(notices)) == (0, 2), "they belong to other weights"
     # Another name of the folder is followed by the line in the run; so is the place of earlier versions.
     (work / "trust" / "a+c").rename(work / "trust" / "ours")
     (folders["c"] / POINTER_FILE).write_text(

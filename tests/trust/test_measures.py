@@ -188,7 +188,8 @@ def test_intervals_of_calibration_errors_hold_the_error() -> None:
 
 
 @pytest.mark.parametrize("form", list(FIND_CONFIDENCE))
-def test_every_form_is_measured_and_read_again(form: str) -> None:
+def test_every_form_is_measured_and_read_again(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytask.trust.fit_task.CHECK_SPLITS", 8)
     members = [fit_task(FORMS[form], "t", CASES[form](seed, 60), 0.1) for seed in (0, 1)]  # type: ignore[index]
     target = 2.0 if form == "number" else 0.3
     measured = measure_members(form, members, target)  # type: ignore[arg-type]

@@ -22,6 +22,8 @@ from polytask.report.image_scale import choose_size_unit
 from polytask.report.undefined_reasons import explain_undefined_metric
 from polytask.tasks.task import Task
 from polytask.training.run import find_run_cohort_folder
+from polytask.trust.fit_runs import RunsTrust
+from polytask.trust.stored_promises import find_promises_about
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ReportMaterial:
         record: content of `run.yaml`. log: network → entries of `metrics.jsonl`.
         comparisons: the run against each of the others. others: the evaluations of those.
         parts: `train`, `tune` and `held_out` → subjects of the run's fold; empty where that is not known.
+        promises: what the run promises, alone and together with others. promise_notes: what about it is not shown.
     """
 
     folder: Path
@@ -47,6 +50,8 @@ class ReportMaterial:
     comparisons: tuple[RunComparison, ...] = ()
     others: tuple[Evaluation, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    promises: tuple[RunsTrust, ...] = ()
+    promise_notes: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> DisplayNames:
@@ -71,6 +76,7 @@ def gather_report_material(
     plan = Plan.read(mine.run.folder)
     cohort = Cohort.read(find_run_cohort_folder(mine.run, plan))
     refuse_changed_cohort(mine, cohort)
+    promises, notes = find_promises_about(mine.run)
     return ReportMaterial(
         folder=locate_results(mine.run.folder, part),
         record=mine.run.record,
@@ -84,6 +90,8 @@ def gather_report_material(
         comparisons=tuple(compare_evaluated_runs(mine, o, resamples) for o in others),
         others=tuple(o.evaluation for o in others),
         parts=read_fold_parts(mine),
+        promises=tuple(promises),
+        promise_notes=tuple(notes),
     )
 
 

@@ -31,6 +31,7 @@ from polytask.report.run_facts import (
 from polytask.report.shown_patients import select_patients
 from polytask.report.strata_sections import build_strata_sections
 from polytask.report.subject_flow import build_subject_flow
+from polytask.report.trust_section import build_trust_sections, explain_missing_trust
 
 RESEARCH_NOTICE = "Research use only — not a medical device"
 
@@ -89,6 +90,8 @@ def render_run_page(material: ReportMaterial) -> str:
         one_training=comparison_tables.ONE_TRAINING_WARNING,
         sites=metric_tables.build_sites_table(material),
         strata=build_strata_sections(material),
+        trust=build_trust_sections(material),
+        untrusted=explain_missing_trust(material),
         hidden=build_hidden_inputs_table(evaluation),
         needed=describe_needed_inputs(evaluation),
         sources=input_weights.build_input_weight_table(material),

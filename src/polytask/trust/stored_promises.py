@@ -7,9 +7,18 @@ from typing import Any
 
 from polytask.errors import PolytaskError
 from polytask.predict.bundle import DESCRIPTION_FILE
-from polytask.predict.promises import PROMISES_KEY, TRUST_FILE, read_promises
+from polytask.predict.promises import (
+    PROMISES_KEY,
+    TRUST_FILE,
+    TRUST_FOLDER,
+    list_promised_weights,
+    list_run_sets,
+    read_promises,
+)
 from polytask.predict.seal import read_description
-from polytask.training.folder import RUN_FILE_NAME
+from polytask.training.folder import RUN_FILE_NAME, Run
+from polytask.trust.fit_runs import RunsTrust
+from polytask.trust.trust_file import parse_trust
 
 
 def locate_stored_promises(source: Path) -> Path | None:
@@ -29,3 +38,19 @@ def read_stored_promises(place: Path) -> dict[str, Any] | None:
     if promises is not None and not isinstance(promises, dict):
         raise PolytaskError(f"{place}: {PROMISES_KEY}: expected a mapping; export the model again")
     return promises
+
+
+def find_promises_about(run: Run) -> tuple[list[RunsTrust], list[str]]:
+    """Find what a run promises alone and together with others → (promises, notices). Those of earlier weights are left
+    out, with a notice."""
+    sets = [run.work / TRUST_FOLDER / name / TRUST_FILE for name, _ in list_run_sets(run)]
+    promises, notices = [], []
+    for path in (run.folder / TRUST_FILE, *sets):
+        if not path.exists():
+            continue
+        content = read_promises(path)
+        if list_promised_weights(content).get(run.folder.name) == run.weights:
+            promises.append(parse_trust(content, path))
+        else:
+            notices.append(f"{path} belongs to other weights and is not shown; run `polytask trust` again")
+    return promises, notices

@@ -192,6 +192,13 @@ def test_a_strange_image_is_flagged_in_words_and_a_missing_one_has_no_p(runs: Pa
     assert predictor.promises is not None
     trusted = TrustedColumns(predictor, predictor.promises, run)
     patients = Cohort.read(cohort)
+    # A held-out case is measured from its files as it was from the store.
+    fold = json.loads((run.parents[1] / "splits.json").read_text())["folds"][0]
+    (again,) = predictor.answers(patients, patients.samples(fold["held_out"][2:3]))
+    assert trusted.inputs is not None
+    stored = trusted.inputs.trust.members[0].held_out
+    (own,) = trusted.inputs.measure_case(again.measures)
+    assert own == pytest.approx(stored[2], rel=1e-4, nan_ok=True)
     first = next(s for s in patients.samples() if s.cases[0].cells.get("scan.xr"))
     cells = first.cases[0].cells
     # Without the size of its pixels.
@@ -207,7 +214,6 @@ def test_a_strange_image_is_flagged_in_words_and_a_missing_one_has_no_p(runs: Pa
     assert float(told[0][1]["input.ood_p"]) <= 0.2
     assert "scan: finest spacing 1 mm, training 8 mm" in told[0][1]["input.ood_reason"]
     assert (told[1][0].measures[0].features, set(told[1][0].measures[0].quantities)) == (({},), {"clinic"})
-    assert trusted.inputs is not None
     alone = trusted.inputs.trust
     columns = alone.find_columns(["clinic"])
     member = alone.members[0]

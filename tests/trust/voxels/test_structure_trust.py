@@ -52,6 +52,8 @@ def test_the_check_sees_what_was_promised() -> None:
     assert check.patients[0].mean < 0.6
     assert check.patients[2].mean > 0.85
     assert 0 < check.added[0].mean < check.added[1].mean
+    scores = fit_structure(cases, 0.1).volumes[DRAWN]
+    assert np.log(check.factor.mean) == pytest.approx(np.sort(scores)[int(0.9 * len(scores))], rel=0.3)
     assert check.false_alarms.mean < 0.13
     assert check.seen.mean > 0.9
     assert check_structure(cases.take(np.arange(3)), 0.1, 0) is None

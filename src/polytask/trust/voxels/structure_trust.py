@@ -29,7 +29,8 @@ class StructureCheck:
         patients: share of the patients of whom at least the level lies inside, for the same three masks.
         added: size that the mask of the mean promise, and that per patient, add to all plain masks together.
         endless: share of the splits in which each of the two was everything.
-        volumes: share of the intervals that held the true size. factor: by which an end differs from the mask's size.
+        volumes: share of the intervals that held the true size. factor: by which an end differs from the size of a
+            mask that is not empty.
         false_alarms: share of the cases without the structure whose rank says that it is there (p ≤ α).
         seen: the same share of the cases with it.
         present, absent: numbers of cases. subjects: number of their subjects.
@@ -169,7 +170,7 @@ def _check_half(fitted: StructureTrust, other: StructureCases, alpha: float) -> 
     low, high = make_volume_interval([fitted], [known.drawn], alpha)
     row["volumes"] = _average((low <= known.true + 1e-6) & (known.true <= high + 1e-6))
     reach = (high + 1) / (known.drawn + 1)
-    row["factor"] = _average(reach[np.isfinite(reach)])
+    row["factor"] = _average(reach[np.isfinite(reach) & (known.drawn > 0)])
     strange = rank_absence([fitted], [known.presence]) <= alpha + 1e-9
     row["false_alarms"] = _average(strange[known.true == 0]) if len(fitted.absent) else NAN
     row["seen"] = _average(strange[known.true > 0]) if len(fitted.absent) else NAN

@@ -40,7 +40,10 @@ def list_structure_gaps(members: Sequence[StructureTrust], alpha: float, needed:
         yield "no mask but the whole image holds enough of it: the wider mask of that promise is everything"
     sizes = sum(len(m.volumes.get(DRAWN, ())) for m in members)
     if sizes < needed:
-        yield f"{sizes} masks with a known size, the level needs {needed}: intervals of sizes are endless"
+        yield (
+            f"{sizes} masks that are not empty, with a true size, the level needs {needed}: their intervals of sizes "
+            "are endless"
+        )
     absent = sum(len(m.absent) for m in members)
     if absent < needed:
         yield f"known to be absent in {absent} answers, the level needs {needed}: its rank tells nothing"

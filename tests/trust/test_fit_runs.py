@@ -359,3 +359,52 @@ def test_runs_that_do_not_belong_together_are_one_line(runs: Path, tmp_path: Pat
     assert (said.code, len(said.err.strip().splitlines())) == (2, 1), said.err
     assert sorted(p.name for p in (copied / "a").iterdir()) == before, "nothing half-written is left"
     run_successfully("trust", copied / "a")
+
+
+def test_probabilities_are_shifted_to_a_prevalence_and_sets_are_not(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    cohort, run = tmp_path / "copy" / "cohort", tmp_path / "copy" / "work" / "runs" / "a"
+    said = polytask(
+        "predict", run, cohort, "--prevalence", "grade=G1:0.1,G2:0.1,G3:0.8", "-o", tmp_path / "x"
+    )
+    assert (said.code, "run `polytask trust RUN` first" in said.err) == (2, True), said.err
+    run_successfully("trust", run, "--level", 0.8)
+    run_successfully("predict", run, cohort, "-o", tmp_path / "before")
+    wanted = "grade=G1:0.1,G2:0.1,G3:0.8"
+    told = run_successfully("predict", run, cohort, "--prevalence", wanted, "-o", tmp_path / "after").out
+    assert "grade: probabilities are for a prevalence of G1 10.0%, G2 10.0%, G3 80.0%, stated; among" in told
+    (own,) = read_trust(run / TRUST_FILE).tasks["grade"]
+    (prior,) = own.priors
+    assert prior is not None
+    for old, new in zip(read_rows(tmp_path / "before"), read_rows(tmp_path / "after"), strict=True):
+        assert new["grade.set"] == old["grade.set"]
+        assert new["diameter.low"] == old["diameter.low"]
+        # By hand: Bayes' rule from the prevalence that the calibrated answers were made for.
+        p = np.array([float(old[f"grade.p.{word}"]) for word in ("G1", "G2", "G3")])
+        p *= np.array([0.1, 0.1, 0.8]) / np.array(prior.implied)
+        seen = [float(new[f"grade.p.{word}"]) for word in ("G1", "G2", "G3")]
+        assert seen == pytest.approx((p / p.sum()).tolist(), rel=1e-3, abs=1e-5)
+    record = json.loads((tmp_path / "after" / "prevalence.json").read_text())["questions"]["grade"]
+    assert (record["words"], record["shares"]) == (["G1", "G2", "G3"], [0.1, 0.1, 0.8])
+    assert record["start"] == pytest.approx(list(prior.frequencies))
+    # The folder is still one that a later prediction may replace, and then nothing is left of the record.
+    run_successfully("predict", run, cohort, "-o", tmp_path / "after", "--overwrite")
+    assert not (tmp_path / "after" / "prevalence.json").exists()
+
+    run_successfully("export", run, "-o", tmp_path / "model", "--prevalence", wanted)
+    assert "that the model was exported for" in run_successfully("trust", tmp_path / "model").out
+    shifted = run_successfully(
+        "predict", tmp_path / "model", cohort, "-o", tmp_path / "exported", "--json"
+    ).json
+    assert shifted["prevalence"]["grade"]["shares"] == [0.1, 0.1, 0.8]
+    polytask("predict", tmp_path / "model", cohort, "-o", tmp_path / "raw", "--raw")
+    assert not (tmp_path / "raw" / "prevalence.json").exists()
+    for words, complaint in (
+        (["--prevalence", "grade=estimate"], "24 cases, at least 100 are needed"),
+        (["--prevalence", "diameter=0.5"], "diameter is a regression"),
+        (["--prevalence", wanted, "--raw"], "leave out --raw"),
+    ):
+        said = polytask("predict", run, cohort, *words, "-o", tmp_path / "refused")
+        assert (said.code, complaint in said.err) == (2, True), said.err
+        assert len(said.err.strip().splitlines()) == 1
+        assert not (tmp_path / "refused").exists()

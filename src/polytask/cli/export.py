@@ -13,6 +13,13 @@ def export(
         list[Path], typer.Argument(help="One run, or several runs of one plan, which become an ensemble.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", "--output", help="The model's folder.")],
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK=SHARE",
+            help="Shift the model's calibrated probabilities to this prevalence, as for predict; may be repeated.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write weights, description and README of a model that predicts without the cohort it came from."""
@@ -21,11 +28,15 @@ def export(
     from polytask.predict.bundle import DESCRIPTION_FILE
     from polytask.predict.bundle import export as export_model
     from polytask.predict.seal import read_description
+    from polytask.trust.prevalence_request import store_prevalence
 
     with make_transient_bar() as bar:
         line = bar.add_task("export", total=None)
         folder = export_model(
-            runs, out, lambda done, total, what: bar.update(line, completed=done, total=total)
+            runs,
+            out,
+            lambda done, total, what: bar.update(line, completed=done, total=total),
+            (lambda tasks, promises: store_prevalence(tasks, promises, prevalence)) if prevalence else None,
         )
     seen = read_description(folder / DESCRIPTION_FILE)[0]["seen"]
     files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}

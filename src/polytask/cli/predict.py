@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import Predictor
+    from polytask.predict.write_outputs import RowsByCase
+    from polytask.trust.apply_trust import TrustedColumns
+    from polytask.trust.shifted_columns import ShiftedColumns
 
 
 def predict(
@@ -40,6 +47,14 @@ def predict(
         bool,
         typer.Option("--raw", help="Leave out what `polytask trust` fitted: calibration, sets, intervals."),
     ] = False,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK=SHARE",
+            help="Shift calibrated probabilities to this prevalence: of the last of two classes, TASK=CLASS:SHARE,… "
+            "of more, TASK.LABEL=SHARE, or TASK=estimate from 100 new cases or more; may be repeated.",
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
     ] = None,
@@ -63,11 +78,8 @@ def predict(
         )
     *models, source = sources
     predictor = Predictor.load(*models, device=device)
-    trusted = None
-    if predictor.promises is not None and not raw:
-        from polytask.trust.apply_trust import TrustedColumns
-
-        trusted = TrustedColumns(predictor, predictor.promises, models[0])
+    trusted, shifted = load_trusted_columns(predictor, models[0], source, raw, prevalence or ())
+    columns = shifted or trusted
     with make_transient_bar() as bar:
         line = bar.add_task("predict", total=None)
         summary = predict_cases(
@@ -83,10 +95,15 @@ def predict(
             progress=lambda done, total, what: bar.update(
                 line, completed=done, total=total, description=what
             ),
-            make_cells=trusted.make_cells if trusted else None,
+            make_cells=columns.make_cells if columns else None,
             make_volumes=trusted.voxels.make_volumes if trusted else None,
+            revise_rows=(lambda rows: shift_table(shifted, rows, out)) if shifted else None,
         )
     notes = list(summary.notes)
+    if shifted:
+        from polytask.trust.shifted_columns import describe_shift
+
+        notes += [describe_shift(question, own) for question, own in shifted.applied.items()]
     if trusted and trusted.trust.tta != tta:
         fitted = "with" if trusted.trust.tta else "without"
         notes.append(
@@ -99,6 +116,7 @@ def predict(
         "members": len(predictor.members),
         "inputs_missing": summary.inputs_missing,
         "notes": notes,
+        "prevalence": {question: vars(own) for question, own in shifted.applied.items()} if shifted else {},
         "not_finite": list(summary.not_finite),
     }
     decisions = describe_decisions(predictor.decisions)
@@ -114,3 +132,38 @@ def predict(
         for what in summary.not_finite:
             typer.echo(f"{what} is not a finite number: left empty", err=True)
     raise typer.Exit(1 if summary.not_finite else 0)
+
+
+def load_trusted_columns(
+    predictor: Predictor, model: Path, source: Path, raw: bool, prevalence: Sequence[str]
+) -> tuple[TrustedColumns | None, ShiftedColumns | None]:
+    """Load what makes the columns of `polytask trust`, and what shifts them to the prevalence that was asked for or
+    that the model was exported for."""
+    from polytask.errors import PolytaskError
+    from polytask.trust.prevalence_request import parse_prevalences, read_stored_prevalence
+
+    asked = parse_prevalences(prevalence, predictor.tasks)
+    if raw or predictor.promises is None:
+        if asked:
+            what = "leave out --raw" if predictor.promises is not None else "run `polytask trust RUN` first"
+            raise PolytaskError(f"--prevalence needs calibrated probabilities: {what}")
+        return None, None
+    from polytask.predict.prediction_inputs import read_inputs
+    from polytask.trust.apply_trust import TrustedColumns
+    from polytask.trust.shifted_columns import ShiftedColumns, merge_requests
+
+    trusted = TrustedColumns(predictor, predictor.promises, model)
+    requests = merge_requests(read_stored_prevalence(predictor.promises), asked)
+    if not requests:
+        return trusted, None
+    shifted = ShiftedColumns(trusted, requests, model)
+    if any(request.shares is None for request in requests):
+        cohort = read_inputs(source, predictor.header)
+        shifted.refuse_too_few(len(cohort.cases), len(cohort.subjects))
+    return trusted, shifted
+
+
+def shift_table(shifted: ShiftedColumns, rows: RowsByCase, out: Path) -> None:
+    """Shift the probabilities of all rows, and leave a record beside the table."""
+    shifted.revise_rows(rows)
+    shifted.write_record(out)

@@ -86,6 +86,7 @@ def trust(
 def show_stored_promises(place: Path, as_json: bool) -> None:
     """Print what a model or a `trust.json` promises."""
     from polytask.cli import print_json
+    from polytask.trust.prevalence_request import read_stored_prevalence
     from polytask.trust.stored_promises import read_stored_promises
     from polytask.trust.trust_file import parse_trust
 
@@ -98,6 +99,11 @@ def show_stored_promises(place: Path, as_json: bool) -> None:
         )
     else:
         show_promises(parse_trust(content, place))
+        for request in read_stored_prevalence(content):
+            shares = ", ".join(f"{share:.3g}" for share in request.shares or ())
+            print(
+                f"{request.question}: probabilities are for the prevalence {shares} that the model was exported for"
+            )
 
 
 def show_fitted_runs(

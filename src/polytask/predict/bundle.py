@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,27 @@ from polytask.predict.promises import PROMISES_KEY
 from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.predict.training_digests import TRAINING_DIGESTS_KEY, Progress, collect_training_digests
 from polytask.tasks import dump_task_fields
+from polytask.tasks.task import Task
 from polytask.training.folder import Run, describe_environment
 from polytask.training.tensor_files import save_tensors, sha256
 
 WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
 
 
-def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | None = None) -> Path:
+RevisePromises = Callable[[Mapping[str, Task], Mapping[str, Any] | None], Mapping[str, Any] | None]
+"""Makes of the tasks and what the runs promise what the model shall promise."""
+
+
+def export(
+    runs: Sequence[Path | str],
+    out: Path | str,
+    progress: Progress | None = None,
+    revise_promises: RevisePromises | None = None,
+) -> Path:
     """Write runs of one plan (folds or seeds: an ensemble) as one model folder.
 
     Salted digests of the training images go along, so that `evaluate --on` recognizes them; no ids do. `progress` is
-    called with (done, total, what) where these images have to be read.
+    called with (done, total, what) where these images have to be read; `revise_promises` may add to what goes along.
     """
     folders = [Path(r) for r in runs]
     out = Path(out)
@@ -41,6 +51,9 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
     if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION_FILE).exists():
         raise PolytaskError(f"{out}: not empty and not a model; choose another folder")
     model = load_runs(folders)
+    promises = model.promises
+    if revise_promises is not None:
+        promises = revise_promises(model.members[0].tasks, promises)
     weights: dict[str, Tensor] = {}
     members = []
     tensors = find_promised_tensors(model.promises or {}, model.promise_folder or out)
@@ -84,7 +97,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
             "members": members,
             "environment": describe_environment(),
             TRAINING_DIGESTS_KEY: None if digests is None else digests.as_dict(),
-            PROMISES_KEY: model.promises,
+            PROMISES_KEY: promises,
         }
         write_plain_json(new / DESCRIPTION_FILE, description | {SEAL_KEY: compute_seal(description)})
         (new / "README.md").write_text(make_model_card(description), encoding="utf-8")

@@ -13,6 +13,8 @@ from polytask.leftovers import UNFINISHED_FILE, sweep_leftovers
 from polytask.locks import LockedError, describe_lock_holder, hold_lock, is_lock_held
 
 PREDICTIONS_TABLE, PREDICTIONS_FOLDER = "predictions.csv", "predictions"
+PREVALENCE_FILE = "prevalence.json"
+"""For which prevalence the probabilities of the table were made, where that was asked for."""
 ANSWER_FILE_ENDINGS = (".nii.gz", ".png", ".tif", ".npz", ".tmp")
 """Endings of the files in `predictions/TASK/`; the last is that of a file that was being written."""
 PREDICTION_LOCK = ".lock"
@@ -61,7 +63,8 @@ def lock_output_folder(out: Path) -> Iterator[None]:
     """
     with hold_lock(out / PREDICTION_LOCK, "predicts into this folder"):
         # The table goes first: as long as it exists, it says that the folder is complete.
-        (out / PREDICTIONS_TABLE).unlink(missing_ok=True)
+        for name in (PREDICTIONS_TABLE, PREVALENCE_FILE):
+            (out / name).unlink(missing_ok=True)
         if (out / PREDICTIONS_FOLDER).is_dir():
             shutil.rmtree(out / PREDICTIONS_FOLDER)
         sweep_leftovers(out)
@@ -76,7 +79,7 @@ def _find_foreign_entry(out: Path) -> Path | None:
         # Behind a link may lie a folder of other data, and all that is accepted here may be deleted.
         if (
             entry.is_symlink()
-            or entry.name not in (PREDICTIONS_TABLE, PREDICTIONS_FOLDER)
+            or entry.name not in (PREDICTIONS_TABLE, PREVALENCE_FILE, PREDICTIONS_FOLDER)
             or entry.is_dir() != (entry.name == PREDICTIONS_FOLDER)
         ):
             return entry

@@ -21,7 +21,7 @@ from polytask.predict.prediction_notes import (
     describe_missing_inputs,
     describe_undefined_horizons,
 )
-from polytask.predict.write_outputs import MakeVolumes, write_predictions
+from polytask.predict.write_outputs import MakeVolumes, ReviseRows, write_predictions
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import Predictor
@@ -63,6 +63,7 @@ def predict_cases(
     progress: Progress | None = None,
     make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
     make_volumes: MakeVolumes | None = None,
+    revise_rows: ReviseRows | None = None,
 ) -> PredictionSummary:
     """Predict a cohort folder, a table or a plain folder of images into `out`.
 
@@ -74,7 +75,7 @@ def predict_cases(
         strict: refuse cases of which an input, a channel or a column is unknown.
         force: accept images whatever their values are.
         progress: called with the cases done, their number and what is done.
-        make_cells, make_volumes: see `write_predictions`.
+        make_cells, make_volumes, revise_rows: see `write_predictions`.
     """
     out = Path(out)
     cohort = read_inputs(Path(source), predictor.header)
@@ -114,6 +115,7 @@ def predict_cases(
             on_answer=note_answer,
             make_cells=make_cells,
             make_volumes=make_volumes,
+            revise_rows=revise_rows,
         )
     notes = [
         line for what, missing in rows.items() for line in describe_missing_inputs(predictor, missing, what)

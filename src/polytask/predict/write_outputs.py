@@ -25,6 +25,10 @@ from polytask.tasks.task import expect_pooled_task
 if TYPE_CHECKING:
     from polytask.predict.predictor import Predictor
 
+RowsByCase = dict[tuple[str, str], dict[str, str]]
+"""Subject and visit → column → cell."""
+ReviseRows = Callable[[RowsByCase], None]
+
 
 MakeVolumes = Callable[[CaseAnswer], Iterable[tuple[str, str, Volume]]]
 """Makes further files of an answer: task, column after the task's name, volume."""
@@ -41,6 +45,7 @@ def write_predictions(
     on_answer: Callable[[CaseAnswer], None] | None = None,
     make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
     make_volumes: MakeVolumes | None = None,
+    revise_rows: ReviseRows | None = None,
 ) -> Path:
     """Predict `samples` (all by default) and write the answers into `out`.
 
@@ -52,6 +57,7 @@ def write_predictions(
         on_answer: called with every answer after its files were written.
         make_cells: makes cells that a row gets in addition, or instead of its own.
         make_volumes: makes files that are written in addition, with a cell for each.
+        revise_rows: changes rows that need all other answers first; called before the table is written.
     """
     try:
         (out / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -61,7 +67,7 @@ def write_predictions(
     chosen = cohort.samples() if samples is None else list(samples)
     of_subject = {sample.subject: sample for sample in chosen}
     files, reading = AnswerFileWriter(out, cohort), predictor.model_inputs
-    rows_by_case: dict[tuple[str, str], dict[str, str]] = {}
+    rows_by_case: RowsByCase = {}
     for answer in predictor.answers(cohort, chosen, tta=tta, probabilities=probabilities, overlap=overlap):
         row_tasks = [
             t for t in predictor.tasks if (predictor.tasks[t].level == "subject") == (answer.case is None)
@@ -81,6 +87,8 @@ def write_predictions(
         rows_by_case.setdefault((answer.subject, answer.visit), {}).update(row)
         if on_answer:
             on_answer(answer)
+    if revise_rows:
+        revise_rows(rows_by_case)
     # Only here: the answer that decides may be about the subject, and promises may have calibrated it.
     mark_not_applicable(rows_by_case, predictor.tasks)
     rows = list(rows_by_case.values())

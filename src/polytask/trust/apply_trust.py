@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polytask.array_types import Floats
 from polytask.errors import PolytaskError
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Arrays, Task, expect_pooled_task
 from polytask.trust.answer_forms import FORMS, Sets
 from polytask.trust.class_sets import draw_shares
+from polytask.trust.fit_task import TaskTrust
 from polytask.trust.inputs.input_columns import InputColumns
 from polytask.trust.measures.questions import FIND_CONFIDENCE
 from polytask.trust.trust_file import parse_trust
@@ -69,27 +71,23 @@ class TrustedColumns:
         cells |= self.inputs.make_cells(answer.measures) if self.inputs else {}
         for name, task in self.tasks.items():
             if name in answer.pooled:
-                own = [self._average_members(answer, name, numbers) for numbers in self.numbers]
+                own = self.average_members(answer, name)
                 given = self._calibrate_answer(task, own, answer.pooled[name])
                 cells |= self._calibrate_cells(task, given)
                 cells |= self._list_refer_cells(task, given)
                 cells |= self._list_set_cells(task, own, (answer.subject, answer.visit))
         return cells
 
-    def _average_members(self, answer: CaseAnswer, task: str, numbers: Sequence[int]) -> Arrays:
-        told = [answer.members[k][task] for k in numbers]
-        return {key: np.mean([own[key] for own in told], axis=0) for key in told[0]}
+    def average_members(self, answer: CaseAnswer, task: str) -> list[Arrays]:
+        """Average the answers of the members of each fold."""
+        by_fold = [[answer.members[k][task] for k in numbers] for numbers in self.numbers]
+        return [{key: np.mean([own[key] for own in told], axis=0) for key in told[0]} for told in by_fold]
 
     def _calibrate_answer(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> Arrays:
         members = self.trust.tasks[task.name]
         if all(m.calibrator is None for m in members):
             return mean
-        # Every member is calibrated on its own fold, then the calibrated answers are averaged, fold by fold.
-        p = [
-            told["p"] if m.calibrator is None else m.calibrator.apply(np.asarray(told["p"], np.float64))
-            for told, m in zip(own, members, strict=True)
-        ]
-        return {**mean, "p": np.mean(p, axis=0)}
+        return {**mean, "p": np.mean(calibrate_members(own, members), axis=0)}
 
     def _list_refer_cells(self, task: Task, given: Arrays) -> dict[str, str]:
         measures, words = self.trust.measures.get(task.name), self.trust.words[task.name]
@@ -106,14 +104,25 @@ class TrustedColumns:
     def _calibrate_cells(self, task: Task, given: Arrays) -> dict[str, str]:
         if all(m.calibrator is None for m in self.trust.tasks[task.name]):
             return {}
-        columns = expect_pooled_task(task).columns(given, 0)
-        return {f"{task.name}{k}": v if isinstance(v, str) else f"{v:.6g}" for k, v in columns.items()}
+        return make_probability_cells(task, given, given["p"])
 
     def _list_set_cells(self, task: Task, own: Sequence[Arrays], who: tuple[str, str]) -> dict[str, str]:
         form, members = FORMS[find_answer_form(task.kind)], self.trust.tasks[task.name]
         draws = draw_shares([who], task.name)
         sets = form.make_sets(own, [m.scores for m in members], 1 - self.trust.level, draws)
         return {f"{task.name}.{k}": v for k, v in format_set(sets, self.trust.words[task.name]).items()}
+
+
+def calibrate_members(own: Sequence[Arrays], members: Sequence[TaskTrust]) -> list[Floats]:
+    """Calibrate the probabilities `[N, C]` of every member on its own fold; they are averaged afterwards."""
+    raw = [np.asarray(told["p"], np.float64) for told in own]
+    return [p if m.calibrator is None else m.calibrator.apply(p) for p, m in zip(raw, members, strict=True)]
+
+
+def make_probability_cells(task: Task, answer: Arrays, p: Floats) -> dict[str, str]:
+    """Make the cells of one answer to a task whose probabilities `[1, C]` were replaced."""
+    columns = expect_pooled_task(task).columns({**answer, "p": p}, 0)
+    return {f"{task.name}{k}": v if isinstance(v, str) else f"{v:.6g}" for k, v in columns.items()}
 
 
 def format_set(sets: Sets, words: Sequence[str]) -> dict[str, str]:

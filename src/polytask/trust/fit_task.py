@@ -15,6 +15,7 @@ from polytask.trust.calibration_measures import compute_debiased_error, compute_
 from polytask.trust.calibrators import Calibrator, fit_calibrator, measure_log_loss
 from polytask.trust.class_sets import draw_shares
 from polytask.trust.conformal import find_smallest_count
+from polytask.trust.implied_priors import ImpliedPrior, fit_implied_priors
 from polytask.trust.measures.cross_fitted import CrossFitted, cross_fit
 
 CHECK_SPLITS = 50
@@ -64,6 +65,8 @@ class TaskTrust:
         calibrator: None where the form has no probabilities, or calibrating made the log loss of others worse.
         check: see `TaskCheck`; None where there are too few subjects.
         needed: how many known answers of a stratum the level needs.
+        priors: of each question the prevalence that its answers, after calibration, were made for; empty without
+            probabilities.
     """
 
     scores: Scores
@@ -71,6 +74,7 @@ class TaskTrust:
     check: TaskCheck | None
     needed: int
     refused: str = ""
+    priors: tuple[ImpliedPrior | None, ...] = ()
 
 
 def fit_task(form: FormTrust, task: str, answers: PooledAnswers, alpha: float, seed: int = 0) -> TaskTrust:
@@ -86,7 +90,11 @@ def fit_task(form: FormTrust, task: str, answers: PooledAnswers, alpha: float, s
             calibrator, refused = None, "too few subjects to see whether calibrating helps"
         elif check.log_loss is not None and check.log_loss[1].mean >= check.log_loss[0].mean:
             calibrator, refused = None, "it made the log loss of other subjects worse"
-    return TaskTrust(scores, calibrator, check, find_smallest_count(alpha), refused)
+    priors: tuple[ImpliedPrior | None, ...] = ()
+    if form.calibrator is not None and len(known.ids):
+        raw = np.asarray(known.prediction["p"], dtype=np.float64)
+        priors = fit_implied_priors(known, calibrator.apply(raw) if calibrator else raw, seed)
+    return TaskTrust(scores, calibrator, check, find_smallest_count(alpha), refused, priors)
 
 
 def check_task(

@@ -24,6 +24,7 @@ from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.trust.calibrators import CALIBRATORS, Calibrator
 from polytask.trust.fit_runs import RunsTrust, TrustMember
 from polytask.trust.fit_task import Spread, TaskCheck, TaskTrust
+from polytask.trust.implied_priors import parse_implied_priors
 from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
 from polytask.trust.measures.task_measures import describe_measures, parse_measures
@@ -124,6 +125,8 @@ def _parse_task(entry: Mapping[str, Any]) -> TaskTrust:
         check and _parse_check(check),
         int(entry["needed"]),
         str(entry["refused"]),
+        # Files of earlier versions have none.
+        parse_implied_priors(entry.get("priors", ())),
     )
 
 

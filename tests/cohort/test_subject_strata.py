@@ -7,7 +7,7 @@ import pytest
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
-from polytask.cohort.header_file import load_header, read_header
+from polytask.cohort.header_file import load_header, make_canonical_text, read_header
 from polytask.cohort.strata_columns import find_stratum, list_bands
 from polytask.cohort.subject_strata import read_subject_strata
 from polytask.errors import PolytaskError
@@ -78,7 +78,8 @@ def test_strata_are_read_by_subject(world: World) -> None:
     assert [strata["arm"][s] for s in subjects] == ["2", "2", "1", *[""] * (len(subjects) - 3)]
     assert [strata["years"][s] for s in subjects[:3]] == ["< 50", "≥ 50", "≥ 50"]
     assert list(read_subject_strata(cohort, subjects[2:3])["arm"]) == [subjects[2]]
-    assert world.problems() == []  # the columns are not "ignored"
+    # The columns are not "ignored", but the groups of so few subjects are told.
+    assert {p.code for p in world.problems()} == {"small-group"}
 
 
 def test_faults_of_the_columns_are_told(world: World) -> None:
@@ -96,9 +97,11 @@ def test_faults_of_the_columns_are_told(world: World) -> None:
     world.rows[0]["years"] = "40"
     next(r for r in world.rows[1:] if r["subject"] == world.rows[0]["subject"])["years"] = "41"
     assert "'41', but '40' in row 2" in world.only("disagreement").message
-    # Both lie in one band, so they agree.
+    # Both lie in one band, so they agree; but it is the only band.
     world.header["strata"] = {"years": [50]}
-    assert world.problems() == []
+    assert "has one group, '< 50', for all subjects" in world.only("one-group").message
+    add_column(world, "years", {})
+    assert "'years' under `subgroups` is empty" in world.only("one-group").message
 
 
 def test_a_column_with_many_values_asks_for_cuts(tmp_path: Path) -> None:
@@ -122,3 +125,24 @@ def test_strata_change_no_hash(world: World) -> None:
     before = Cohort.read(world.write()).digest
     world.header["strata"] = {"site2": []}
     assert Cohort.read(world.write()).digest == before
+
+
+def test_subgroups_are_another_word_for_strata(world: World) -> None:
+    subjects = list(dict.fromkeys(row["subject"] for row in world.rows))
+    for column in ("sex", "years"):
+        add_column(world, column, {s: str(k % 2 * 60) for k, s in enumerate(subjects)})
+    world.header["strata"] = "sex"
+    world.header["subgroups"] = {"years": [0, 50, 70]}
+    cohort = Cohort.read(world.write())
+    assert list(read_subject_strata(cohort)) == ["sex", "years"]
+    assert set(read_subject_strata(cohort)["years"].values()) == {"0 to < 50", "50 to < 70"}
+    plain = {key: own for key, own in world.header.items() if key not in ("strata", "subgroups")}
+    assert make_canonical_text(cohort.header) == make_canonical_text(Header.model_validate(plain))
+    odd = {"sex": "also under `strata`", "site": "results per site", ("years", 70, 50): "do not ascend"}
+    for key, message in odd.items():
+        written = key if isinstance(key, str) else {key[0]: list(key[1:])}
+        world.header["subgroups"] = written
+        world.write()
+        header, problems = load_header(world.folder / "cohort.yaml")
+        assert header is None
+        assert [message in f"{p.message}; {p.remedy}" for p in problems] == [True], problems

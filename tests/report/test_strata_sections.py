@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
+from math import nan
 
 import pytest
 
+from polytask.evaluation.evaluation_result import Estimate, SubgroupResult
 from polytask.evaluation.strata_results import estimate_metrics_by_stratum
+from polytask.evaluation.subgroup_results import compare_subgroups
 from polytask.report.report_material import ReportMaterial
 from polytask.report.run_page import render_run_page
 from polytask.report.strata_sections import build_strata_sections, restrict_to_stratum
+from polytask.report.subgroup_section import build_subgroup_section, describe_worst_group
+
+NOTHING = Estimate(nan, nan, nan, 0)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +71,28 @@ def test_the_page_has_the_section_only_with_strata(flat: ReportMaterial, parted:
     assert page.count('id="strata"') == 1
     assert page.count("<details><summary>") == 5 * len(parted.tasks)
     assert "A − B" in page
+
+
+def test_every_group_is_drawn_and_the_worst_is_named(parted: ReportMaterial) -> None:
+    results = compare_subgroups(
+        parted.tasks, parted.answers, parted.evaluation.sites, parted.evaluation.strata, 20
+    )
+    evaluation = replace(parted.evaluation, subgroups=results)
+    section = build_subgroup_section(replace(parted, evaluation=evaluation))
+    assert section is not None
+    assert [t.title for t in section.tables if t.title.startswith("by age")] == [
+        "by age: difference from all others",
+        "by age: difference of the calibration error",
+    ]
+    cells = [cell for table in section.tables for _, row in table.rows for cell in row]
+    assert any("needed (n " in cell.why for cell in cells), "a small group says why it has no number"
+    text = base64.b64decode(section.pictures[0].source.partition(",")[2]).decode()
+    assert "arm A (n " in text
+    assert "Groups also differ in case mix" in section.note
+    assert build_subgroup_section(replace(parted, evaluation=replace(evaluation, subgroups={}))) is None
+    name = next(iter(parted.tasks))
+    clear = SubgroupResult(90, Estimate(0.5, 0.4, 0.6, 90), Estimate(-0.2, -0.3, -0.1, 200), *[NOTHING] * 2)
+    marked = replace(evaluation, subgroups={"arm": {"A": {name: clear}, "B": {}}})
+    told = describe_worst_group(replace(parted, evaluation=marked), name)
+    assert "worst of 1 groups is arm A" in told
+    assert "the interval includes 0" not in told

@@ -84,6 +84,7 @@ def evaluate(
         make_strata_table,
     )
     from polytask.cli.progress_bar import make_transient_bar
+    from polytask.cli.subgroup_table import describe_worst_groups, make_subgroups_table
     from polytask.errors import PolytaskError
     from polytask.evaluation.evaluate_run import evaluate as evaluate_run
     from polytask.evaluation.evaluated_part import locate_results
@@ -154,9 +155,15 @@ def evaluate(
                 console.print(make_metrics_table(evaluation, True, result.metrics, f"{column} {stratum}"))
     for column in evaluation.strata:
         console.print(make_strata_table(evaluation, column))
+    if evaluation.subgroups and (every or evaluation.strata):
+        console.print(make_subgroups_table(evaluation))
     for shown in make_extra_tables(evaluation):
         console.print(shown)
-    for text in [*list_evaluation_remarks(evaluation), *describe_extra_results(evaluation)]:
+    for text in [
+        *list_evaluation_remarks(evaluation),
+        *describe_worst_groups(evaluation),
+        *describe_extra_results(evaluation),
+    ]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if on is not None:
         print(f"{out}: evaluation.json, cases.csv, predictions.csv, report.html")

@@ -94,6 +94,12 @@ class Header(StrictModel):
     inputs: Annotated[dict[HeaderName, Input], Field(min_length=1)]
     tasks: dict[HeaderName, Task]
     strata: StrataColumns = Field(default={})
+    subgroups: StrataColumns = Field(default={})
+
+    @property
+    def groupings(self) -> dict[str, list[float]]:
+        """Map each column under `strata` or `subgroups`, which mean the same, to its cuts."""
+        return self.strata | self.subgroups
 
     @property
     def images(self) -> dict[str, ImageInput]:
@@ -130,10 +136,13 @@ def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
     """List the broken rules between parts of a header, each as (key path, "what is wrong: what to do")."""
     yield from _list_name_violations(header)
     yield from _list_input_violations(header)
-    for column in header.strata:
-        if column in RESERVED_COLUMNS:
-            remedy = "results per site are given anyway" if column == "site" else "name another column"
-            yield "strata", f"{column!r} is a column with a fixed meaning: {remedy}"
+    for key, named in (("strata", header.strata), ("subgroups", header.subgroups)):
+        for column in named:
+            if column in RESERVED_COLUMNS:
+                remedy = "results per site are given anyway" if column == "site" else "name another column"
+                yield key, f"{column!r} is a column with a fixed meaning: {remedy}"
+            elif key == "subgroups" and column in header.strata:
+                yield key, f"column {column!r} is also under `strata`, which means the same: name it once"
     taken = header.input_columns
     # A column that is both input and target would let the model read the answer.
     for name, task in header.tasks.items():

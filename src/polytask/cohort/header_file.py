@@ -100,6 +100,7 @@ def make_canonical_text(header: Header) -> str:
         mode="json",
         exclude={
             "strata": True,
+            "subgroups": True,
             "tasks": {"__all__": TITLE_KEYS},
             "inputs": {"__all__": {"columns": {"__all__": TITLE_KEYS}}},
         },

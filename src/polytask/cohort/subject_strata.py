@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from polytask.cohort.cohort import Cohort
@@ -9,6 +10,8 @@ from polytask.cohort.strata_columns import MAX_STRATA, find_stratum
 from polytask.errors import PolytaskError, Problem, suggest_word
 from polytask.kinds.header_words import find_word_meaning, is_same_word
 
+MIN_GROUP_SUBJECTS = 10
+"""Fewest subjects of a group for which any metric has an interval."""
 StrataBySubject = dict[str, dict[str, str]]
 """Column → subject → stratum ("" where it is unknown)."""
 
@@ -24,7 +27,7 @@ def read_subject_strata(cohort: Cohort, subjects: Iterable[str] | None = None) -
         raise PolytaskError(f"{place}: {problem.message}; {problem.remedy}")
     chosen = list(cohort.subjects) if subjects is None else list(subjects)
     strata: StrataBySubject = {}
-    for column, cuts in cohort.header.strata.items():
+    for column, cuts in cohort.header.groupings.items():
         # "2" and "2.0" are one stratum, with the name that the table writes first.
         names: dict[float | str, str] = {}
         words = {subject: _read_stratum(cohort, subject, column, cuts) for subject in cohort.subjects}
@@ -37,7 +40,7 @@ def list_strata_problems(cohort: Cohort) -> Iterator[Problem]:
     """List what is wrong with the columns under `strata`: no such column, a cell that is no number, rows of a subject
     that disagree, too many strata."""
     table = cohort.table.name
-    for column, cuts in cohort.header.strata.items():
+    for column, cuts in cohort.header.groupings.items():
         if column not in cohort.columns:
             message = f"no column {column!r}, which `strata` names"
             remedy = suggest_word(column, list(cohort.columns))
@@ -69,6 +72,29 @@ def list_strata_problems(cohort: Cohort) -> Iterator[Problem]:
             )
             remedy = f"name a column with fewer, or cut its numbers, e.g. {{{column}: [50, 70]}}"
             yield Problem("error", "many-strata", message, remedy, file=table, row=1, column=column)
+
+
+def list_group_shortages(cohort: Cohort) -> Iterator[Problem]:
+    """List the columns under `strata` and `subgroups` with fewer than two groups, and the groups that are too small for
+    any interval. The columns themselves must be right, see `list_strata_problems`."""
+    table = cohort.table.name
+    for column, by_subject in read_subject_strata(cohort).items():
+        sizes = Counter(name for name in by_subject.values() if name)
+        if len(sizes) < 2:
+            only = f"has one group, {next(iter(sizes))!r}, for all subjects" if sizes else "is empty"
+            message = f"column {column!r} under `subgroups` {only}: there is nobody to compare it with"
+            remedy = "remove it, or cut it elsewhere"
+            yield Problem("error", "one-group", message, remedy, file=table, row=1, column=column)
+            continue
+        few = {name: n for name, n in sizes.items() if n < MIN_GROUP_SUBJECTS}
+        if few:
+            named = ", ".join(f"{name} ({n})" for name, n in few.items())
+            message = (
+                f"column {column!r} under `subgroups`: too few subjects for any interval, {MIN_GROUP_SUBJECTS} needed: "
+                f"{named}"
+            )
+            remedy = "merge groups, or cut elsewhere"
+            yield Problem("warning", "small-group", message, remedy, file=table, row=1, column=column)
 
 
 def _read_stratum(cohort: Cohort, subject: str, column: str, cuts: list[float]) -> str:

@@ -42,6 +42,7 @@ from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.secondary_results import add_secondary_results
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.strata_results import estimate_metrics_by_stratum
+from polytask.evaluation.subgroup_results import compare_subgroups
 from polytask.evaluation.untested_tasks import explain_untested_tasks
 from polytask.plan.plan_file import ensure_cohort
 from polytask.plan.plan_schema import Plan
@@ -246,6 +247,8 @@ def evaluate_answers(
     statistic = PartStatistic(tasks, shown, list(answers.sites))
     metrics, skill, mean = estimate_metrics(statistic, resamples)
     site_effects = find_site_effects(statistic, answers.sites)
+    sites = estimate_metrics_by_site(tasks, shown, metrics, resamples, progress)
+    strata = estimate_metrics_by_stratum(tasks, shown, resamples, progress)
     return Evaluation(
         run=str(record["name"]),
         fold=int(record["fold"]),
@@ -255,12 +258,13 @@ def evaluate_answers(
         subjects=tuple(answers.sites),
         tasks={n: describe_task(t) for n, t in tasks.items()},
         metrics=metrics,
-        sites=estimate_metrics_by_site(tasks, shown, metrics, resamples, progress),
+        sites=sites,
         skill=skill,
         mean_skill=mean,
         counts={n: count_evidence(t, answers, tasks) for n, t in tasks.items()},
         resamples=resamples,
         verdicts=explain_site_effects(site_effects),
         site_effects={n: e.as_dict() for n, e in site_effects.items()},
-        strata=estimate_metrics_by_stratum(tasks, shown, resamples, progress),
+        strata=strata,
+        subgroups=compare_subgroups(tasks, shown, sites, strata, resamples, progress),
     )

@@ -171,6 +171,16 @@ class StratumForm(DocumentForm):
     differences: dict[str, EstimateForm]
 
 
+class SubgroupForm(DocumentForm):
+    """One task in one group."""
+
+    subjects: int
+    primary: EstimateForm
+    difference: EstimateForm
+    calibration: EstimateForm
+    calibration_difference: EstimateForm
+
+
 class EvaluationForm(DocumentForm):
     """The whole document; see `evaluation_result.Evaluation`."""
 
@@ -202,6 +212,7 @@ class EvaluationForm(DocumentForm):
     hidden: MetricsForm = {}
     needed: list[str] = []
     strata: dict[str, dict[str, StratumForm]] = {}
+    subgroups: dict[str, dict[str, dict[str, SubgroupForm]]] = {}
 
 
 def require_evaluation_form(content: Any) -> None:
@@ -228,6 +239,10 @@ def find_contradictions(content: Mapping[str, Any]) -> Iterator[str]:
     judged = {"metrics": content["metrics"], **content["sites"]}
     for column, strata in content.get("strata", {}).items():
         judged |= {f"strata.{column}.{name}": stratum["metrics"] for name, stratum in strata.items()}
+    for column, groups in content.get("subgroups", {}).items():
+        for group, by_task in groups.items():
+            if set(by_task) != set(tasks):
+                yield f"subgroups.{column}.{group}: its tasks are not those of `tasks`"
     for name, task in tasks.items():
         if len(set(task["names"])) < len(task["names"]):
             yield f"tasks.{name}.names: a name occurs twice"

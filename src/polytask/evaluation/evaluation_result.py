@@ -68,6 +68,38 @@ class StratumResult:
 
 
 @dataclass(frozen=True)
+class SubgroupResult:
+    """One task in one group: a site, or a stratum of a column.
+
+    Args:
+        subjects: of the part that belong to the group.
+        primary: the primary metric there. difference: it minus that of the subjects of all other groups.
+        calibration: the expected calibration error there, over all classes or labels; NaN without probabilities.
+        calibration_difference: it minus that of the others.
+    """
+
+    subjects: int
+    primary: Estimate
+    difference: Estimate
+    calibration: Estimate
+    calibration_difference: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain dicts."""
+        return {k: v._asdict() if isinstance(v, Estimate) else v for k, v in vars(self).items()}
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> SubgroupResult:
+        """Convert the plain form in JSON to the result."""
+        names = ("primary", "difference", "calibration", "calibration_difference")
+        return cls(int(content["subjects"]), *(_parse_estimate(content[name]) for name in names))
+
+
+SubgroupResults = dict[str, dict[str, dict[str, SubgroupResult]]]
+"""Column, `site` among them → group → task → result."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The results of one run on one part.
 
@@ -96,6 +128,7 @@ class Evaluation:
             metric without an interval.
         needed: combinations without which nothing can be predicted.
         strata: column under the header's `strata` → stratum → its results; subjects without a stratum are left out.
+        subgroups: the same and the sites, each against everybody else (`subgroup_results.py`).
     """
 
     run: str
@@ -126,6 +159,7 @@ class Evaluation:
     hidden: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     strata: dict[str, dict[str, StratumResult]] = field(default_factory=dict)
+    subgroups: SubgroupResults = field(default_factory=dict)
 
     def primary(self, task: str) -> Estimate:
         """Return the estimate of the task's primary metric."""
@@ -142,6 +176,13 @@ class Evaluation:
         content["strata"] = {
             column: {name: result.as_dict() for name, result in strata.items()}
             for column, strata in self.strata.items()
+        }
+        content["subgroups"] = {
+            column: {
+                group: {task: result.as_dict() for task, result in tasks.items()}
+                for group, tasks in groups.items()
+            }
+            for column, groups in self.subgroups.items()
         }
         return content
 
@@ -170,6 +211,13 @@ class Evaluation:
             content["strata"] = {
                 column: {name: StratumResult.parse(entry) for name, entry in strata.items()}
                 for column, strata in content.get("strata", {}).items()
+            }
+            content["subgroups"] = {
+                column: {
+                    group: {task: SubgroupResult.parse(entry) for task, entry in tasks.items()}
+                    for group, tasks in groups.items()
+                }
+                for column, groups in content.get("subgroups", {}).items()
             }
             return cls(**content)
 

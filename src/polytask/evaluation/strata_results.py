@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def estimate_metrics_by_stratum(
                     PartStatistic(tasks, answers, [s for other in others for s in members[other]]), resamples
                 )[0]
             )
-            differences = _compare_primary_metrics(tasks, inside[name], outside)
+            differences = compare_primary_metrics(tasks, inside[name], outside)
             results[column][name] = StratumResult(len(members[name]), inside[name], differences)
     return results
 
@@ -64,22 +65,40 @@ def _order_stratum(name: str) -> tuple[float, str]:
         return np.inf, name
 
 
-def _compare_primary_metrics(
+def compare_primary_metrics(
     tasks: Mapping[str, Task], inside: EstimatesByTask, outside: EstimatesByTask
 ) -> dict[str, Estimate]:
-    """Subtract the primary metrics of two disjoint sets of subjects.
+    """Subtract the primary metrics of two disjoint sets of subjects."""
+    return {
+        name: subtract_estimates(inside[name][task.primary], outside[name][task.primary])
+        for name, task in tasks.items()
+    }
+
+
+def subtract_estimates(here: Estimate, there: Estimate) -> Estimate:
+    """Subtract the estimates of a metric of two disjoint sets of subjects.
 
     The sets share no subject, so that their estimates are independent: the interval of the difference follows from
     the two intervals by the method of variance estimates recovered.
     """
-    differences = {}
-    for name, task in tasks.items():
-        here, there = inside[name][task.primary], outside[name][task.primary]
-        low, high = NAN, NAN
-        if np.isfinite([here[:3], there[:3]]).all():
-            estimates, lows, highs = zip(here[:3], there[:3], strict=True)
-            low, high = combine_intervals([1.0, -1.0], estimates, lows, highs, np.eye(2))
-        difference = here.estimate - there.estimate
-        n = here.n + there.n if np.isfinite(difference) else 0
-        differences[name] = Estimate(difference, low, high, n, here.reason or there.reason)
-    return differences
+    low, high = NAN, NAN
+    if np.isfinite([here[:3], there[:3]]).all():
+        estimates, lows, highs = zip(here[:3], there[:3], strict=True)
+        low, high = combine_intervals([1.0, -1.0], estimates, lows, highs, np.eye(2))
+    difference = here.estimate - there.estimate
+    n = here.n + there.n if np.isfinite(difference) else 0
+    return Estimate(difference, low, high, n, here.reason or there.reason)
+
+
+def average_estimates(estimates: Sequence[Estimate]) -> Estimate:
+    """Average estimates of disjoint sets of subjects, weighed by n; those that are not defined are left out."""
+    defined = [e for e in estimates if isfinite(e.estimate) and e.n]
+    if len(defined) < 2:
+        return defined[0] if defined else estimates[0]
+    weights = np.array([e.n for e in defined]) / sum(e.n for e in defined)
+    middle, lows, highs = (np.array([e[k] for e in defined]) for k in range(3))
+    low, high = NAN, NAN
+    if np.isfinite(lows).all():
+        low, high = combine_intervals(weights, middle, lows, highs, np.eye(len(defined)))
+    reason = next((e.reason for e in defined if e.reason), "")
+    return Estimate(float(weights @ middle), low, high, sum(e.n for e in defined), reason)

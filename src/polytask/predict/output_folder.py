@@ -14,7 +14,7 @@ from polytask.locks import LockedError, describe_lock_holder, hold_lock, is_lock
 
 PREDICTIONS_TABLE, PREDICTIONS_FOLDER = "predictions.csv", "predictions"
 PREVALENCE_FILE = "prevalence.json"
-"""For which prevalence the probabilities of the table were made, where that was asked for."""
+"""Says for which prevalence the probabilities of the table were made, where that was asked for."""
 ANSWER_FILE_ENDINGS = (".nii.gz", ".png", ".tif", ".npz", ".tmp")
 """Endings of the files in `predictions/TASK/`; the last is that of a file that was being written."""
 PREDICTION_LOCK = ".lock"

@@ -30,6 +30,7 @@ from polytask.report.run_facts import (
 )
 from polytask.report.shown_patients import select_patients
 from polytask.report.strata_sections import build_strata_sections
+from polytask.report.subgroup_section import build_subgroup_section
 from polytask.report.subject_flow import build_subject_flow
 from polytask.report.trust_section import build_trust_sections, explain_missing_trust
 
@@ -92,6 +93,7 @@ def render_run_page(material: ReportMaterial) -> str:
         strata=build_strata_sections(material),
         trust=build_trust_sections(material),
         untrusted=explain_missing_trust(material),
+        groups=build_subgroup_section(material),
         hidden=build_hidden_inputs_table(evaluation),
         needed=describe_needed_inputs(evaluation),
         sources=input_weights.build_input_weight_table(material),

@@ -10,7 +10,9 @@ import numpy as np
 
 from polytask.errors import PolytaskError
 from polytask.evaluation.cohort_check import ensure_cohort_unchanged
+from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.run_comparison import EvaluatedRun
+from polytask.evaluation.subgroup_results import SITE
 from polytask.inference.pooled_answers import PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.kinds.applicability import describe_condition
@@ -19,6 +21,7 @@ from polytask.predict.load_runs import load_runs
 from polytask.trust.answer_forms import FORMS
 from polytask.trust.conformal import find_worst_case_coverage
 from polytask.trust.fit_task import Spread, TaskTrust, fit_task
+from polytask.trust.group_coverage import GroupsBySubject
 from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.measures.cross_fitted import stack_cross_fitted
 from polytask.trust.measures.questions import FIND_CONFIDENCE
@@ -145,7 +148,10 @@ def fit_runs(
         if not any(own.known.any() for own in answers):
             without[name] = "no held-out answer is known"
             continue
-        tasks[name] = tuple(fit_task(form, name, own, 1 - level, seed) for own in answers)
+        tasks[name] = tuple(
+            fit_task(form, name, own, 1 - level, seed, list_groups(by_fold[m.fold][0].answers))
+            for own, m in zip(answers, members, strict=True)
+        )
         words[name] = tuple(getattr(task, "classes", getattr(task, "labels", ())))
         measured = measure_members(find_answer_form(task.kind), tasks[name], targets.get(name), seed)
         if measured is not None:
@@ -168,6 +174,11 @@ def measure_members(
     return measure_task(
         form, stack_cross_fitted([own for _, own in checked]), stack_cross_fitted(given), refer, seed
     )
+
+
+def list_groups(answers: PartAnswers) -> GroupsBySubject:
+    """List the sites and the subgroups of the subjects: column → subject → group."""
+    return {SITE: answers.sites, **answers.strata}
 
 
 def refuse_shared_subjects(by_fold: Mapping[int, Sequence[EvaluatedRun]]) -> None:

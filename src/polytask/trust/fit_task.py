@@ -15,6 +15,7 @@ from polytask.trust.calibration_measures import compute_debiased_error, compute_
 from polytask.trust.calibrators import Calibrator, fit_calibrator, measure_log_loss
 from polytask.trust.class_sets import draw_shares
 from polytask.trust.conformal import find_smallest_count
+from polytask.trust.group_coverage import GroupChecks, GroupsBySubject, check_groups
 from polytask.trust.implied_priors import ImpliedPrior, fit_implied_priors
 from polytask.trust.measures.cross_fitted import CrossFitted, cross_fit
 
@@ -42,6 +43,7 @@ class TaskCheck:
         strata: stratum → coverage there. n: known answers, subjects: their subjects.
         log_loss: (raw, calibrated) on the checking halves; None without probabilities.
         errors: (debiased, smooth) calibration errors of (raw, calibrated) answers; None without probabilities.
+        groups: the same for every site and subgroup, see `group_coverage.py`.
         answers: the answers that were checked, from which measures are computed; they are not written.
     """
 
@@ -53,6 +55,7 @@ class TaskCheck:
     subjects: int = 0
     log_loss: tuple[Spread, Spread] | None = None
     errors: tuple[tuple[float, float], tuple[float, float]] | None = None
+    groups: GroupChecks = field(default_factory=dict)
     answers: CrossFitted | None = field(default=None, compare=False, repr=False)
 
 
@@ -77,12 +80,20 @@ class TaskTrust:
     priors: tuple[ImpliedPrior | None, ...] = ()
 
 
-def fit_task(form: FormTrust, task: str, answers: PooledAnswers, alpha: float, seed: int = 0) -> TaskTrust:
-    """Fit the sets and the calibrator of a task on all of its known held-out answers, and check them on halves."""
+def fit_task(
+    form: FormTrust,
+    task: str,
+    answers: PooledAnswers,
+    alpha: float,
+    seed: int = 0,
+    groups: GroupsBySubject | None = None,
+) -> TaskTrust:
+    """Fit the sets and the calibrator of a task on all of its known held-out answers, and check them on halves, also
+    group by group."""
     seen = answers.known if answers.known.ndim == 1 else answers.known.any(1)
     known = answers.take(np.flatnonzero(seen))
     scores = form.list_scores(known.prediction, known.value, known.known, draw_shares(known.ids, task))
-    check = check_task(form, task, known, alpha, seed)
+    check = check_task(form, task, known, alpha, seed, groups)
     calibrator, refused = None, ""
     if form.calibrator is not None and len(known.ids):
         calibrator = fit_calibrator(form.calibrator, known.prediction["p"], known.value, known.known)
@@ -98,7 +109,12 @@ def fit_task(form: FormTrust, task: str, answers: PooledAnswers, alpha: float, s
 
 
 def check_task(
-    form: FormTrust, task: str, answers: PooledAnswers, alpha: float, seed: int
+    form: FormTrust,
+    task: str,
+    answers: PooledAnswers,
+    alpha: float,
+    seed: int,
+    groups: GroupsBySubject | None = None,
 ) -> TaskCheck | None:
     """Split the subjects in two halves many times, fit on one and look at the other.
 
@@ -127,6 +143,12 @@ def check_task(
         len(names),
         (_summarize([raw for raw, _ in losses]), _summarize([own for _, own in losses])) if losses else None,
         _measure_errors(judged) if form.calibrator else None,
+        check_groups(
+            answers,
+            _average_covered(answers, rows),
+            judged.calibrated["p"] if form.calibrator else None,
+            groups or {},
+        ),
         judged,
     )
 
@@ -136,6 +158,7 @@ class _HalfCheck:
     """What one split showed: the positions of the checked answers, their calibrated probabilities, and the figures."""
 
     checked: Indices
+    covered: Floats
     calibrated: Floats | None
     coverage: float
     sizes: Floats
@@ -172,7 +195,18 @@ def _check_half(
             truth = other.value[every]
             before, after = (float(measure_log_loss(p[every], truth).mean()) for p in (raw, calibrated))
             losses = before, after
-    return _HalfCheck(checked, calibrated, float(covered[known].mean()), sizes, strata, losses)
+    return _HalfCheck(checked, covered, calibrated, float(covered[known].mean()), sizes, strata, losses)
+
+
+def _average_covered(answers: PooledAnswers, rows: Sequence[_HalfCheck]) -> Floats:
+    """Average over the splits that checked an answer whether its set held the truth: `[N, questions]`, NaN where it is
+    unknown or was never checked."""
+    known = _as_questions(answers.known)
+    total, count = np.zeros(known.shape), np.zeros((len(known), 1))
+    for row in rows:
+        total[row.checked] += row.covered
+        count[row.checked] += 1
+    return np.where(known & (count > 0), total / np.maximum(count, 1), NAN)
 
 
 def _measure_errors(judged: CrossFitted) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""For which prevalence the calibrated answers of a task were made, as its held-out answers tell."""
+"""Finds for which prevalence the calibrated answers of a task were made, as its held-out answers tell."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.trust.calibrators import CALIBRATORS, Calibrator
 from polytask.trust.fit_runs import RunsTrust, TrustMember
 from polytask.trust.fit_task import Spread, TaskCheck, TaskTrust
+from polytask.trust.group_coverage import parse_group_checks
 from polytask.trust.implied_priors import parse_implied_priors
 from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
@@ -141,6 +142,8 @@ def _parse_check(entry: Mapping[str, Any]) -> TaskCheck:
         int(entry["subjects"]),
         losses and (_parse_spread(losses[0]), _parse_spread(losses[1])),
         errors and (_parse_pair(errors[0]), _parse_pair(errors[1])),
+        # Files of earlier versions have none.
+        parse_group_checks(entry.get("groups", {})),
     )
 
 

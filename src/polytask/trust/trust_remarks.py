@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from polytask.trust.fit_runs import RunsTrust
 from polytask.trust.fit_task import CHECK_SPLITS, TaskTrust
+from polytask.trust.group_coverage import list_group_remarks
 from polytask.trust.measures.refer import ReferRule
 from polytask.trust.measures.task_measures import TaskMeasures
 from polytask.trust.voxels.voxel_remarks import list_voxel_remarks
@@ -24,6 +25,7 @@ def list_trust_remarks(fitted: RunsTrust) -> list[str]:
     remarks += [
         f"{name}: on the cases to which it applies only: {given}" for name, given in fitted.given.items()
     ]
+    remarks += list_group_remarks(fitted)
     remarks += list_voxel_remarks(fitted.voxels, 1 - fitted.level)
     return remarks + [f"{name}: {why}" for name, why in fitted.without.items()]
 

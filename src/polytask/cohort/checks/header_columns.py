@@ -18,7 +18,7 @@ def check_header_columns(evidence: Evidence) -> Iterator[Problem]:
     """Find columns that the header names and the table lacks, and columns that only the table has."""
     header, present = evidence.header, dict.fromkeys(evidence.table.columns)
     wanted = dict(header.input_columns)
-    allowed = {*IDENTITY_COLUMNS, *wanted, *header.strata}
+    allowed = {*IDENTITY_COLUMNS, *wanted, *header.groupings}
     for name, task in header.tasks.items():
         allowed.update((*list_task_columns(name, task), *list_optional_columns(name, task)))
         stem = task.column or name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,21 @@ def predict(
             "of more, TASK.LABEL=SHARE, or TASK=estimate from 100 new cases or more; may be repeated.",
         ),
     ] = None,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--uncertainty", help="Also say how unsure each answer is: columns TASK.u, maps CASE.u."
+        ),
+    ] = False,
+    passes: Annotated[
+        int | None,
+        typer.Option(
+            help="With --uncertainty: passes of the heads with features left out; default 20.",
+            min=1,
+            max=1000,
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
     ] = None,
@@ -71,15 +87,23 @@ def predict(
     from polytask.predict.decision_columns import describe_decisions
     from polytask.predict.prediction_pipeline import predict_cases
     from polytask.predict.predictor import Predictor
+    from polytask.predict.uncertainty_columns import DEFAULT_PASSES
 
     if len(sources) < 2:
         raise PolytaskError(
             "predict needs a run or model and an input: polytask predict RUN|MODEL INPUT -o OUT"
         )
+    if passes is not None and not uncertainty:
+        raise PolytaskError("--passes goes with --uncertainty")
     *models, source = sources
     predictor = Predictor.load(*models, device=device)
     trusted, shifted = load_trusted_columns(predictor, models[0], source, raw, prevalence or ())
     columns = shifted or trusted
+    adjust_member = None
+    if trusted:
+        from polytask.trust.calibrate_members import calibrate_member
+
+        adjust_member = partial(calibrate_member, trusted)
     with make_transient_bar() as bar:
         line = bar.add_task("predict", total=None)
         summary = predict_cases(
@@ -96,6 +120,8 @@ def predict(
                 line, completed=done, total=total, description=what
             ),
             make_cells=columns.make_cells if columns else None,
+            passes=(passes or DEFAULT_PASSES) if uncertainty else 0,
+            adjust_member=adjust_member,
             make_volumes=trusted.voxels.make_volumes if trusted else None,
             revise_rows=(lambda rows: shift_table(shifted, rows, out)) if shifted else None,
         )

@@ -19,6 +19,8 @@ from polytask.predict.case_answer import CaseAnswer
 from polytask.predict.source_grid import map_to_label_values
 from polytask.tasks.task import Arrays
 
+UNCERTAINTY_MAP = "u"
+"""Column after the task's name of a map that says how unsure the answer is, and ending of its file."""
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Endings of pictures: the answers about them are written as pictures too."""
 
@@ -57,6 +59,9 @@ class AnswerFileWriter:
             spec = self.cohort.header.tasks[name]
             assert isinstance(spec, header.VoxelSpec)
             flat = is_picture_case(self.cohort, answer.case, spec.image)
+            if column == UNCERTAINTY_MAP:
+                paths |= self._write_map(name, answer, volume, ".tif" if flat else ".nii.gz")
+                continue
             planes = spec.names if flat and isinstance(spec, header.MaskSpec) else ()
             ending = ".nii.gz" if not flat else ".png" if planes else ".tif"
             if len(planes) > 1:
@@ -69,6 +74,22 @@ class AnswerFileWriter:
             write_image(path, volume)
             paths[f"{name}.{column}"] = path
         return {column: path.relative_to(self.out).as_posix() for column, path in paths.items()}
+
+    def _write_map(self, name: str, answer: CaseAnswer, volume: Volume, kind: str) -> dict[str, Path]:
+        """Write a map beside the answer: `CASE.u.nii.gz`; a TIFF holds one plane, so that structures get one each."""
+        column = f"{name}.{UNCERTAINTY_MAP}"
+        if kind != ".tif" or len(volume.array) == 1:
+            path = self._path(name, answer, ending=f".{UNCERTAINTY_MAP}{kind}")
+            write_image(path, volume)
+            return {f"{column}.map": path}
+        spec = self.cohort.header.tasks[name]
+        assert isinstance(spec, header.MaskSpec)
+        paths = {}
+        for k, structure in enumerate(spec.names):
+            path = self._path(name, answer, structure, f".{UNCERTAINTY_MAP}{kind}")
+            write_image(path, Volume(volume.array[k : k + 1], volume.grid))
+            paths[f"{column}.map.{structure}"] = path
+        return paths
 
     def _path(self, task: str, who: CaseAnswer | Case, detail: str = "", ending: str = "") -> Path:
         parts = (who.subject, who.visit) if who.visit else (who.subject,)

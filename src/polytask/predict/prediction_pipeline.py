@@ -21,6 +21,13 @@ from polytask.predict.prediction_notes import (
     describe_missing_inputs,
     describe_undefined_horizons,
 )
+from polytask.predict.uncertainty_columns import (
+    AdjustMember,
+    UncertaintyColumns,
+    join_cells,
+    join_volumes,
+    repeat_heads,
+)
 from polytask.predict.write_outputs import MakeVolumes, ReviseRows, write_predictions
 
 if TYPE_CHECKING:
@@ -64,6 +71,8 @@ def predict_cases(
     make_cells: Callable[[CaseAnswer], Mapping[str, str]] | None = None,
     make_volumes: MakeVolumes | None = None,
     revise_rows: ReviseRows | None = None,
+    passes: int = 0,
+    adjust_member: AdjustMember | None = None,
 ) -> PredictionSummary:
     """Predict a cohort folder, a table or a plain folder of images into `out`.
 
@@ -76,6 +85,8 @@ def predict_cases(
         force: accept images whatever their values are.
         progress: called with the cases done, their number and what is done.
         make_cells, make_volumes, revise_rows: see `write_predictions`.
+        passes: above 0 also say how unsure the answers are, with so many passes of the heads; see `UncertaintyColumns`.
+        adjust_member: calibrates what a member says before that.
     """
     out = Path(out)
     cohort = read_inputs(Path(source), predictor.header)
@@ -94,6 +105,7 @@ def predict_cases(
         lambda read, files: progress(read, files, "check images") if progress else None,
     )
     not_finite: list[str] = []
+    told = UncertaintyColumns(predictor, adjust_member) if passes else None
 
     def note_answer(answer: CaseAnswer) -> None:
         nonlocal done
@@ -104,7 +116,7 @@ def predict_cases(
         if progress:
             progress(min(done, total), total, "predict")
 
-    with lock_output_folder(out):
+    with lock_output_folder(out), repeat_heads(predictor, passes):
         write_predictions(
             predictor,
             cohort,
@@ -113,8 +125,8 @@ def predict_cases(
             probabilities=probabilities,
             overlap=overlap,
             on_answer=note_answer,
-            make_cells=make_cells,
-            make_volumes=make_volumes,
+            make_cells=join_cells(make_cells, told.make_cells if told else None),
+            make_volumes=join_volumes(make_volumes, told.make_volumes if told else None),
             revise_rows=revise_rows,
         )
     notes = [

@@ -14,6 +14,7 @@ from polytask.cohort import header
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
+from polytask.inference.head_passes import HeadPasses
 from polytask.inference.sample_prediction import (
     Predictions,
     average_predictions,
@@ -69,6 +70,8 @@ class Predictor:
         """What a person must know about the model itself, e.g. that it has no seal."""
         self.watches_inputs = False
         """Whether answers also hold what is measured of the inputs; see `CaseAnswer.measures`."""
+        self.head_passes = 0
+        """How many times heads answer with some features left out; see `HeadPasses`."""
         for member in members:
             for network in member.networks:
                 network.to(device).eval()
@@ -225,8 +228,9 @@ class Predictor:
                 options = (overlap, flips, pooled_only, restore_sides, find_channel_order)
                 for network in member.networks:
                     hears = told.listen(number, full, network)
-                    said = predict_sample(network, full, self.plan, self.device, *options, listener=hears)
-                    yield told.add(number, said)
+                    with HeadPasses(network, self.head_passes) as heads:
+                        said = predict_sample(network, full, self.plan, self.device, *options, listener=hears)
+                    yield told.add(number, heads.add_passes(said))
 
         # Every member has each task once, in one of its networks.
         return average_predictions(predict_members(), len(self.members))

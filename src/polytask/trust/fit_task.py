@@ -18,6 +18,7 @@ from polytask.trust.conformal import find_smallest_count
 from polytask.trust.group_coverage import GroupChecks, GroupsBySubject, check_groups
 from polytask.trust.implied_priors import ImpliedPrior, fit_implied_priors
 from polytask.trust.measures.cross_fitted import CrossFitted, cross_fit
+from polytask.trust.spread_scale import SpreadScale, fit_spread_scale
 
 CHECK_SPLITS = 50
 """How many times the subjects are split in two halves: one fits, the other checks."""
@@ -70,6 +71,7 @@ class TaskTrust:
         needed: how many known answers of a stratum the level needs.
         priors: of each question the prevalence that its answers, after calibration, were made for; empty without
             probabilities.
+        refused: why answers are not calibrated. spread: factor on the told spread; None where none is told.
     """
 
     scores: Scores
@@ -78,6 +80,7 @@ class TaskTrust:
     needed: int
     refused: str = ""
     priors: tuple[ImpliedPrior | None, ...] = ()
+    spread: SpreadScale | None = None
 
 
 def fit_task(
@@ -105,7 +108,8 @@ def fit_task(
     if form.calibrator is not None and len(known.ids):
         raw = np.asarray(known.prediction["p"], dtype=np.float64)
         priors = fit_implied_priors(known, calibrator.apply(raw) if calibrator else raw, seed)
-    return TaskTrust(scores, calibrator, check, find_smallest_count(alpha), refused, priors)
+    spread = fit_spread_scale(known, seed)
+    return TaskTrust(scores, calibrator, check, find_smallest_count(alpha), refused, priors, spread)
 
 
 def check_task(

@@ -29,6 +29,7 @@ from polytask.trust.implied_priors import parse_implied_priors
 from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
 from polytask.trust.measures.task_measures import describe_measures, parse_measures
+from polytask.trust.spread_scale import parse_spread_scale
 from polytask.trust.voxels.voxel_file import describe_voxels, parse_voxels
 
 MEASURES_KEY = "measures"
@@ -128,6 +129,7 @@ def _parse_task(entry: Mapping[str, Any]) -> TaskTrust:
         str(entry["refused"]),
         # Files of earlier versions have none.
         parse_implied_priors(entry.get("priors", ())),
+        parse_spread_scale(entry.get("spread")),
     )
 
 

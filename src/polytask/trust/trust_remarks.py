@@ -9,6 +9,7 @@ from polytask.trust.fit_task import CHECK_SPLITS, TaskTrust
 from polytask.trust.group_coverage import list_group_remarks
 from polytask.trust.measures.refer import ReferRule
 from polytask.trust.measures.task_measures import TaskMeasures
+from polytask.trust.spread_scale import describe_spread_scale
 from polytask.trust.voxels.voxel_remarks import list_voxel_remarks
 
 
@@ -39,6 +40,8 @@ def list_task_remarks(fitted: RunsTrust, name: str, members: tuple[TaskTrust, ..
             what = f"{name}, {describe_stratum(stratum, fitted.words[name])}" if stratum else name
             yield f"{what}: {count} known answers, the level needs {needed}: it says nothing there"
     for own in members:
+        if own.spread is not None:
+            yield f"{name}: {describe_spread_scale(own.spread)}"
         if own.refused:
             yield f"{name}: not calibrated: {own.refused}"
     if len(members) > 1:

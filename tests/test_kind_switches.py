@@ -45,6 +45,8 @@ OTHER_MENTIONS: Allowances = {
     "cohort/problem_groups.py": (1, "`count` is a number of problems"),
     "documents/yaml_reader.py": (1, "`map` is a word of YAML"),
     "evaluation/risk_group_survival.py": (1, "`survival` is a column of a curve"),
+    "model/order/chain.py": (1, "`map` is a value of `model.second_network`: one for each upstream map"),
+    "plan/rules/view_readers.py": (2, "`map` is a value of `model.second_network`"),
 }
 """File → (number of its lines that name a kind without deciding by it, what they do)."""
 MAX_SWITCHES = 10

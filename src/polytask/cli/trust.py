@@ -189,6 +189,7 @@ def make_trust_table(fitted: RunsTrust) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from polytask.trust.survival.survival_remarks import list_survival_rows
     from polytask.trust.trust_remarks import describe_answering, describe_errors
 
     shown = Table(
@@ -208,4 +209,7 @@ def make_trust_table(fitted: RunsTrust) -> Table:
             " · ".join(describe_errors(own) for own in members),
             *describe_answering(fitted.measures.get(name)),
         )
+    for name, survival in fitted.survival.items():
+        for first, *cells in list_survival_rows(name, survival):
+            shown.add_row(Text(first), *cells)
     return shown

@@ -17,6 +17,8 @@ from polytask.trust.class_sets import draw_shares
 from polytask.trust.fit_task import TaskTrust
 from polytask.trust.inputs.input_columns import InputColumns
 from polytask.trust.measures.questions import FIND_CONFIDENCE
+from polytask.trust.survival.curves import add_curves, list_curve_times
+from polytask.trust.survival.survival_cells import fits_task, make_survival_cells
 from polytask.trust.trust_file import parse_trust
 from polytask.trust.voxels.apply_voxels import TrustedVoxels
 
@@ -51,6 +53,15 @@ class TrustedColumns:
                 f"{place}: promises of other folds or tasks than the model's; run `polytask trust` again"
             )
         self.voxels = TrustedVoxels(predictor, self.trust.voxels, 1 - self.trust.level, self.numbers, place)
+        # Of each survival task the task as each fold knows it, of its first member.
+        self.survival: dict[str, list[Any]] = {
+            name: [predictor.members[own[0]].tasks.get(name) for own in self.numbers]
+            for name in self.trust.survival
+        }
+        self.members = predictor.members
+        for name, known in self.survival.items():
+            if not fits_task(self.trust.survival[name], known):
+                raise PolytaskError(f"{place}: {name}: promises of another task; run `polytask trust` again")
         for name, task in self.tasks.items():
             own = self.trust.tasks[name]
             fitted = [m.calibrator for m in own if m.calibrator is not None]
@@ -64,9 +75,9 @@ class TrustedColumns:
                 raise PolytaskError(f"{place}: {name}: promises of another task; run `polytask trust` again")
 
     def make_cells(self, answer: CaseAnswer) -> dict[str, str]:
-        """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, `TASK.refer`,
-        `TASK.refer.LABEL`, and where answers are calibrated the answer and its probabilities anew; and `input.ood_p`
-        and `input.ood_reason`."""
+        """Make the cells of one answer: `TASK.set`, `TASK.set.LABEL`, `TASK.low`, `TASK.high`, `TASK.bound`,
+        `TASK.refer`, `TASK.refer.LABEL`, and where answers are calibrated the answer and its probabilities anew; and
+        `input.ood_p` and `input.ood_reason`."""
         cells = self.voxels.make_cells(answer)
         cells |= self.inputs.make_cells(answer.measures) if self.inputs else {}
         for name, task in self.tasks.items():
@@ -76,12 +87,24 @@ class TrustedColumns:
                 cells |= self._calibrate_cells(task, given)
                 cells |= self._list_refer_cells(task, given)
                 cells |= self._list_set_cells(task, own, (answer.subject, answer.visit))
+        for name in (own for own in self.survival if own in answer.pooled):
+            cells |= self._make_survival_cells(answer, name)
         return cells
 
     def average_members(self, answer: CaseAnswer, task: str) -> list[Arrays]:
         """Average the answers of the members of each fold."""
-        by_fold = [[answer.members[k][task] for k in numbers] for numbers in self.numbers]
-        return [{key: np.mean([own[key] for own in told], axis=0) for key in told[0]} for told in by_fold]
+        return [_average_arrays([answer.members[k][task] for k in numbers]) for numbers in self.numbers]
+
+    def _make_survival_cells(self, answer: CaseAnswer, name: str) -> dict[str, str]:
+        tasks = self.survival[name]
+        own = []
+        for first, numbers in zip(tasks, self.numbers, strict=True):
+            seeds: list[Any] = [self.members[k].tasks[name] for k in numbers]
+            told = [answer.members[k][name] for k in numbers]
+            times = list_curve_times(first)
+            own.append(_average_arrays([add_curves(s, t, times) for s, t in zip(seeds, told, strict=True)]))
+        mean, alpha = answer.pooled[name], 1 - self.trust.level
+        return make_survival_cells(self.trust.survival[name], tasks, own, mean, answer.visit, alpha)
 
     def _calibrate_answer(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> Arrays:
         members = self.trust.tasks[task.name]
@@ -123,6 +146,10 @@ def make_probability_cells(task: Task, answer: Arrays, p: Floats) -> dict[str, s
     """Make the cells of one answer to a task whose probabilities `[1, C]` were replaced."""
     columns = expect_pooled_task(task).columns({**answer, "p": p}, 0)
     return {f"{task.name}{k}": v if isinstance(v, str) else f"{v:.6g}" for k, v in columns.items()}
+
+
+def _average_arrays(told: Sequence[Arrays]) -> Arrays:
+    return {key: np.mean([own[key] for own in told], axis=0) for key in told[0]}
 
 
 def format_set(sets: Sets, words: Sequence[str]) -> dict[str, str]:

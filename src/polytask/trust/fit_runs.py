@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +28,12 @@ from polytask.trust.measures.cross_fitted import stack_cross_fitted
 from polytask.trust.measures.questions import FIND_CONFIDENCE
 from polytask.trust.measures.refer_targets import parse_refer_targets
 from polytask.trust.measures.task_measures import TaskMeasures, measure_task
+from polytask.trust.survival.curves import add_curves, list_curve_times
+from polytask.trust.survival.fit_survival import SurvivalTrust, explain_without_curves, fit_survival
 from polytask.trust.voxels.fit_voxels import VOXEL_FORMS, VoxelTrust, fit_voxels
+
+if TYPE_CHECKING:
+    from polytask.tasks.survival import Survival
 
 TrustProgress = Callable[[int, int, str], None]
 """Called with (tasks done, tasks in all, task that comes next)."""
@@ -60,6 +66,7 @@ class RunsTrust:
         inputs: what is known about ordinary inputs; None where nothing was fitted.
         measures: task → whether its probabilities come true, and when not to answer; of all members together.
         voxels: voxel task → what the members promise about it.
+        survival: survival task → what is promised about its times.
     """
 
     level: float
@@ -72,6 +79,7 @@ class RunsTrust:
     inputs: InputTrust | None = None
     measures: dict[str, TaskMeasures] = field(default_factory=dict)
     voxels: dict[str, VoxelTrust] = field(default_factory=dict)
+    survival: dict[str, SurvivalTrust] = field(default_factory=dict)
 
     def count_known(self, task: str) -> list[int]:
         """Count the known answers of each member."""
@@ -126,13 +134,20 @@ def fit_runs(
         )
         for fold, own in sorted(by_fold.items())
     )
-    tasks, words, without, measures = {}, {}, {}, {}
     voxels: dict[str, VoxelTrust] = {}
+    tasks, words, without, measures, survival = {}, {}, {}, {}, {}
     described = runs[0].tasks
     targets = parse_refer_targets(refer, {n: find_answer_form(t.kind) for n, t in described.items()})
     for k, (name, task) in enumerate(described.items()):
         if progress is not None:
             progress(k, len(described), name)
+        if find_answer_form(task.kind) == "time":
+            fitted = _fit_times(name, [by_fold[m.fold] for m in members], 1 - level, seed)
+            if isinstance(fitted, str):
+                without[name] = fitted
+            else:
+                survival[name] = fitted
+            continue
         form = FORMS.get(find_answer_form(task.kind))
         if find_answer_form(task.kind) in VOXEL_FORMS:
             told = fit_voxels(task, [[r.answers for r in by_fold[m.fold]] for m in members], 1 - level, seed)
@@ -157,10 +172,12 @@ def fit_runs(
         if measured is not None:
             measures[name] = measured
     # Only known answers are fitted on, and a task that follows another is known only where it applies.
-    given = {n: describe_condition(getattr(described[n], "applies_when", {})) for n in tasks}
+    given = {n: describe_condition(getattr(described[n], "applies_when", {})) for n in (*tasks, *survival)}
     tta = runs[0].evaluation.tta
     given = {n: g for n, g in given.items() if g}
-    return RunsTrust(level, members, tasks, words, without, tta, given, measures=measures, voxels=voxels)
+    return RunsTrust(
+        level, members, tasks, words, without, tta, given, measures=measures, voxels=voxels, survival=survival
+    )
 
 
 def measure_members(
@@ -179,6 +196,33 @@ def measure_members(
 def list_groups(answers: PartAnswers) -> GroupsBySubject:
     """List the sites and the subgroups of the subjects: column → subject → group."""
     return {SITE: answers.sites, **answers.strata}
+
+
+def _fit_times(
+    name: str, members: Sequence[Sequence[EvaluatedRun]], alpha: float, seed: int
+) -> SurvivalTrust | str:
+    """Fit what is promised for a survival task; a text says why nothing is.
+
+    Args:
+        members: of each fold its runs.
+    """
+    tasks: list[Survival] = []
+    answers = []
+    for runs in members:
+        own: list[Any] = [run.tasks[name] for run in runs]
+        if why := next(filter(None, map(explain_without_curves, own)), ""):
+            return why
+        told = [run.answers.pooled[name] for run in runs]
+        times = list_curve_times(own[0])
+        curves = [
+            replace(a, prediction=add_curves(task, a.prediction, times)) if a.ids else a
+            for task, a in zip(own, told, strict=True)
+        ]
+        tasks.append(own[0])
+        answers.append(average_seeds(curves))
+    if not any(a.known.any() for a in answers):
+        return "no held-out answer is known"
+    return fit_survival(tasks, answers, alpha, seed)
 
 
 def refuse_shared_subjects(by_fold: Mapping[int, Sequence[EvaluatedRun]]) -> None:

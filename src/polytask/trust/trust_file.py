@@ -30,6 +30,7 @@ from polytask.trust.inputs.input_trust import InputTrust
 from polytask.trust.inputs.inputs_file import describe_inputs, list_input_tensors, parse_inputs
 from polytask.trust.measures.task_measures import describe_measures, parse_measures
 from polytask.trust.spread_scale import parse_spread_scale
+from polytask.trust.survival.survival_record import describe_survival, parse_survival
 from polytask.trust.voxels.voxel_file import describe_voxels, parse_voxels
 
 MEASURES_KEY = "measures"
@@ -53,6 +54,7 @@ def describe_trust(trust: RunsTrust) -> dict[str, Any]:
             "given": trust.given,
             INPUTS_KEY: trust.inputs and _describe_inputs(trust.inputs),
             "voxels": {name: describe_voxels(own, 1 - trust.level) for name, own in trust.voxels.items()},
+            "times": {name: describe_survival(own) for name, own in trust.survival.items()},
         }
     )
     return content | {SEAL_KEY: compute_seal(content)}
@@ -92,11 +94,12 @@ def parse_trust(content: Mapping[str, Any], place: Path, folder: Path | None = N
         given = dict(content.get("given", {}))
         # A file of an older version promises nothing about voxel tasks.
         voxels = {str(name): parse_voxels(entry) for name, entry in content.get("voxels", {}).items()}
+        survival = {str(name): parse_survival(own) for name, own in content.get("times", {}).items()}
     # Files of earlier versions know nothing about inputs.
     own = content.get(INPUTS_KEY)
     beside = folder or place.parent
     inputs = own and parse_inputs(own, read_promised_tensors(content, beside), beside)
-    return RunsTrust(level, members, tasks, words, without, tta, given, inputs, measured, voxels)
+    return RunsTrust(level, members, tasks, words, without, tta, given, inputs, measured, voxels, survival)
 
 
 def _describe_inputs(inputs: InputTrust) -> dict[str, Any]:

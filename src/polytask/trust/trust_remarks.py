@@ -10,6 +10,7 @@ from polytask.trust.group_coverage import list_group_remarks
 from polytask.trust.measures.refer import ReferRule
 from polytask.trust.measures.task_measures import TaskMeasures
 from polytask.trust.spread_scale import describe_spread_scale
+from polytask.trust.survival.survival_remarks import list_survival_remarks
 from polytask.trust.voxels.voxel_remarks import list_voxel_remarks
 
 
@@ -28,6 +29,8 @@ def list_trust_remarks(fitted: RunsTrust) -> list[str]:
     ]
     remarks += list_group_remarks(fitted)
     remarks += list_voxel_remarks(fitted.voxels, 1 - fitted.level)
+    for name, survival in fitted.survival.items():
+        remarks += list_survival_remarks(name, survival, fitted.level)
     return remarks + [f"{name}: {why}" for name, why in fitted.without.items()]
 
 

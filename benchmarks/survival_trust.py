@@ -1,6 +1,6 @@
 """How many patients live beyond the bounds of `polytask trust`, and how calibrated times are, where the truth is known.
 
-    python benchmarks/survival_trust.py [--draws 200] [--known 200] [--json]
+    python benchmarks/survival_trust.py [--draws 200] [--known 200] [--tests] [--json]
 
 Each draw of a world makes 300 patients, on whom a Cox model is fitted, `--known` held-out ones, on whom bounds and
 calibrators are fitted, and 1,000 new ones with their true times. Times are Weibull with proportional hazards, or
@@ -12,7 +12,7 @@ of the patient (blind). Level 90 %.
 Printed are the share of new patients who live beyond the bound, the share of the mean bound in the mean of the true
 10 % quantiles, the mean bracket of the check, and how often a test says "not calibrated" at p < 0.05 before and after
 calibration. Exit code 1 when a share is more than three standard errors below the level, or a bound of a sound model
-below half of the true quantile.
+below half of the true quantile. With `--tests`: how often the test at a horizon rejects true probabilities.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from polytask.array_types import Floats
 from polytask.inference.pooled_answers import PooledAnswers
@@ -33,9 +33,11 @@ from polytask.statistics.cox_model import fit_cox
 from polytask.tasks.survival import Survival
 from polytask.trust.survival.bounds import bracket_coverage, fit_bounds
 from polytask.trust.survival.calibration_tests import (
+    estimate_event_share,
     measure_horizon_log_loss,
     run_curve_calibration_test,
     run_horizon_calibration_test,
+    split_by_probability,
 )
 from polytask.trust.survival.cases import SurvivalCases
 from polytask.trust.survival.curves import add_curves, list_curve_times
@@ -222,6 +224,25 @@ def summarize_rows(place: Place, folds: int, rows: list[dict[str, float]]) -> di
     return what | means | {"missed": missed, "small": small}
 
 
+def count_rejections(lost: str, censored: float, draws: int, count: int = 200) -> tuple[float, float]:
+    """Count how often true probabilities are rejected at p < 0.05 → (share of the test here, share where all patients
+    of a group count, as in D'Agostino and Nam)."""
+    random, rejected = np.random.default_rng(0), np.zeros((draws, 2))
+    for k in range(draws):
+        own = draw_patients(random, count, "Weibull", lost, censored)
+        horizon = float(np.quantile(own.times[own.events > 0], 0.5))
+        p = -np.expm1(-np.exp(own.x @ EFFECTS) * (horizon / 24) ** SHAPE)
+        rejected[k, 0] = run_horizon_calibration_test(p, own.times, own.events, horizon).p < 0.05
+        groups, statistic = split_by_probability(p), 0.0
+        for group in groups:
+            mean = float(p[group].mean())
+            share, _ = estimate_event_share(own.times[group], own.events[group], horizon)
+            statistic += len(group) * (share - mean) ** 2 / (mean * (1 - mean))
+        rejected[k, 1] = chi2.sf(statistic, len(groups)) < 0.05
+    here, others = rejected.mean(0)
+    return float(here), float(others)
+
+
 def main() -> int:
     """Measure all worlds and print a line or two for each."""
     parser = argparse.ArgumentParser(
@@ -229,9 +250,19 @@ def main() -> int:
     )
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--checked", type=int, default=20, help="draws on which calibration is looked at too")
+    parser.add_argument("--tests", action="store_true", help="only: how often the test rejects the truth")
     parser.add_argument("--known", type=int, default=200)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
+    if chosen.tests:
+        for lost in LOST:
+            for censored in (0.3, 0.6):
+                here, others = count_rejections(lost, censored, chosen.draws)
+                print(
+                    f"censored {censored:.0%} {lost}: rejected {here:.1%}, with all n {others:.1%}",
+                    flush=True,
+                )
+        return 0
     asked = [(place, 1) for place in list_places()]
     asked += [(Place("Weibull", "by risk", c, "sound"), 5) for c in (0.3, 0.6)]
     rows = []

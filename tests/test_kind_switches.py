@@ -44,8 +44,6 @@ OTHER_MENTIONS: Allowances = {
     "cohort/phantom/visit.py": (3, "`dose` is the name of a task of the phantom"),
     "cohort/problem_groups.py": (1, "`count` is a number of problems"),
     "documents/yaml_reader.py": (1, "`map` is a word of YAML"),
-    "model/order/chain.py": (1, "`map` says that a second network reads one map"),
-    "plan/rules/view_readers.py": (2, "`map` says that a second network reads one map"),
     "evaluation/risk_group_survival.py": (1, "`survival` is a column of a curve"),
     "model/order/chain.py": (1, "`map` is a value of `model.second_network`: one for each upstream map"),
     "plan/rules/view_readers.py": (2, "`map` is a value of `model.second_network`"),

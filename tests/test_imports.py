@@ -60,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
             "images",
         ),
     },
-    "trust": {"kinds", "images", "tasks", "inference", "predict", "training", "evaluation"},
+    "trust": {"statistics", "kinds", "images", "tasks", "inference", "predict", "training", "evaluation"},
     "report": {
         "kinds",
         "statistics",

@@ -16,6 +16,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
+from polytask.evaluation.evaluation_result import Evaluation
 from polytask.images.formats import read_image_file
 from polytask.plan.work_folder import plan_into
 from polytask.predict.predictor import Predictor
@@ -420,3 +421,37 @@ def test_probabilities_are_shifted_to_a_prevalence_and_sets_are_not(runs: Path, 
         assert (said.code, complaint in said.err) == (2, True), said.err
         assert len(said.err.strip().splitlines()) == 1
         assert not (tmp_path / "refused").exists()
+
+
+def test_promises_are_checked_at_another_hospital(runs: Path, tmp_path: Path) -> None:
+    """As the model predicts, all folds together: the same shares as of the columns of its predictions."""
+    shutil.copytree(runs.parent.parent, tmp_path / "copy")
+    folders = [tmp_path / "copy" / "work" / "runs" / name for name in "abc"]
+    run_successfully("trust", *folders, "--level", 0.8, "--refer", "0.9", "--refer", "diameter=1000")
+    run_successfully("export", *folders, "-o", tmp_path / "model")
+    make_phantom(tmp_path / "there", 10, 24, 9, 2, 1, ("lesion", "grade", "diameter"), 2)
+    on = ("--on", tmp_path / "there", "-o", tmp_path / "out", "--resamples", 5)
+    shown = run_successfully("evaluate", tmp_path / "model", *on).out
+    assert "do the promises hold here?" in shown
+    run_successfully("predict", tmp_path / "model", tmp_path / "there", "-o", tmp_path / "predicted")
+    judged = json.loads((tmp_path / "out" / "evaluation.json").read_text())["promises"]
+    assert (judged["level"], set(judged["tasks"])) == (0.8, {"grade", "diameter"})
+    said = {(r["subject"], r["visit"]): r for r in read_rows(tmp_path / "predicted")}
+    with (tmp_path / "there" / "cases.csv").open(encoding="utf-8", newline="") as stream:
+        truth = [row for row in csv.DictReader(stream) if row["grade"]]
+    held = [
+        row["grade"] in said[row["subject"], row.get("visit", "")]["grade.set"].split(";") for row in truth
+    ]
+    grade = judged["tasks"]["grade"]
+    assert (grade["coverage"]["n"], grade["coverage"]["estimate"]) == (
+        len(held),
+        pytest.approx(np.mean(held)),
+    )
+    assert grade["coverage"]["low"] < np.mean(held) < grade["coverage"]["high"] or np.mean(held) == 1
+    assert sum(share["n"] for share in grade["strata"].values()) == len(held)
+    assert set(grade["strata"]) <= {"G1", "G2", "G3"}
+    assert set(grade["calibration"]) == {"raw", "calibrated"}
+    answered = [said[row["subject"], row.get("visit", "")]["grade.refer"] == "answered" for row in truth]
+    assert (grade["refer"][""]["n"], grade["refer"][""]["answered"]) == (len(held), sum(answered))
+    assert "calibration" not in judged["tasks"]["diameter"]
+    assert Evaluation.read(tmp_path / "out" / "evaluation.json").promises == judged

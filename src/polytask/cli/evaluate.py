@@ -90,6 +90,7 @@ def evaluate(
     from polytask.evaluation.evaluated_part import locate_results
     from polytask.evaluation.external.evaluate_on import evaluate_on
     from polytask.report.external_report import write_external_report
+    from polytask.trust.promise_check import make_promise_check
 
     refuse_conflicting_options(run, part, on, mapping, out)
     # A threshold chosen on the other cohort would be judged on the data that chose it.
@@ -122,6 +123,7 @@ def evaluate(
                 progress=progress,
                 device=device,
                 answers=answers or (),
+                make_probe=make_promise_check,
             )
             evaluation = elsewhere.evaluation
             # The bar would stand still at its end while the pictures of the page are drawn.
@@ -139,6 +141,7 @@ def evaluate(
                 sensitivity=sensitivity or (),
                 specificity=specificity or (),
                 hidden=hidden,
+                make_probe=make_promise_check,
             )
     if as_json:
         print_json(evaluation.as_dict())

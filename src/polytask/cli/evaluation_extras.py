@@ -18,8 +18,36 @@ def make_extra_tables(evaluation: Evaluation) -> list[Table]:
     """Make the tables that stand below the metrics: answers of others, simple models, operating points."""
     answers = [make_answers_table(name, content) for name, content in evaluation.answers.items()]
     baselines = [make_baselines_table(evaluation.baselines)] if evaluation.baselines else []
+    promised = [make_promises_table(evaluation.promises)] if evaluation.promises else []
     points = [make_operating_points_table(evaluation.operating_points)] if evaluation.operating_points else []
-    return [*answers, *baselines, *points]
+    return [*answers, *baselines, *points, *promised]
+
+
+def make_promises_table(promises: Mapping[str, Any]) -> Table:
+    """Make a table of the share of sets that held the truth here, in all and by class, and of calibration errors."""
+    shown = _start_table(
+        f"do the promises hold here? (sets with the truth, {promises['level']:.0%} promised)", ["task"]
+    )
+    _add_number_columns(shown, ["held", "95 % interval", "n", "calibration error", "answered", "their error"])
+    for task, judged in promises["tasks"].items():
+        errors = judged.get("calibration")
+        told = [f"{errors[k]['estimate']:.3f}" for k in ("raw", "calibrated")] if errors else ["–"]
+        rules = judged.get("refer", {})
+        shown.add_row(
+            _make_rich_text(task),
+            *_format_held(judged["coverage"]),
+            _make_rich_text(" → ".join(told)),
+            _make_rich_text(" · ".join(f"{r['answered']} of {r['n']}" for r in rules.values()) or "–"),
+            _make_rich_text(" · ".join(_format_decimal(r["error"]) for r in rules.values()) or "–"),
+        )
+        for stratum, share in judged["strata"].items():
+            shown.add_row(_make_rich_text(f"  {stratum}"), *_format_held(share), "", "", "")
+    return shown
+
+
+def _format_held(share: Mapping[str, Any]) -> list[Any]:
+    ends = f"{share['low']:.0%} to {share['high']:.0%}"
+    return [_make_rich_text(f"{share['estimate']:.0%}"), _make_rich_text(ends), str(share["n"])]
 
 
 def make_answers_table(name: str, content: Mapping[str, Any]) -> Table:

@@ -185,6 +185,8 @@ def show_promises(fitted: RunsTrust) -> None:
 def make_trust_table(fitted: RunsTrust) -> Table:
     """Make a table of task, known answers, coverage and size of the sets, and calibration error before and after, and
     error of all answers with the area under its curve."""
+    from math import isnan
+
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
@@ -205,7 +207,7 @@ def make_trust_table(fitted: RunsTrust) -> Table:
             Text(name),
             " + ".join(map(str, fitted.count_known(name))),
             f"{held.mean:.0%} ± {held.sd:.0%}" if held else "not checked",
-            " · ".join(f"{c.size.mean:.3g}" for c in checks),
+            " · ".join("endless" if isnan(c.size.mean) else f"{c.size.mean:.3g}" for c in checks),
             " · ".join(describe_errors(own) for own in members),
             *describe_answering(fitted.measures.get(name)),
         )

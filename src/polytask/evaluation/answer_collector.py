@@ -56,7 +56,8 @@ class AnswerCollector:
             if truth is None or metrics is None:
                 continue
             self.voxel[name].append((case_id, metrics))
-            if self.distances and name in answer.computed:
+            # They are fitted on the answers of one network; an ensemble, judged elsewhere, has several.
+            if self.distances and name in answer.computed and len(answer.members) == 1:
                 self._count_for_promises(name, answer, truth)
 
     def _count_for_promises(self, name: str, answer: CaseAnswer, truth: VoxelTruth) -> None:

@@ -39,6 +39,7 @@ from polytask.evaluation.other_answers.judge_other_answers import read_other_ans
 from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
 from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.part_statistic import PartStatistic
+from polytask.evaluation.promise_probe import MakeProbe, PromiseProbe
 from polytask.evaluation.secondary_results import add_secondary_results
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.strata_results import estimate_metrics_by_stratum
@@ -70,6 +71,7 @@ def evaluate(
     sensitivity: Sequence[str] = (),
     specificity: Sequence[str] = (),
     hidden: bool = True,
+    make_probe: MakeProbe | None = None,
 ) -> Evaluation:
     """Evaluate a run on one part: metrics with 95 % intervals over subjects and with n, overall, per site
     and per stratum (the header's `strata`).
@@ -89,6 +91,7 @@ def evaluate(
             `answers_NAME.json`.
         sensitivity, specificity: operating points to choose on tune, as TASK=SHARE or TASK.LABEL=SHARE; the run keeps
             them in `decisions.json`.
+        make_probe: on the test part, makes what checks the run's promises (`polytask.trust.promise_check`).
         hidden: on the held-out part, also judge the answers with inputs hidden, where the model reads several.
 
     Raises:
@@ -97,7 +100,17 @@ def evaluate(
     record = Run.read(run)
     with own_results(record.folder):
         return _evaluate_locked(
-            record, part, tta, resamples, progress, device, answers, sensitivity, specificity, hidden
+            record,
+            part,
+            tta,
+            resamples,
+            progress,
+            device,
+            answers,
+            sensitivity,
+            specificity,
+            hidden,
+            make_probe if part == "test" else None,
         )
 
 
@@ -112,6 +125,7 @@ def _evaluate_locked(
     sensitivity: Sequence[str] = (),
     specificity: Sequence[str] = (),
     hidden: bool = True,
+    make_probe: MakeProbe | None = None,
 ) -> Evaluation:
     """Evaluate a run; see `evaluate`. The caller holds the lock of the run's results."""
     plan = Plan.read(record.folder)
@@ -130,7 +144,8 @@ def _evaluate_locked(
     # Noted before the prediction, so that a killed evaluation counts as a use of the test part as well.
     if part == "test":
         log_test_use(record, len(chosen.subjects))
-    ours = replace(predict_part(predictor, cohort, chosen, tta, progress), strata=strata)
+    probe = make_probe(predictor) if make_probe else None
+    ours = replace(predict_part(predictor, cohort, chosen, tta, progress, probe), strata=strata)
     evaluation = evaluate_answers(predictor.tasks, ours, record.record, part, resamples, progress)
     fold = int(record.record["fold"])
     baselines = read_or_fit_baselines(
@@ -156,6 +171,7 @@ def _evaluate_locked(
         "weights": hash_weights(record),
         "hidden": hidden_results.metrics,
         "needed": hidden_results.needed,
+        "promises": probe.judge(ours) if probe else {},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdicts": (
             *explain_untested_tasks(evaluation.counts, plan.folds[fold].untrained, ours.sites),
@@ -212,6 +228,7 @@ def predict_part(
     chosen: EvaluatedPart,
     tta: bool = False,
     progress: Progress | None = None,
+    probe: PromiseProbe | None = None,
 ) -> PartAnswers:
     """Predict the subjects of a part into its folder, and judge each case as soon as it is predicted."""
     samples = cohort.samples(chosen.subjects)
@@ -221,6 +238,8 @@ def predict_part(
     def collect_answer(answer: CaseAnswer) -> None:
         nonlocal done
         collector(answer)
+        if probe:
+            probe(answer)
         done += answer.case is not None
         if progress:
             progress(min(done, total), total, answer.subject)

@@ -127,6 +127,7 @@ class Evaluation:
         hidden: combination of inputs and channels (joined by `;`) that were hidden from every case → task → primary
             metric without an interval.
         needed: combinations without which nothing can be predicted.
+        promises: whether what the model promises held here (`polytask.trust.promise_check`); empty where not checked.
         strata: column under the header's `strata` → stratum → its results; subjects without a stratum are left out.
         subgroups: the same and the sites, each against everybody else (`subgroup_results.py`).
     """
@@ -160,6 +161,7 @@ class Evaluation:
     needed: tuple[str, ...] = ()
     strata: dict[str, dict[str, StratumResult]] = field(default_factory=dict)
     subgroups: SubgroupResults = field(default_factory=dict)
+    promises: dict[str, Any] = field(default_factory=dict)
 
     def primary(self, task: str) -> Estimate:
         """Return the estimate of the task's primary metric."""

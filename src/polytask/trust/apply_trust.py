@@ -83,7 +83,7 @@ class TrustedColumns:
         for name, task in self.tasks.items():
             if name in answer.pooled:
                 own = self.average_members(answer, name)
-                given = self._calibrate_answer(task, own, answer.pooled[name])
+                given = self.calibrate_answers(task, own, answer.pooled[name])
                 cells |= self._calibrate_cells(task, given)
                 cells |= self._list_refer_cells(task, given)
                 cells |= self._list_set_cells(task, own, (answer.subject, answer.visit))
@@ -106,7 +106,8 @@ class TrustedColumns:
         mean, alpha = answer.pooled[name], 1 - self.trust.level
         return make_survival_cells(self.trust.survival[name], tasks, own, mean, answer.visit, alpha)
 
-    def _calibrate_answer(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> Arrays:
+    def calibrate_answers(self, task: Task, own: Sequence[Arrays], mean: Arrays) -> Arrays:
+        """Calibrate the answers of each fold and average them; `mean` where nothing is calibrated."""
         members = self.trust.tasks[task.name]
         if all(m.calibrator is None for m in members):
             return mean

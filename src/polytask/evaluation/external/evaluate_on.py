@@ -34,6 +34,7 @@ from polytask.evaluation.metric_estimates import Progress
 from polytask.evaluation.other_answers.judge_other_answers import read_other_answers, write_other_results
 from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
 from polytask.evaluation.part_answers import PartAnswers
+from polytask.evaluation.promise_probe import MakeProbe
 from polytask.evaluation.secondary_results import add_secondary_results
 from polytask.predict.input_preflight import ensure_inputs_readable
 from polytask.tasks.task import Task
@@ -70,6 +71,7 @@ def evaluate_on(
     progress: Progress | None = None,
     device: str | None = None,
     answers: Sequence[Path | str] = (),
+    make_probe: MakeProbe | None = None,
 ) -> ExternalEvaluation:
     """Judge a model on another labeled cohort, joined by task name and by the words of a mapping file.
 
@@ -82,8 +84,8 @@ def evaluate_on(
         on: the other cohort, with its own `cohort.yaml`.
         out: new or empty folder (a `mapping.yaml` may lie there).
         mapping: file with the words of the cohort that differ from the model's, see `word_map`.
-        tta, resamples, progress, device, answers: see `evaluate`. Tables of answers name this cohort's subjects, and
-            tasks and classes as the model does.
+        tta, resamples, progress, device, answers, make_probe: see `evaluate`. Tables of answers name this cohort's
+            subjects, and tasks and classes as the model does.
     """
     folder, source = Path(out), Path(model)
     ensure_output_free(folder)
@@ -134,7 +136,8 @@ def evaluate_on(
         )
     subjects = tuple(cohort.subjects)
     _log_external_use(judged, own.header.name, len(subjects), folder)
-    ours = predict_part(predictor, cohort, EvaluatedPart("external", subjects, folder), tta, progress)
+    probe = make_probe(predictor) if make_probe else None
+    ours = predict_part(predictor, cohort, EvaluatedPart("external", subjects, folder), tta, progress, probe)
     ours = replace(ours, strata={c: {s: by[s] for s in subjects} for c, by in strata.items()})
     evaluation = evaluate_answers(tasks, ours, judged.record, "external", resamples, progress)
     baselines = [m.baselines for m in predictor.members]
@@ -173,6 +176,7 @@ def evaluate_on(
     result = replace(
         evaluation,
         external=external,
+        promises=probe.judge(ours) if probe else {},
         tta=tta,
         weights=judged.weights,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

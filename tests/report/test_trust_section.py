@@ -8,13 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from polytask.cli.trust import show_promises
 from polytask.report.report_material import ReportMaterial
 from polytask.report.run_page import render_run_page
 from polytask.report.trust_section import build_trust_sections
 from polytask.trust.answer_forms import FORMS
 from polytask.trust.fit_runs import RunsTrust, TrustMember, measure_members
 from polytask.trust.fit_task import TaskTrust, fit_task
+from polytask.trust.survival.fit_survival import fit_survival
 from tests.report.test_run_page import Reader
+from tests.trust.survival.simulate import draw_survival, make_cox_task
 from tests.trust.test_fit_task import draw_grades, draw_labels, draw_numbers
 
 
@@ -136,3 +139,20 @@ def test_what_was_not_checked_is_said(flat: ReportMaterial) -> None:
     assert section.tables[0].table.rows[0][1][0].value == "not checked"
     assert section.pictures == []
     assert np.isnan(few.scores[""]).sum() == 0
+
+
+def test_bounds_of_survival_stand_in_a_table_also_where_nothing_else_is_promised(
+    flat: ReportMaterial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    survival = fit_survival([make_cox_task()], [draw_survival(0, 40)[0]], 0.2)
+    alone = RunsTrust(0.8, (), {}, {}, survival={"os": survival})
+    (section,) = build_trust_sections(replace(flat, promises=(alone,)))
+    (bounds,) = (t.table for t in section.tables)
+    ((name, cells),) = bounds.rows
+    assert name == flat.names.task("os")
+    check = survival.places[""].members[0].check
+    assert check is not None
+    assert cells[1].value == f"{check.low.mean:.0%} to {check.high.mean:.0%}"
+    assert len(cells) + 1 == len(bounds.columns)
+    show_promises(alone)
+    assert cells[1].value in capsys.readouterr().out

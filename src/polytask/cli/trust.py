@@ -174,7 +174,10 @@ def show_promises(fitted: RunsTrust) -> None:
     from polytask.trust.trust_remarks import list_trust_remarks
 
     console = Console()
-    for table in [*([make_trust_table(fitted)] if fitted.tasks else []), *list_voxel_tables(fitted)]:
+    for table in [
+        *([make_trust_table(fitted)] if fitted.tasks or fitted.survival else []),
+        *list_voxel_tables(fitted),
+    ]:
         console.print(table)
     if fitted.inputs is not None:
         console.print(make_input_table(fitted.inputs))

@@ -17,6 +17,7 @@ from polytask.trust.fit_runs import RunsTrust
 from polytask.trust.fit_task import CHECK_SPLITS, TaskCheck
 from polytask.trust.measures.reliability import decompose_brier
 from polytask.trust.measures.task_measures import Answering, Reliability
+from polytask.trust.survival.survival_remarks import list_survival_rows
 from polytask.trust.trust_remarks import describe_stratum, list_trust_remarks
 
 
@@ -54,6 +55,7 @@ def build_trust_sections(material: ReportMaterial) -> list[TrustSection]:
 
 def _build_tables(material: ReportMaterial, fitted: RunsTrust) -> Iterator[NotedTable]:
     yield _build_sets(material, fitted)
+    yield _build_bounds(material, fitted)
     yield from _build_measures(material, fitted)
     for table, note in build_voxel_tables(material, fitted):
         yield NotedTable(table, note)
@@ -116,6 +118,21 @@ def _build_sets(material: ReportMaterial, fitted: RunsTrust) -> NotedTable:
         "off. Least held: the class, grade or label that is missed most often. Size: how many answers a set keeps (of "
         "numbers its length), with half of the answers; the final sets are smaller. Proved: for new patients of the "
         "same population, whatever the network is worth.",
+    )
+
+
+def _build_bounds(material: ReportMaterial, fitted: RunsTrust) -> NotedTable:
+    rows = [
+        (first, [TableCell(text) for text in cells])
+        for name, survival in fitted.survival.items()
+        for first, *cells in list_survival_rows(material.names.task(name), survival)
+    ]
+    columns = ["task", "patients", "live beyond it", "mean bound", "calibration error"]
+    return NotedTable(
+        ReportTable(f"times that {fitted.level:.0%} of such patients shall live beyond", columns, rows),
+        "Live beyond it: at least and at most so many of the patients who fitted nothing, because of those who were "
+        "censored before their bound nothing is known. Calibration error: of the probabilities at the horizons, less "
+        "what chance adds, before and after. One entry for each fold.",
     )
 
 

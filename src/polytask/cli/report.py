@@ -28,6 +28,12 @@ def report(
     part: Annotated[
         PartChoice, typer.Option(help="Which part of the cohort the report is about.")
     ] = PartChoice.held_out,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Give PPV and NPV at a prevalence, e.g. response=0.08 or TASK.LABEL=0.1; may be repeated."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print file and comparisons as JSON.")] = False,
 ) -> None:
     """Write one self-contained HTML page: training curves, metrics with intervals, figures for each kind of
@@ -57,7 +63,7 @@ def report(
         def progress(done: int, total: int, what: str) -> None:
             bar.update(line, completed=done, total=total, description=what)
 
-        path, material = make_report(run, against or (), out, part.value, progress)
+        path, material = make_report(run, against or (), out, part.value, progress, prevalence or ())
         if picture:
             save_picture(material, picture)
     if as_json:

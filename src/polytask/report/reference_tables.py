@@ -36,9 +36,9 @@ def build_simple_model_table(evaluation: Evaluation, name: str) -> ReportTable:
         metric = format_metric_title(str(entry["metric"]), evaluation.tasks[name])
         network = TableCell(format_number(NAN if entry["network"] is None else float(entry["network"])))
         row = [
-            build_estimate_cell(_read_estimate_entry(entry["estimate"])),
+            build_estimate_cell(read_estimate_entry(entry["estimate"])),
             network,
-            build_estimate_cell(_read_estimate_entry(entry["difference"]), difference=True),
+            build_estimate_cell(read_estimate_entry(entry["difference"]), difference=True),
         ]
         rows.append((f"{model} ({entry['method']}, {entry['features']} columns)", row))
     head = f"does the network add anything? {metric}: simple models fitted on train, on the same cases"
@@ -56,7 +56,7 @@ def build_operating_point_table(evaluation: Evaluation, name: str) -> ReportTabl
                 (
                     words,
                     [
-                        build_estimate_cell(_read_estimate_entry(point[key][share]))
+                        build_estimate_cell(read_estimate_entry(point[key][share]))
                         for share in OPERATING_POINT_METRICS
                     ],
                 )
@@ -76,7 +76,7 @@ def build_other_answer_tables(evaluation: Evaluation, name: str) -> list[ReportT
             if "." in judged["metric"]:
                 continue
             ours, theirs = (TableCell(format_number(float(judged[side]))) for side in ("ours", "theirs"))
-            difference = build_estimate_cell(_read_estimate_entry(judged["difference"]), difference=True)
+            difference = build_estimate_cell(read_estimate_entry(judged["difference"]), difference=True)
             rows.append(
                 (format_metric_title(judged["metric"], evaluation.tasks[name]), [ours, theirs, difference])
             )
@@ -89,6 +89,7 @@ def build_other_answer_tables(evaluation: Evaluation, name: str) -> list[ReportT
     return tables
 
 
-def _read_estimate_entry(entry: Mapping[str, Any]) -> Estimate:
+def read_estimate_entry(entry: Mapping[str, Any]) -> Estimate:
+    """Read an estimate with its interval from an entry of `evaluation.json`."""
     estimate, low, high = (NAN if entry[k] is None else float(entry[k]) for k in ("estimate", "low", "high"))
     return Estimate(estimate, low, high, int(entry["n"]))

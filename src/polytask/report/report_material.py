@@ -23,6 +23,7 @@ from polytask.report.undefined_reasons import explain_undefined_metric
 from polytask.tasks.task import Task
 from polytask.training.run import find_run_cohort_folder
 from polytask.trust.fit_runs import RunsTrust
+from polytask.trust.prevalence_request import PrevalenceRequest
 from polytask.trust.stored_promises import find_promises_about
 
 
@@ -36,6 +37,7 @@ class ReportMaterial:
         comparisons: the run against each of the others. others: the evaluations of those.
         parts: `train`, `tune` and `held_out` → subjects of the run's fold; empty where that is not known.
         promises: what the run promises, alone and together with others. promise_notes: what about it is not shown.
+        prevalences: at which PPV and NPV are given.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class ReportMaterial:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     promises: tuple[RunsTrust, ...] = ()
     promise_notes: tuple[str, ...] = ()
+    prevalences: tuple[PrevalenceRequest, ...] = ()
 
     @cached_property
     def names(self) -> DisplayNames:

@@ -19,6 +19,7 @@ from polytask.report.characteristics import build_table_one
 from polytask.report.end_to_end_table import build_end_to_end_tables
 from polytask.report.hidden_input_table import build_hidden_inputs_table, describe_needed_inputs
 from polytask.report.pictures_by_form import PICTURES_BY_ANSWER_FORM, build_extra_tables
+from polytask.report.predictive_value_tables import build_predictive_value_tables
 from polytask.report.reference_tables import build_reference_tables
 from polytask.report.report_material import ReportMaterial
 from polytask.report.run_facts import (
@@ -52,6 +53,7 @@ def render_run_page(material: ReportMaterial) -> str:
                 *build_end_to_end_tables(material, name),
                 *build_extra_tables(material, name),
                 *build_reference_tables(evaluation, name),
+                *build_predictive_value_tables(material, name),
             ],
             "keys": overlay_plots.list_overlay_legend(material, name)
             if find_answer_form(task["kind"]) == "masks"

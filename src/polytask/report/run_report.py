@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from polytask.atomic_files import write_text_atomically
@@ -12,6 +13,7 @@ from polytask.evaluation.evaluated_part import hash_weights, locate_results
 from polytask.evaluation.evaluation_result import EVALUATION_FILE, Evaluation, PartName
 from polytask.evaluation.metric_estimates import Progress
 from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
+from polytask.report.predictive_value_tables import parse_stated_prevalences
 from polytask.report.report_material import ReportMaterial, gather_report_material
 from polytask.report.run_page import render_run_page
 from polytask.training.folder import Run
@@ -23,6 +25,7 @@ def make_report(
     out: Path | str | None = None,
     part: PartName = "held_out",
     progress: Progress | None = None,
+    prevalences: Sequence[str] = (),
 ) -> tuple[Path, ReportMaterial]:
     """Write the page of a run, with a comparison to each run of `against`.
 
@@ -31,6 +34,7 @@ def make_report(
         out: file to write; `report.html` beside the results by default.
         part: the evaluated part. A report never evaluates the test part: run `evaluate --part test` yourself.
         progress: called with (done, total, what) while something is evaluated.
+        prevalences: `TASK=0.08`, at which PPV and NPV are given.
 
     Returns:
         the file that was written, and the material it was made of.
@@ -40,6 +44,7 @@ def make_report(
         ensure_evaluated(folder, part, progress)
     path = Path(out) if out else locate_results(folders[0], part) / "report.html"
     material = gather_report_material(folders[0], folders[1:], part)
+    material = replace(material, prevalences=parse_stated_prevalences(prevalences, material.tasks))
     text = render_run_page(material)
     write_page(path, text)
     return path, material

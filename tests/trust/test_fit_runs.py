@@ -207,7 +207,8 @@ def test_a_strange_image_is_flagged_in_words_and_a_missing_one_has_no_p(runs: Pa
     patients = Cohort.read(cohort)
     # A held-out case is measured from its files as it was from the store.
     fold = json.loads((run.parents[1] / "splits.json").read_text())["folds"][0]
-    (again,) = predictor.answers(patients, patients.samples(fold["held_out"][2:3]))
+    # The visit comes first, then the subject, which is measured from the same visit.
+    again, _ = predictor.answers(patients, patients.samples(fold["held_out"][2:3]))
     assert trusted.inputs is not None
     stored = trusted.inputs.trust.members[0].held_out
     (own,) = trusted.inputs.measure_case(again.measures)
@@ -222,7 +223,7 @@ def test_a_strange_image_is_flagged_in_words_and_a_missing_one_has_no_p(runs: Pa
     for own in (odd, bare, {}):
         case = replace(first.cases[0], cells=own)
         cohort_of_one = replace(patients, cases=(case,))
-        (answer,) = predictor.answers(cohort_of_one)
+        answer, _ = predictor.answers(cohort_of_one)
         told.append((answer, trusted.make_cells(answer)))
     assert float(told[0][1]["input.ood_p"]) <= 0.2
     assert "scan: finest spacing 1 mm, training 8 mm" in told[0][1]["input.ood_reason"]

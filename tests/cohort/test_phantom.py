@@ -44,7 +44,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_phantom(tmp_path_factory.mktemp("phantom") / "p", 24, 32, seed=1)
 
 
-@pytest.mark.parametrize("visits", [1, 2, 3])
+@pytest.mark.parametrize("visits", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize(("subjects", "size"), [(12, 24), (13, 32), (30, 24)])
 def test_it_is_sound_and_splits(tmp_path: Path, subjects: int, size: int, dims: Dims, visits: int) -> None:

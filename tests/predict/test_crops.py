@@ -70,7 +70,9 @@ def rows(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-@pytest.mark.parametrize("source", list(SOURCES))
+@pytest.mark.parametrize(
+    "source", [pytest.param(s, marks=[pytest.mark.slow] if s == "attention" else []) for s in SOURCES]
+)
 def test_an_exported_model_predicts_what_its_run_predicts(work: Path, tmp_path: Path, source: str) -> None:
     run, given = work / "runs" / source, work.parent / "cohort"
     assert evaluate(run, resamples=10).metrics["grade"]

@@ -205,7 +205,8 @@ def test_between_looks_the_weights_stand(work: Path) -> None:
     assert found.state.balancer.drift == pytest.approx(moved), "what it cost to look seldom is told"
 
 
-@pytest.mark.parametrize("rule", [pytest.param("famo", marks=pytest.mark.slow), "gradnorm"])
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["famo", "gradnorm"])
 def test_a_killed_run_goes_on_with_what_its_rule_remembers(work: Path, rule: str) -> None:
     options = ["--balance", rule]
     train(work, name="whole", balance=rule)

@@ -177,10 +177,17 @@ CHANGES = {
         "slides.biopsy.widths=[8,16]",
     ],
 }
+
+
+def keep_every_third(cases: list[tuple[str, str]]) -> list[Any]:
+    """Cases that plan twice: two of three wait for the slow tests."""
+    return [pytest.param(*case, marks=[pytest.mark.slow] if k % 3 else []) for k, case in enumerate(cases)]
+
+
 CASES = [(name, change) for name, changes in CHANGES.items() for change in ("", *changes)]
 
 
-@pytest.mark.parametrize(("name", "change"), CASES)
+@pytest.mark.parametrize(("name", "change"), keep_every_third(CASES))
 def test_setting_what_was_planned_changes_nothing_but_its_reason(name: str, change: str) -> None:
     world, changes = WORLDS[name], [change] if change else []
     planned = world.plan(*changes)
@@ -192,14 +199,7 @@ def test_setting_what_was_planned_changes_nothing_but_its_reason(name: str, chan
         assert again.shared.why == {k: v for k, v in planned.shared.why.items() if k != path}, path
 
 
-@pytest.mark.parametrize(
-    ("name", "change"),
-    # Every case plans twice: two of three wait for the slow tests.
-    [
-        pytest.param(*case, marks=[pytest.mark.slow] if k % 3 else [])
-        for k, case in enumerate(case for case in CASES if case[1])
-    ],
-)
+@pytest.mark.parametrize(("name", "change"), keep_every_third([case for case in CASES if case[1]]))
 def test_what_was_planned_for_a_value_is_found_again_when_all_of_it_is_set(name: str, change: str) -> None:
     """The values that followed, set together with the one they followed from: nothing is left to decide otherwise."""
     world = WORLDS[name]

@@ -30,10 +30,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## phantom cohort, plan, a small study, its report and its answer; under 8 minutes once installed
+demo: $(STAMP) ## phantom cohort, plan, a small study, its report and its answer; about 8 minutes once installed
 	@PATH="$(abspath $(BIN)):$$PATH" examples/demo.sh demo
 
-test: $(STAMP) ## the fast tests, under 10 minutes on 2 cores
+test: $(STAMP) ## the fast tests, 10 to 13 minutes on 2 cores
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" -n $(TEST_JOBS) $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## the tests that train long; also installs Ray, which a study can run on

@@ -30,7 +30,7 @@ def test_a_point_and_the_plain_answer_have_their_values(flat: ReportMaterial) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("response=estimate", "expected a share such as 0.08"),
+        ("response=estimate", "made for a stated prevalence; give a share such as 0.08"),
         ("response=1.2", "above 0 and below 1"),
         ("grade=G1:0.5,G2:0.3,G3:0.2", "no task with two classes or labels"),
         ("diameter=0.2", "only frequencies of classes"),

@@ -26,7 +26,9 @@ def parse_stated_prevalences(
     requests = parse_prevalences(texts, tasks)
     for request in requests:
         if request.shares is None:
-            raise PolytaskError(f"--prevalence {request.question}: expected a share such as 0.08")
+            raise PolytaskError(
+                f"--prevalence {request.question}: a report is made for a stated prevalence; give a share such as 0.08"
+            )
         if not is_yes_no(tasks[request.task]):
             raise PolytaskError(
                 f"--prevalence {request.question}: {request.task} is no task with two classes or labels, so that it "
